@@ -1,0 +1,1 @@
+"""Pure rules and values: data and a clock in, data out."""

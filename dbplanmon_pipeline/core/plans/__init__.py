@@ -1,0 +1,1 @@
+"""Execution plans of every engine as one operator tree."""

@@ -1,0 +1,1 @@
+"""Baselines and the rules that judge the present by them."""

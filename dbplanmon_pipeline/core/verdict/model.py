@@ -1,0 +1,132 @@
+"""What a detector takes and says; no rule lives here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
+
+BASELINE_COLUMNS = (
+    "database_id",
+    "query_hash",
+    "active_intervals",
+    "executions_per_hour",
+    "elapsed_median_us",
+    "elapsed_p95_us",
+    "worker_median_us",
+    "worker_p95_us",
+    "reads_mean_pages",
+)
+"""Readable columns of a baseline, per execution where a cost; NaN: the engine does not tell."""
+
+
+@dataclass(frozen=True)
+class BaselineSet:
+    """What is normal for each statement, as learnt at one moment.
+
+    Attributes:
+        as_of: aware UTC; the baseline saw only intervals that ended by then.
+        table: one row per (database_id, query_hash), columns BASELINE_COLUMNS, RangeIndex.
+        parameters: float64 [n, K], the detector's own figures for the same rows (medians of logs, hour offsets, null spreads).
+        layout: names the meaning of `parameters`; a detector refuses a layout it does not know.
+    """
+
+    as_of: datetime
+    table: pd.DataFrame
+    parameters: Floats
+    layout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One statement is significantly and materially slower than its own normal, as of one moment.
+
+    Attributes:
+        ref / query_hash: which statement.
+        plan_hash / previous_plan_hash: plan now and, where it changed, the one before; 0 unknown.
+        metric: `elapsed_time_us` or `worker_time_us`.
+        effect_ratio: cost per execution now over normal, > 1.
+        extra_seconds_per_hour (low, high): what it costs beyond normal, with a 95 % interval.
+        baseline_us / observed_us: cost per execution, normal and now [microseconds].
+        score: the test statistic that fired, in units of its own null spread.
+        window_intervals: how many intervals with executions the verdict rests on.
+        began_at: start of the first bad interval, aware UTC.
+        evidence: short sentences for a person.
+    """
+
+    ref: DatabaseRef
+    query_hash: int
+    plan_hash: int
+    previous_plan_hash: int
+    label: Label
+    severity: Severity
+    metric: str
+    effect_ratio: float
+    extra_seconds_per_hour: float
+    extra_seconds_low: float
+    extra_seconds_high: float
+    baseline_us: float
+    observed_us: float
+    score: float
+    window_intervals: int
+    began_at: datetime
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceVerdict:
+    """A whole instance is slower than normal: most of its statements rose together.
+
+    Attributes:
+        instance: its name.
+        effect_ratio: the common factor of its statements.
+        extra_seconds_per_hour: summed over its statements.
+        statements: how many rose.
+        began_at: start of the first bad interval, aware UTC.
+    """
+
+    instance: str
+    severity: Severity
+    effect_ratio: float
+    extra_seconds_per_hour: float
+    statements: int
+    began_at: datetime
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a detector says at one moment.
+
+    Attributes:
+        as_of: end of the interval judged last, aware UTC.
+        verdicts / instance_verdicts: what fires now.
+        active: (ref, query_hash) of statements that ran in the last interval; only they can prove to be calm again.
+        judged: how many statements had a baseline and were judged.
+        unjudged: how many ran without a baseline.
+        slow_instances: instances whose common mode is high now; query incidents there are held back.
+    """
+
+    as_of: datetime
+    verdicts: tuple[Verdict, ...]
+    instance_verdicts: tuple[InstanceVerdict, ...]
+    active: frozenset[tuple[DatabaseRef, int]]
+    judged: int
+    unjudged: int
+    slow_instances: frozenset[str] = frozenset()
+
+
+class Detector(Protocol):
+    """A rule that learns what is normal and judges the present by it."""
+
+    def learn(self, history: IntervalFrame, as_of: datetime) -> BaselineSet:
+        """Baselines from the intervals of `history` that ended by `as_of`."""
+        ...
+
+    def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
+        """Judge every statement of `recent` as of `as_of`, using only intervals that ended by then."""
+        ...

@@ -1,0 +1,1 @@
+"""The Dagster edge: assets, checks, jobs, schedules, sensors and resources."""

@@ -1,0 +1,1 @@
+"""Adapters to monitored servers, one folder per engine."""

@@ -1,0 +1,1 @@
+"""Fleets that exist only in memory, with a known truth."""

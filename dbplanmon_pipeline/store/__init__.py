@@ -1,0 +1,1 @@
+"""Our own database: schema, migrations, repositories and archive."""
