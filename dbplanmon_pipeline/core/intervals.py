@@ -1,4 +1,4 @@
-"""The interval metric table as a frame: the one schema that the store reads back, the archive keeps and the verdict takes."""
+"""The interval metric table as one frame schema: what the store reads back, the archive keeps, the verdict takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -407,7 +407,7 @@ class UpkeepStore(Protocol):
         ...
 
     def seal_day(self, day: date) -> SealedDay | None:
-        """Write a finished UTC day to Parquet and drop its hot rows; None when it has no rows. Repeating it changes nothing.
+        """Write a finished UTC day to Parquet and drop its hot rows; None without rows. Repeating changes nothing.
 
         Raises:
             StoreError: the day has not ended.

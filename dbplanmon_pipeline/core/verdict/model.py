@@ -31,7 +31,7 @@ class BaselineSet:
     Attributes:
         as_of: aware UTC; the baseline saw only intervals that ended by then.
         table: one row per (database_id, query_hash), columns BASELINE_COLUMNS, RangeIndex.
-        parameters: float64 [n, K], the detector's own figures for the same rows (medians of logs, hour offsets, null spreads).
+        parameters: float64 [n, K], the detector's own figures for the same rows (log medians, hour offsets, nulls).
         layout: names the meaning of `parameters`; a detector refuses a layout it does not know.
     """
 
