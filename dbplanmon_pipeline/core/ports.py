@@ -21,6 +21,7 @@ from dbplanmon_pipeline.core.model import (
     StatementText,
 )
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
+from dbplanmon_pipeline.core.verdict.model import ExcludedSpan as ExcludedSpan
 
 Clock = Callable[[], datetime]
 """Returns the present moment, aware UTC."""
@@ -214,16 +215,6 @@ class Hotspot:
     worker_time_us: float
     logical_reads_pages: float
     share: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExcludedSpan:
-    """Intervals of one statement that no baseline may learn from: an incident was open (aware UTC, half open)."""
-
-    ref: DatabaseRef
-    query_hash: int
-    start: datetime
-    end: datetime
 
 
 class AnalysisStore(Protocol):

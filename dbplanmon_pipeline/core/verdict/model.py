@@ -1,5 +1,6 @@
 """What a detector takes and says; no rule lives here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -22,6 +23,16 @@ BASELINE_COLUMNS = (
     "reads_mean_pages",
 )
 """Readable columns of a baseline, per execution where a cost; NaN: the engine does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedSpan:
+    """Intervals of one statement that no baseline may learn from: an incident was open (aware UTC, half open)."""
+
+    ref: DatabaseRef
+    query_hash: int
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
@@ -123,8 +134,13 @@ class Evaluation:
 class Detector(Protocol):
     """A rule that learns what is normal and judges the present by it."""
 
-    def learn(self, history: IntervalFrame, as_of: datetime) -> BaselineSet:
-        """Baselines from the intervals of `history` that ended by `as_of`."""
+    @property
+    def layout(self) -> str:
+        """Names the form of its baselines, as in `BaselineSet.layout`."""
+        ...
+
+    def learn(self, history: IntervalFrame, as_of: datetime, excluded: Sequence[ExcludedSpan] = ()) -> BaselineSet:
+        """Baselines from the intervals of `history` that ended by `as_of` and lie in no excluded span."""
         ...
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
