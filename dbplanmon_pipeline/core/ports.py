@@ -21,7 +21,6 @@ from dbplanmon_pipeline.core.model import (
     StatementText,
 )
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
-from dbplanmon_pipeline.core.verdict.model import ExcludedSpan as ExcludedSpan
 
 Clock = Callable[[], datetime]
 """Returns the present moment, aware UTC."""
