@@ -1,0 +1,31 @@
+"""Fixtures of all tests: one real PostgreSQL server for the session, a fresh database for each test that asks."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from dbplanmon_pipeline.demo.postgres_server import PostgresServer
+from dbplanmon_pipeline_tests.support.postgres import any_binaries, fresh_database
+
+POSTGRES_FIXTURES = frozenset({"postgres_server", "postgres_database", "postgres_pair"})
+"""A test that uses one of these, however indirectly, gets the marker `postgres`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if POSTGRES_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.postgres)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A running server, pg_stat_statements preloaded, any local user let in; shared by the whole session."""
+    with PostgresServer(any_binaries(), tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Name of an empty database on `postgres_server`, dropped after the test."""
+    with fresh_database(postgres_server) as name:
+        yield name
