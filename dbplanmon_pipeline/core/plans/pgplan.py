@@ -1,0 +1,161 @@
+"""PostgreSQL EXPLAIN (FORMAT JSON) as an operator tree."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.pgtext import plan_children, plan_statements
+from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
+from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
+from dbplanmon_pipeline.errors import PlanParseError
+
+_KINDS = {
+    "Seq Scan": NodeKind.TABLE_SCAN,
+    "Sample Scan": NodeKind.TABLE_SCAN,
+    "Tid Scan": NodeKind.LOOKUP,
+    "Tid Range Scan": NodeKind.TABLE_SCAN,
+    "Bitmap Heap Scan": NodeKind.BITMAP_SCAN,
+    "Bitmap Index Scan": NodeKind.BITMAP_INDEX,
+    "BitmapAnd": NodeKind.BITMAP_INDEX,
+    "BitmapOr": NodeKind.BITMAP_INDEX,
+    "Nested Loop": NodeKind.NESTED_LOOPS,
+    "Nested Loop Join": NodeKind.NESTED_LOOPS,
+    "Hash Join": NodeKind.HASH_JOIN,
+    "Merge Join": NodeKind.MERGE_JOIN,
+    "Hash": NodeKind.HASH,
+    "Sort": NodeKind.SORT,
+    "Incremental Sort": NodeKind.SORT,
+    "Limit": NodeKind.TOP,
+    "Aggregate": NodeKind.AGGREGATE,
+    "HashAggregate": NodeKind.AGGREGATE,
+    "GroupAggregate": NodeKind.AGGREGATE,
+    "Group": NodeKind.AGGREGATE,
+    "Unique": NodeKind.AGGREGATE,
+    "WindowAgg": NodeKind.WINDOW,
+    "Materialize": NodeKind.SPOOL,
+    "Memoize": NodeKind.SPOOL,
+    "Gather": NodeKind.EXCHANGE,
+    "Gather Merge": NodeKind.EXCHANGE,
+    "Append": NodeKind.APPEND,
+    "Merge Append": NodeKind.APPEND,
+    "Recursive Union": NodeKind.APPEND,
+    "SetOp": NodeKind.APPEND,
+    "Result": NodeKind.COMPUTE,
+    "ProjectSet": NodeKind.COMPUTE,
+    "Subquery Scan": NodeKind.SUBQUERY,
+    "CTE Scan": NodeKind.CTE_SCAN,
+    "WorkTable Scan": NodeKind.CTE_SCAN,
+    "Named Tuplestore Scan": NodeKind.CTE_SCAN,
+    "Function Scan": NodeKind.FUNCTION_SCAN,
+    "Table Function Scan": NodeKind.FUNCTION_SCAN,
+    "Values Scan": NodeKind.CONSTANT,
+    "Foreign Scan": NodeKind.REMOTE,
+    "ModifyTable": NodeKind.MODIFY,
+    "LockRows": NodeKind.LOCK,
+}
+_INDEX_READS = frozenset({"Index Scan", "Index Only Scan"})
+_CONDITIONS = (
+    "Index Cond",
+    "Recheck Cond",
+    "TID Cond",
+    "Hash Cond",
+    "Merge Cond",
+    "Join Filter",
+    "Filter",
+    "One-Time Filter",
+    "Order By",
+    "Sort Key",
+    "Presorted Key",
+    "Group Key",
+    "Cache Key",
+    "Function Call",
+    "Table Function Call",
+)
+_FIELDS = frozenset(
+    {
+        *_CONDITIONS,
+        *("Node Type", "Parent Relationship", "Relation Name", "Schema", "Alias", "Index Name", "Join Type"),
+        *("Strategy", "Scan Direction", "Parallel Aware", "Plan Rows", "Total Cost", "Startup Cost", "Plan Width"),
+        *("Actual Rows", "Actual Loops", "Actual Total Time", "Plans"),
+    }
+)
+
+
+def parse_pg_plan(source: object) -> Plan:
+    """Read the output of EXPLAIN (FORMAT JSON).
+
+    Args:
+        source: text (bare JSON, or as psql, a log or a spreadsheet shows it) or the decoded document: a list of
+            statements, one statement, or a bare root node.
+
+    Raises:
+        PlanParseError: it is no such plan; one line.
+    """
+    try:
+        statements = tuple(_statement(entry) for entry in plan_statements(source))
+    except RecursionError:
+        raise PlanParseError("no readable execution plan: it is nested too deeply") from None
+    operators = sum(1 for statement in statements for _ in statement.operators())
+    return Plan(Engine.POSTGRES, statements, counts={"statements": len(statements), "operators": operators})
+
+
+def _statement(entry: Mapping[str, Any]) -> PlanStatement:
+    root = _operator(entry["Plan"])
+    identifier = entry.get("Query Identifier")
+    return PlanStatement(
+        root=root,
+        text=_text(entry, "Query Text"),
+        kind=_text(entry["Plan"], "Operation").upper() or "SELECT",
+        query_hash=identifier if isinstance(identifier, int) else 0,
+        plan_hash=plan_hash_of_pg(dict(entry)),
+        estimated_cost=root.estimated_cost,
+        attributes={key: value for key, value in entry.items() if key not in ("Plan", "Query Text")},
+    )
+
+
+def _operator(node: Mapping[str, Any]) -> Operator:
+    return Operator(
+        kind=_kind(node),
+        name=_text(node, "Node Type"),
+        role=_text(node, "Parent Relationship"),
+        relation=_text(node, "Relation Name"),
+        schema=_text(node, "Schema"),
+        alias=_text(node, "Alias"),
+        index=_text(node, "Index Name"),
+        join_type=_text(node, "Join Type"),
+        strategy=_text(node, "Strategy"),
+        direction=_text(node, "Scan Direction"),
+        parallel=node.get("Parallel Aware") is True,
+        conditions=_conditions(node),
+        estimated_rows=_number(node, "Plan Rows"),
+        estimated_cost=_number(node, "Total Cost"),
+        startup_cost=_number(node, "Startup Cost"),
+        estimated_width_bytes=_number(node, "Plan Width"),
+        actual_rows=_number(node, "Actual Rows"),
+        actual_loops=_number(node, "Actual Loops"),
+        actual_ms=_number(node, "Actual Total Time"),
+        children=tuple(_operator(child) for child in plan_children(node)),
+        attributes={key: value for key, value in node.items() if key not in _FIELDS},
+    )
+
+
+def _kind(node: Mapping[str, Any]) -> NodeKind:
+    name = _text(node, "Node Type")
+    if name in _INDEX_READS:
+        return NodeKind.INDEX_SEEK if node.get("Index Cond") else NodeKind.INDEX_SCAN
+    return _KINDS.get(name) or (NodeKind.SUBQUERY if name.startswith("Subquery Scan") else NodeKind.OTHER)
+
+
+def _conditions(node: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    found = ((name, node[name]) for name in _CONDITIONS if name in node)
+    return tuple((name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for name, value in found)
+
+
+def _text(node: Mapping[str, Any], name: str) -> str:
+    value = node.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(node: Mapping[str, Any], name: str) -> float | None:
+    value = node.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,110 @@
+"""From the text of an EXPLAIN (FORMAT JSON), as servers, logs and terminals show it, to its JSON document."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dbplanmon_pipeline.errors import PlanParseError
+
+_LINE_START = re.compile(r"^\s*[│║|]")
+_LINE_END = re.compile(r"[ \t]*[+↵]?[ \t]*[│║|]?[ \t]*$")
+_CANDIDATES = 16
+
+
+def plan_document(text: str) -> object:
+    """The JSON document inside a text that may be framed by psql, quoted by a spreadsheet or headed by a log line.
+
+    Raises:
+        PlanParseError: there is no plan in the text.
+    """
+    for form in _forms(text):
+        for document in _decoded(form):
+            if _holds_plan(document):
+                return document
+    raise PlanParseError(_complaint(text))
+
+
+def plan_statements(source: object) -> list[dict[str, Any]]:
+    """Statement objects of a document or text: each has `Plan`, the root node, beside its own attributes.
+
+    Raises:
+        PlanParseError: it is no plan of EXPLAIN (FORMAT JSON).
+    """
+    document = plan_document(source) if isinstance(source, str) else source
+    entries = document if isinstance(document, list) else [document]
+    if not entries:
+        raise PlanParseError("no execution plan: the document is empty; give the output of EXPLAIN (FORMAT JSON)")
+    return [_statement(entry) for entry in entries]
+
+
+def _statement(entry: object) -> dict[str, Any]:
+    if isinstance(entry, dict) and isinstance(entry.get("Plan"), dict) and "Node Type" in entry["Plan"]:
+        return entry
+    if isinstance(entry, dict) and "Node Type" in entry:
+        return {"Plan": entry}
+    if entry == "Utility Statement":
+        raise PlanParseError("no execution plan: a utility statement has none; explain a query or a data change")
+    raise PlanParseError('no execution plan: "Plan" with a "Node Type" is missing; use EXPLAIN (FORMAT JSON)')
+
+
+def plan_children(node: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Inputs of a plan node.
+
+    Raises:
+        PlanParseError: `Plans` is no list of plan nodes.
+    """
+    children = node.get("Plans") or []
+    if isinstance(children, list) and all(isinstance(child, dict) and "Node Type" in child for child in children):
+        return children
+    raise PlanParseError('no readable execution plan: "Plans" must be a list of nodes with a "Node Type"')
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Readings of the text, the likeliest first; later ones are made only when the earlier ones hold no plan."""
+    yield text
+    plain = "\n".join(_LINE_END.sub("", _LINE_START.sub("", line)) for line in text.splitlines())
+    yield plain
+    if '""' in plain:
+        yield plain.strip().removeprefix('"').removesuffix('"').replace('""', '"')
+        yield "\n".join(line.strip().removeprefix('"').removesuffix('"') for line in plain.splitlines()).replace(
+            '""', '"'
+        )
+
+
+def _decoded(text: str) -> Iterator[object]:
+    """Documents that begin at one of the first brackets."""
+    decoder = json.JSONDecoder()
+    position = 0
+    for _ in range(_CANDIDATES):
+        begin = re.compile(r"[\[{]").search(text, position)
+        if begin is None:
+            return
+        try:
+            document, _end = decoder.raw_decode(text, begin.start())
+        except RecursionError:
+            raise PlanParseError("no readable execution plan: it is nested too deeply") from None
+        except json.JSONDecodeError:
+            position = begin.end()
+            continue
+        position = _end
+        yield document
+
+
+def _holds_plan(document: object) -> bool:
+    entries = document if isinstance(document, list) else [document]
+    return any(entry == "Utility Statement" or (isinstance(entry, dict) and _is_node(entry)) for entry in entries)
+
+
+def _is_node(entry: dict[str, Any]) -> bool:
+    return "Node Type" in entry or (isinstance(entry.get("Plan"), dict) and "Node Type" in entry["Plan"])
+
+
+def _complaint(text: str) -> str:
+    if not text.strip():
+        return "no execution plan: the text is empty"
+    if text.lstrip().startswith("<"):
+        return "no PostgreSQL plan: the text is XML; PostgreSQL plans are read from EXPLAIN (FORMAT JSON)"
+    if "(cost=" in text:
+        return "no readable execution plan: this is EXPLAIN in text form; use EXPLAIN (FORMAT JSON)"
+    return "no execution plan: the text holds no output of EXPLAIN (FORMAT JSON)"

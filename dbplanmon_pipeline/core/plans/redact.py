@@ -1,0 +1,117 @@
+"""Plans without the values of the statement: every literal in a PostgreSQL plan becomes `?`."""
+
+import re
+from typing import Any
+
+from dbplanmon_pipeline.core.plans.pgtext import plan_document
+from dbplanmon_pipeline.errors import PlanParseError
+
+MASK = "?"
+
+_NAMES = frozenset(
+    {
+        *("Node Type", "Parent Relationship", "Join Type", "Strategy", "Partial Mode", "Scan Direction", "Operation"),
+        *("Command", "Relation Name", "Relation", "Schema", "Alias", "Index Name", "CTE Name", "Subplan Name"),
+        *("Function Name", "Table Function Name", "Tuplestore Name", "Sort Method", "Sort Methods Used"),
+        *("Sort Space Type", "Cache Mode", "Custom Plan Provider", "Trigger Name", "Constraint Name"),
+        *("Conflict Resolution", "Conflict Arbiter Indexes", "Sampling Method", "Storage"),
+    }
+)
+_EXPRESSIONS = frozenset(
+    {
+        *("Filter", "Index Cond", "Hash Cond", "Recheck Cond", "Join Filter", "Merge Cond", "Sort Key", "Group Key"),
+        *("Group Keys", "Hash Key", "Hash Keys", "Output", "Function Call", "Table Function Call", "TID Cond"),
+        *("One-Time Filter", "Presorted Key", "Query Text", "Cache Key", "Order By", "Sampling Parameters"),
+        *("Repeatable Seed", "Conflict Filter", "Run Condition", "Window", "Remote SQL", "Relations"),
+    }
+)
+_TOKEN = re.compile(
+    r"""
+      (?P<escaped>  [eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z) )
+    | (?P<string>   (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*+(?:'|\Z) )
+    | (?P<dollar>   \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? (?:\$(?P=tag)\$|\Z) )
+    | (?P<quoted>   (?:[uU]&)?"(?:[^"]|"")*+" )
+    | (?P<unclosed> (?:[uU]&)?".* )
+    | (?P<line>     --[^\r\n]* )
+    | (?P<block>    /\* )
+    | (?P<plan>     \b(?:SubPlan|InitPlan)\s+\d+\b )
+    | (?P<parameter>\$\d+ )
+    | (?P<word>     [^\W\d][\w$]* )
+    | (?P<number>   (?:\d[\w]*(?:\.\w*)?|\.\d\w*)(?:(?<=[eE])[+-]\d+)? )
+    | (?P<other>    . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_MASKED = frozenset({"escaped", "string", "dollar", "unclosed", "number"})
+
+
+def redact_pg_plan(document: object) -> object:
+    """A copy of the plan in which no attribute carries a value of the statement.
+
+    Names (tables, columns, indexes) and the engine's own words stay, so does the hash of the plan's shape. Expressions
+    are read token by token and their literals masked; a text attribute this function does not know is masked whole.
+
+    Args:
+        document: decoded EXPLAIN (FORMAT JSON), or its text.
+
+    Raises:
+        PlanParseError: a text without a plan, or a document nested too deeply.
+    """
+    try:
+        return _redacted("", plan_document(document) if isinstance(document, str) else document)
+    except RecursionError:
+        raise PlanParseError("no readable execution plan: it is nested too deeply") from None
+
+
+def mask_literals(expression: str) -> str:
+    """The expression with `?` for each string, dollar quote and number; names, casts and `$n` stay, comments go."""
+    kept: list[str] = []
+    position = 0
+    while position < len(expression):
+        token = _TOKEN.match(expression, position)
+        if token is None:
+            return "".join([*kept, MASK])
+        position = token.end()
+        if token.lastgroup == "block":
+            position = _end_of_comment(expression, position)
+        kept.append(_kept(token))
+    return "".join(kept)
+
+
+def _kept(token: re.Match[str]) -> str:
+    kind = token.lastgroup or ""
+    if kind in _MASKED:
+        return MASK
+    return " " if kind in ("line", "block") else token.group()
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    """End of a block comment whose begin was just read; they nest."""
+    depth = 1
+    for mark in re.compile(r"/\*|\*/").finditer(text, position):
+        depth += 1 if mark.group() == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(text)
+
+
+def _redacted(name: str, value: object) -> object:
+    if isinstance(value, dict):
+        return _redacted_object(name, value)
+    if isinstance(value, list | tuple):
+        return [_redacted(name, item) for item in value]
+    if isinstance(value, str):
+        return _redacted_text(name, value)
+    return value if value is None or isinstance(value, bool | int | float) else MASK
+
+
+def _redacted_object(name: str, entries: dict[Any, Any]) -> dict[str, object]:
+    if name == "Settings":
+        return {key: value if "." not in key else MASK for key, value in entries.items()}
+    return {str(key): _redacted(str(key), value) for key, value in entries.items()}
+
+
+def _redacted_text(name: str, text: str) -> str:
+    if name in _NAMES:
+        return text
+    return mask_literals(text) if name in _EXPRESSIONS else MASK

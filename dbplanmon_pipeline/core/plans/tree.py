@@ -1,0 +1,200 @@
+"""One operator tree for the plans of both engines."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dbplanmon_pipeline.core.model import Engine
+
+
+class NodeKind(StrEnum):
+    """What an operator does, in house words; `Operator.name` keeps the engine's own."""
+
+    TABLE_SCAN = "table scan"
+    INDEX_SCAN = "index scan"
+    INDEX_SEEK = "index seek"
+    BITMAP_SCAN = "bitmap scan"
+    BITMAP_INDEX = "bitmap index"
+    LOOKUP = "lookup"
+    NESTED_LOOPS = "nested loops"
+    HASH_JOIN = "hash join"
+    MERGE_JOIN = "merge join"
+    ADAPTIVE_JOIN = "adaptive join"
+    HASH = "hash"
+    SORT = "sort"
+    TOP = "top"
+    AGGREGATE = "aggregate"
+    WINDOW = "window"
+    SPOOL = "spool"
+    EXCHANGE = "exchange"
+    APPEND = "append"
+    FILTER = "filter"
+    COMPUTE = "compute"
+    SUBQUERY = "subquery"
+    CTE_SCAN = "cte scan"
+    FUNCTION_SCAN = "function scan"
+    CONSTANT = "constant"
+    REMOTE = "remote"
+    MODIFY = "modify"
+    LOCK = "lock"
+    OTHER = "other"
+
+    @property
+    def reads_relation(self) -> bool:
+        """True for operators that read a table or one of its indexes."""
+        return self in _ACCESS
+
+    @property
+    def is_join(self) -> bool:
+        """True for operators that join two inputs."""
+        return self in _JOINS
+
+
+_ACCESS = frozenset(
+    {
+        NodeKind.TABLE_SCAN,
+        NodeKind.INDEX_SCAN,
+        NodeKind.INDEX_SEEK,
+        NodeKind.BITMAP_SCAN,
+        NodeKind.BITMAP_INDEX,
+        NodeKind.LOOKUP,
+        NodeKind.REMOTE,
+    }
+)
+_JOINS = frozenset({NodeKind.NESTED_LOOPS, NodeKind.HASH_JOIN, NodeKind.MERGE_JOIN, NodeKind.ADAPTIVE_JOIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator with its inputs; names are empty and figures None where the engine does not tell.
+
+    Attributes:
+        kind / name: what it does in house words, and the engine's own name (`Index Scan`, `Clustered Index Seek`).
+        role: place under its parent (`Outer`, `Inner`, `InitPlan`, `SubPlan`, ...).
+        relation / schema / alias / index: what it reads or writes, unquoted.
+        join_type: `Inner`, `Left`, `Semi`, ...
+        strategy: how (`Hashed`, `Sorted`, `Eager`, ...).
+        direction: `Forward` or `Backward` for ordered reads.
+        parallel: several workers share the work of this operator.
+        conditions: (attribute, expression) pairs in the engine's order, as found in the plan.
+        estimated_rows: rows per execution of the operator [count].
+        estimated_cost: with all inputs, in the engine's own cost units.
+        startup_cost: cost before the first row.
+        estimated_width_bytes: size of one row.
+        actual_rows: rows per execution [count]; actual_loops: executions; actual_ms: time per execution, inputs
+            included [ms]; only in plans of statements that ran.
+        children: inputs, outer first.
+        attributes: everything else the engine says, under its own names.
+    """
+
+    kind: NodeKind
+    name: str
+    role: str = ""
+    relation: str = ""
+    schema: str = ""
+    alias: str = ""
+    index: str = ""
+    join_type: str = ""
+    strategy: str = ""
+    direction: str = ""
+    parallel: bool = False
+    conditions: tuple[tuple[str, str], ...] = ()
+    estimated_rows: float | None = None
+    estimated_cost: float | None = None
+    startup_cost: float | None = None
+    estimated_width_bytes: float | None = None
+    actual_rows: float | None = None
+    actual_loops: float | None = None
+    actual_ms: float | None = None
+    children: tuple["Operator", ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def walk(self) -> Iterator["Operator"]:
+        """This operator and all below it, parents before inputs, outer before inner."""
+        waiting = [self]
+        while waiting:
+            operator = waiting.pop()
+            yield operator
+            waiting.extend(reversed(operator.children))
+
+    @property
+    def target(self) -> str:
+        """`schema.relation alias` as far as known, the alias only where it differs; empty without a relation."""
+        name = f"{self.schema}.{self.relation}" if self.schema and self.relation else self.relation
+        return f"{name} {self.alias}".strip() if self.alias and self.alias != self.relation else name
+
+
+@dataclass(frozen=True, slots=True)
+class MissingIndex:
+    """An index the engine itself would have liked; impact is its estimate of the gain [percent, 0-100]."""
+
+    database: str
+    schema: str
+    relation: str
+    impact_percent: float
+    equality_columns: tuple[str, ...] = ()
+    inequality_columns: tuple[str, ...] = ()
+    included_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWarning:
+    """A warning the engine wrote into the plan: its own name for it, and the fields it gives."""
+
+    kind: str
+    detail: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanParameter:
+    """A parameter of the statement; values are empty where unknown or redacted."""
+
+    name: str
+    data_type: str = ""
+    compiled_value: str = ""
+    runtime_value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStatement:
+    """One statement of a plan file.
+
+    Attributes:
+        root: its operator tree; None for statements without one (USE, IF, assignments).
+        text / kind: statement text and the engine's word for its kind, as found.
+        query_hash / plan_hash: signed 64-bit, 0 where unknown.
+        estimated_cost: of the whole statement, in the engine's cost units.
+        attributes: everything else on statement level, under the engine's own names.
+    """
+
+    root: Operator | None
+    text: str = ""
+    kind: str = ""
+    query_hash: int = 0
+    plan_hash: int = 0
+    estimated_cost: float | None = None
+    missing_indexes: tuple[MissingIndex, ...] = ()
+    warnings: tuple[PlanWarning, ...] = ()
+    parameters: tuple[PlanParameter, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def operators(self) -> Iterator[Operator]:
+        """All operators of the statement, parents first."""
+        return self.root.walk() if self.root else iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One plan file: every statement in document order, nested ones too, and totals by descent."""
+
+    engine: Engine
+    statements: tuple[PlanStatement, ...]
+    version: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def operators(self) -> Iterator[Operator]:
+        """All operators of all statements."""
+        for statement in self.statements:
+            yield from statement.operators()
