@@ -7,8 +7,8 @@ from typing import Any
 
 from dbplanmon_pipeline.errors import PlanParseError
 
-_LINE_START = re.compile(r"^\s*[│║|]")
-_LINE_END = re.compile(r"[ \t]*[+↵]?[ \t]*[│║|]?[ \t]*$")
+_BRACKET = re.compile(r"[\[{]")
+_BORDERS = "│║|"
 _CANDIDATES = 16
 
 
@@ -63,7 +63,7 @@ def plan_children(node: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _forms(text: str) -> Iterator[str]:
     """Readings of the text, the likeliest first; later ones are made only when the earlier ones hold no plan."""
     yield text
-    plain = "\n".join(_LINE_END.sub("", _LINE_START.sub("", line)) for line in text.splitlines())
+    plain = "\n".join(_unframed(line) for line in text.splitlines())
     yield plain
     if '""' in plain:
         yield plain.strip().removeprefix('"').removesuffix('"').replace('""', '"')
@@ -72,12 +72,20 @@ def _forms(text: str) -> Iterator[str]:
         )
 
 
+def _unframed(line: str) -> str:
+    """The line without table borders and continuation marks; blanks go too, JSON needs none between lines."""
+    inner = line.strip()
+    if inner[:1] in _BORDERS:
+        inner = inner[1:]
+    return inner.rstrip(_BORDERS + " \t").removesuffix("+").removesuffix("↵").strip()
+
+
 def _decoded(text: str) -> Iterator[object]:
     """Documents that begin at one of the first brackets."""
     decoder = json.JSONDecoder()
     position = 0
     for _ in range(_CANDIDATES):
-        begin = re.compile(r"[\[{]").search(text, position)
+        begin = _BRACKET.search(text, position)
         if begin is None:
             return
         try:
