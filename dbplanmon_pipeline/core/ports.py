@@ -140,6 +140,8 @@ class CollectedDatabase:
         rows: interval rows; None when there are none.
         texts: statements seen for the first time.
         plans: plans or reasons, as read now.
+        facts: what else is true of the database now and may explain a change later, by name (`setting work_mem`);
+            the store keeps each value with the moment since when it holds.
     """
 
     outcome: CollectionOutcome
@@ -149,6 +151,7 @@ class CollectedDatabase:
     rows: IntervalRows | None = None
     texts: tuple[StatementText, ...] = ()
     plans: tuple[CapturedPlan, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,17 @@ class PlanChange:
     plan_hash: int
     previous_plan_hash: int
     summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FactChange:
+    """A fact of a database that changed: seen at `seen_at` (aware UTC) with another value than before."""
+
+    ref: DatabaseRef
+    name: str
+    seen_at: datetime
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +267,10 @@ class AnalysisStore(Protocol):
 
     def save_incident_changes(self, changes: Sequence[IncidentChange]) -> None:
         """Incidents and their audit rows in one transaction; repeating it changes nothing."""
+        ...
+
+    def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:
+        """Facts of one database that changed in [start, end], oldest first; first sights are no changes."""
         ...
 
     def save_plan_changes(self, changes: Sequence[PlanChange]) -> int:

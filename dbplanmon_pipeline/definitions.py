@@ -1,0 +1,51 @@
+"""The code location: settings in, one explicit `Definitions` out. It decides nothing."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.defs.analysis import analysis_assets, analysis_jobs
+from dbplanmon_pipeline.defs.checks import health_checks, health_job
+from dbplanmon_pipeline.defs.collection import collection_assets, collection_job
+from dbplanmon_pipeline.defs.daily import daily_assets, daily_jobs
+from dbplanmon_pipeline.defs.naming import Names
+from dbplanmon_pipeline.defs.schedules import schedules
+from dbplanmon_pipeline.defs.sensors import sensors
+from dbplanmon_pipeline.defs.snapshot import snapshot_asset, snapshot_job
+from dbplanmon_pipeline.settings import Settings, load_settings
+
+STALE_AFTER_INTERVALS = 3
+
+
+def build_definitions(settings: Settings, key_prefix: str | Sequence[str] | None = None) -> dg.Definitions:
+    """Everything this package gives to Dagster.
+
+    Args:
+        settings: as `load_settings` returns them; nothing is opened here.
+        key_prefix: goes before every asset key and, joined by two underscores, before every job, schedule, sensor
+            and resource name, so that the result can be merged into a code location that already exists.
+    """
+    names = Names.under(key_prefix)
+    monitor = Monitor(settings)
+    stale = max(settings.collection.interval * STALE_AFTER_INTERVALS, timedelta(minutes=2))
+    checks = health_checks(names)
+    followers = analysis_jobs(names)
+    return dg.Definitions(
+        assets=[
+            collection_assets(names, dg.FreshnessPolicy.time_window(fail_window=stale)),
+            *analysis_assets(names),
+            *daily_assets(names),
+            snapshot_asset(names),
+        ],
+        asset_checks=[checks],
+        jobs=[collection_job(names), *followers, health_job(names, checks), *daily_jobs(names), snapshot_job(names)],
+        schedules=schedules(names, monitor, monitor.clock()),
+        sensors=sensors(names, monitor, monitor.clock(), followers),
+        resources={names.name("monitor"): monitor},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(load_settings())

@@ -1,0 +1,60 @@
+"""Asset checks that tell whether the monitor itself is well; they read the store, never a monitored server."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.core.health import Finding, Health
+from dbplanmon_pipeline.defs.naming import HEALTH, Names
+from dbplanmon_pipeline.defs.tables import short_table
+
+CHECKS = {
+    "store_schema_is_current": "The store can be reached and has the schema of this program.",
+    "metrics_are_recent": "Every database was read within three collection intervals.",
+    "named_statements_cover_the_load": "The statements kept by name hold most of the recorded time.",
+    "collector_cost_is_low": "No target spent more than 1 % of one core on our reading.",
+    "baselines_are_recent": "The newest baseline is younger than 26 hours.",
+}
+"""Name of each check and the fact it states."""
+
+
+def health_checks(names: Names) -> dg.AssetChecksDefinition:
+    """All of them in one step, on `query_metrics`."""
+
+    @dg.multi_asset_check(
+        name=names.name("check_health"),
+        specs=[
+            dg.AssetCheckSpec(name, asset=names.key("query_metrics"), description=fact) for name, fact in CHECKS.items()
+        ],
+    )
+    def check_health(
+        context: dg.AssetCheckExecutionContext, monitor: dg.ResourceParam[Monitor]
+    ) -> Iterator[dg.AssetCheckResult]:
+        with monitor.session(upgrade=False) as session:
+            for name, finding in session.health().items():
+                yield _result(names, name, finding)
+
+    return check_health
+
+
+def _result(names: Names, name: str, finding: Finding) -> dg.AssetCheckResult:
+    unhealthy = finding.health is Health.UNHEALTHY
+    return dg.AssetCheckResult(
+        asset_key=names.key("query_metrics"),
+        check_name=name,
+        passed=finding.health is Health.HEALTHY,
+        severity=dg.AssetCheckSeverity.ERROR if unhealthy else dg.AssetCheckSeverity.WARN,
+        description=finding.summary,
+        metadata={"table": short_table(finding.rows, empty=finding.summary)},
+    )
+
+
+def health_job(names: Names, checks: dg.AssetChecksDefinition) -> dg.UnresolvedAssetJobDefinition:
+    """Runs the checks by themselves, so that they speak even when the collection is silent."""
+    return dg.define_asset_job(
+        names.name(HEALTH),
+        selection=dg.AssetSelection.checks(checks),
+        description="Judge the monitor's own health.",
+        tags=names.job_tags(HEALTH),
+    )

@@ -1,0 +1,44 @@
+"""Names of everything Dagster shows, with the prefix a host code location asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+COLLECTION = "collection_job"
+ANALYSIS = "analysis_job"
+INSIGHTS = "insights_job"
+HEALTH = "health_job"
+BASELINES = "baselines_job"
+ROLLUPS = "rollups_job"
+SUMMARY = "daily_summary_job"
+SNAPSHOT = "database_snapshot_job"
+
+JOB_TAG = "dbplanmon/job"
+"""The shipped dagster.yaml lets one run per value of this tag go at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Asset keys, and job, schedule and sensor names, under an optional prefix."""
+
+    prefix: tuple[str, ...] = ()
+
+    @classmethod
+    def under(cls, key_prefix: str | Sequence[str] | None) -> "Names":
+        """From the form `build_definitions` takes."""
+        if key_prefix is None:
+            return cls()
+        return cls((key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix))
+
+    def key(self, asset: str) -> dg.AssetKey:
+        """Asset key of one of our assets."""
+        return dg.AssetKey([*self.prefix, asset])
+
+    def name(self, plain: str) -> str:
+        """Name of a job, schedule, sensor or op."""
+        return "__".join([*self.prefix, plain])
+
+    def job_tags(self, job: str) -> dict[str, str]:
+        """Tags of the runs of a job."""
+        return {JOB_TAG: self.name(job)}

@@ -1,0 +1,134 @@
+"""Schedules; all of them name UTC, and each can be switched off in the settings."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import dagster as dg
+
+from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.defs.naming import BASELINES, COLLECTION, HEALTH, ROLLUPS, SUMMARY, Names
+from dbplanmon_pipeline.defs.runs import run_in_progress
+from dbplanmon_pipeline.services.remember_collection import collection_state
+
+ROLLUPS_AT = time(1, 0)
+ARCHIVE_LAG = timedelta(days=2)
+"""A day is sealed only when late flushes of its last hours have surely arrived."""
+
+
+def cron_every(interval: timedelta) -> str:
+    """The cron of a collection interval; cron knows whole minutes, so a shorter interval becomes one minute.
+
+    Raises:
+        ValueError: the interval does not divide an hour or a day evenly.
+    """
+    minutes = max(1, round(interval.total_seconds() / 60))
+    if minutes < 60 and 60 % minutes == 0:
+        return f"*/{minutes} * * * *"
+    hours, rest = divmod(minutes, 60)
+    if rest == 0 and hours <= 24 and 24 % hours == 0:
+        return f"0 */{hours} * * *" if hours < 24 else "0 0 * * *"
+    raise ValueError(f"an interval of {interval} cannot be a schedule: choose one that divides an hour or a day evenly")
+
+
+def cron_daily(at: time) -> str:
+    """The cron of a time of day."""
+    return f"{at.minute} {at.hour} * * *"
+
+
+def schedules(names: Names, monitor: Monitor, loaded_at: datetime) -> list[dg.ScheduleDefinition]:
+    """Those the settings leave on."""
+    on = monitor.settings.schedules
+    chosen = [
+        (on.collection, _collection_schedule),
+        (on.health, _health_schedule),
+        (on.baselines, _baselines_schedule),
+        (on.rollups, _rollups_schedule),
+        (on.summary, _summary_schedule),
+    ]
+    return [make(names, monitor, loaded_at) for wanted, make in chosen if wanted]
+
+
+def _collection_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
+    collection = monitor.settings.collection
+
+    @dg.schedule(
+        name=names.name("collection_schedule"),
+        job_name=names.name(COLLECTION),
+        cron_schedule=cron_every(collection.interval),
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Read every target; stands back while the last run is under way or a back-off is pending.",
+    )
+    def collection_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = monitor.clock()
+        if now - loaded_at < collection.startup_delay:
+            return dg.SkipReason(f"started less than {collection.startup_delay.total_seconds():.0f} s ago")
+        if running := run_in_progress(context.instance, names.name(COLLECTION)):
+            return dg.SkipReason(f"run {running} is still under way")
+        if pending := _pending_backoff(monitor, now):
+            return dg.SkipReason(f"backing off until {pending:%H:%M:%S} UTC after failed collections")
+        return dg.RunRequest(tags=names.job_tags(COLLECTION))
+
+    return collection_schedule
+
+
+def _pending_backoff(monitor: Monitor, now: datetime) -> datetime | None:
+    with monitor.session() as session:
+        due = collection_state(session.store).next_attempt_at
+    return due if due and due > now else None
+
+
+def _health_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=names.name("health_schedule"),
+        job_name=names.name(HEALTH),
+        cron_schedule="2-59/5 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Judge the monitor's own health, between two collections.",
+    )
+    def health_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return _unless_running(context, names, HEALTH)
+
+    return health_schedule
+
+
+def _unless_running(
+    context: dg.ScheduleEvaluationContext, names: Names, job: str, partition: date | None = None
+) -> dg.RunRequest | dg.SkipReason:
+    if running := run_in_progress(context.instance, names.name(job)):
+        return dg.SkipReason(f"run {running} is still under way")
+    return dg.RunRequest(
+        partition_key=partition.isoformat() if partition else None, tags=names.job_tags(job)
+    )
+
+
+def _daily(
+    names: Names, job: str, schedule_name: str, at: time, lag: timedelta, what: str
+) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=names.name(schedule_name),
+        job_name=names.name(job),
+        cron_schedule=cron_daily(at),
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=what,
+    )
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        tick = context.scheduled_execution_time.astimezone(UTC)
+        return _unless_running(context, names, job, (tick - lag).date())
+
+    return daily
+
+
+def _baselines_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
+    at = monitor.settings.baselines.time
+    return _daily(names, BASELINES, "baselines_schedule", at, timedelta(days=1), "Learn from the week that ended yesterday.")
+
+
+def _rollups_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
+    return _daily(names, ROLLUPS, "rollups_schedule", ROLLUPS_AT, ARCHIVE_LAG, "Roll up and seal the day before yesterday.")
+
+
+def _summary_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
+    at = monitor.settings.summary.time
+    return _daily(names, SUMMARY, "daily_summary_schedule", at, timedelta(days=1), "Sum up yesterday.")

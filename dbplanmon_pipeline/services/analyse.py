@@ -1,0 +1,158 @@
+"""Judge what was recorded since the last analysis, keep the incidents, and queue the alerts they owe."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
+from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.plan_changes import plan_changes
+from dbplanmon_pipeline.core.ports import Alert, AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
+from dbplanmon_pipeline.core.verdict.model import Detector
+from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.services.explain import ExplanationStore, describe_plan_change, explain_incident
+
+MAX_CATCH_UP = 24
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+JOB = "analysis"
+
+
+class AnalysisStores(AnalysisStore, AlertStore, SuggestionStore, ExplanationStore, Protocol):
+    """The parts of the store that an analysis touches."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisPolicy:
+    """Attributes: how far back a verdict looks; when incidents end; who is told; how to see more; which dialect an
+    instance speaks, for scripts.
+    """
+
+    lookback: timedelta
+    incidents: IncidentPolicy
+    channels: tuple[str, ...] = ()
+    link: Callable[[str], str | None] = lambda incident_id: None
+    dialect: Callable[[str], Engine] = lambda instance: Engine.POSTGRES
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    """What one analysis found.
+
+    Attributes:
+        as_of: end of the newest interval judged; None when there was nothing to judge.
+        ticks: how many moments were judged (more than one after an outage of the analysis).
+        changes: steps of incidents, in order.
+        plan_changes: plan changes seen for the first time.
+        open_incidents: what is open now.
+        judged / unjudged: statements with and without a baseline in the last tick.
+        alerts: alerts queued.
+    """
+
+    as_of: datetime | None
+    ticks: int
+    changes: tuple[IncidentChange, ...]
+    plan_changes: tuple[PlanChange, ...]
+    open_incidents: tuple[Incident, ...]
+    judged: int
+    unjudged: int
+    alerts: int
+
+
+def analyse(
+    store: AnalysisStores, detector: Detector, *, policy: AnalysisPolicy, as_of: datetime | None = None
+) -> AnalysisReport:
+    """Judge every tick recorded since the last analysis, or the one tick that ended by `as_of`.
+
+    Repeating it for the same data changes nothing: incidents and alerts carry ids made from what they are about.
+    """
+    newest = as_of or store.latest_interval_end()
+    if newest is None:
+        return AnalysisReport(None, 0, (), (), tuple(store.open_incidents()), 0, 0, 0)
+    memory = store.job_states([JOB])[JOB]
+    since = newest - timedelta(microseconds=1) if as_of else _judged_until(memory, newest - policy.lookback)
+    frame = store.interval_frame(min(since, newest) - policy.lookback, newest)
+    ticks = _ticks(frame, since) or [newest]
+    found = _store_plan_changes(store, frame, since)
+
+    baselines = store.baselines(newest, detector.layout)
+    changes, alerts = [], 0
+    evaluation = None
+    for tick in ticks[-MAX_CATCH_UP:]:
+        evaluation = detector.evaluate(frame, baselines, tick)
+        step = advance(store.open_incidents(), store.recent_incidents(tick - policy.incidents.reopen_within),
+                       evaluation, policy.incidents)
+        alerts += _store_step(store, step, policy)
+        changes.extend(step)
+    if as_of is None:
+        store.save_job_states([replace(memory, detail=newest.isoformat(), last_success_at=newest)])
+    return AnalysisReport(
+        newest,
+        len(ticks[-MAX_CATCH_UP:]),
+        tuple(changes),
+        tuple(found),
+        tuple(store.open_incidents()),
+        evaluation.judged if evaluation else 0,
+        evaluation.unjudged if evaluation else 0,
+        alerts,
+    )
+
+
+def _judged_until(memory: JobState, fallback: datetime) -> datetime:
+    return datetime.fromisoformat(memory.detail) if memory.detail else fallback
+
+
+def _ticks(frame: IntervalFrame, since: datetime) -> list[datetime]:
+    """Ends of intervals after `since`, in order; all databases of one collection share one."""
+    ends = frame.rows["interval_end_us"]
+    fresh = ends[ends > _epoch_us(since)].unique()
+    return [EPOCH + timedelta(microseconds=int(end)) for end in sorted(fresh)]
+
+
+def _store_plan_changes(store: AnalysisStores, frame: IntervalFrame, since: datetime) -> list[PlanChange]:
+    """Plan changes within the intervals that ended after `since`, each put in words once."""
+    ends_fresh = frame.rows["interval_end_us"] > _epoch_us(since)
+    fresh_rows = frame.rows.loc[ends_fresh, ["database_id", "query_hash", "interval_start_us"]]
+    fresh = {(frame.databases[int(d)], int(q), int(start)) for d, q, start in fresh_rows.itertuples(index=False)}
+    found = []
+    for change in plan_changes(frame, {}):
+        if (change.ref, change.query_hash, _epoch_us(change.changed_at)) in fresh:
+            summary, _, _ = describe_plan_change(store.plan(change.previous_plan_hash), store.plan(change.plan_hash))
+            found.append(replace(change, summary=summary))
+    store.save_plan_changes(found)
+    return found
+
+
+def _epoch_us(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _store_step(store: AnalysisStores, step: Sequence[IncidentChange], policy: AnalysisPolicy) -> int:
+    """Alerts and suggestions before the incidents: after a crash in between, the same step queues the same ids."""
+    queued = 0
+    for change in step:
+        if change.event not in ALERTING_EVENTS:
+            continue
+        incident = change.incident
+        explanation = explain_incident(store, incident, policy.dialect(incident.instance))
+        store.save_suggestions(explanation.suggestions)
+        queued += store.add_alerts(
+            [
+                alert_for(
+                    change,
+                    channel=channel,
+                    statement=explanation.statement,
+                    plan_summary=explanation.plan_summary,
+                    plan_lines=explanation.plan_lines,
+                    context_lines=explanation.context_lines,
+                    suggestion=explanation.suggestions[0] if explanation.suggestions else None,
+                    command=f"dbplanmon incidents show {incident.incident_id}",
+                    link=policy.link(incident.incident_id),
+                )
+                for channel in policy.channels
+            ]
+        )
+    store.save_incident_changes(step)
+    return queued

@@ -1,0 +1,99 @@
+"""The monitor's own health from its store: five facts, none of them costs a monitored server anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+
+from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.health import (
+    Finding,
+    Health,
+    baseline_age,
+    collector_cost,
+    coverage,
+    freshness,
+    latest_outcomes,
+)
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
+from dbplanmon_pipeline.core.ports import AnalysisStore, SchemaStatus, UpkeepStore
+
+LARGEST_COST_SHARE = 0.01
+LEAST_NAMED_SHARE = 0.8
+BASELINE_LIMIT = timedelta(hours=26)
+
+
+class HealthStore(AnalysisStore, UpkeepStore, Protocol):
+    """The parts of the store that health looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """Attributes: cadence of the collection, databases that should be read, form of the baselines in use."""
+
+    interval: timedelta
+    expected: tuple[DatabaseRef, ...]
+    layout: str
+
+
+def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> dict[str, Finding]:
+    """Each fact by the name of its asset check."""
+    schema = schema_finding(store.schema_status())
+    if schema.health is not Health.HEALTHY:
+        unknown = Finding(Health.DEGRADED, "not known while the store is not ready")
+        return {"store_schema_is_current": schema} | dict.fromkeys(
+            (
+                "metrics_are_recent",
+                "named_statements_cover_the_load",
+                "collector_cost_is_low",
+                "baselines_are_recent",
+            ),
+            unknown,
+        )
+    log = store.collection_log(now - max(policy.interval * 12, timedelta(hours=1)))
+    latest = list(latest_outcomes(log).values())
+    successes = (CollectionStatus.OK, CollectionStatus.FIRST_READING)
+    last_success: dict[DatabaseRef, datetime | None] = dict.fromkeys(policy.expected)
+    last_success.update({o.ref: o.started_at for o in log if o.status in successes})
+    frame = store.interval_frame(
+        now - timedelta(hours=1), now, columns=("database_id", "query_hash", "elapsed_time_us")
+    )
+    baselines = store.baselines(now, policy.layout)
+    return {
+        "store_schema_is_current": schema,
+        "metrics_are_recent": freshness(last_success, now, policy.interval),
+        "named_statements_cover_the_load": coverage(latest, named_shares(frame), LEAST_NAMED_SHARE),
+        "collector_cost_is_low": collector_cost(latest, policy.interval, LARGEST_COST_SHARE),
+        "baselines_are_recent": baseline_age(
+            baselines.as_of if len(baselines.table) else None, len(baselines.table), now, BASELINE_LIMIT
+        ),
+    }
+
+
+def schema_finding(status: SchemaStatus) -> Finding:
+    """Healthy when the store has the schema this program expects."""
+    if status.is_current:
+        return Finding(Health.HEALTHY, f"schema {status.revision}")
+    if status.missing_tables:
+        rows: tuple[Mapping[str, str | float | None], ...] = tuple({"table": name} for name in status.missing_tables)
+        return Finding(Health.UNHEALTHY, "tables are missing: run `dbplanmon store upgrade`", rows)
+    return Finding(
+        Health.UNHEALTHY,
+        f"schema {status.revision or 'none'}, expected {status.expected}: run `dbplanmon store upgrade`",
+    )
+
+
+def named_shares(frame: IntervalFrame) -> dict[DatabaseRef, float]:
+    """Share of the elapsed time of each database that belongs to statements kept by name, 0..1."""
+    rows = frame.rows
+    named = np.where(rows["query_hash"] == OTHER_STATEMENTS, 0.0, rows["elapsed_time_us"])
+    total = rows["elapsed_time_us"].groupby(rows["database_id"]).sum()
+    kept = rows.assign(named=named).groupby("database_id")["named"].sum()
+    return {
+        frame.databases[int(database_id)]: float(kept[database_id] / elapsed)
+        for database_id, elapsed in total.items()
+        if elapsed > 0
+    }

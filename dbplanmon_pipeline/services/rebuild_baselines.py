@@ -1,0 +1,76 @@
+"""Learn what is normal for every statement, as of one moment; incidents teach nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports import AnalysisStore
+from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, ExcludedSpan
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineReport:
+    """What one rebuild did: statements learnt, left out because an incident is open, and intervals read."""
+
+    as_of: datetime
+    statements: int
+    frozen: int
+    intervals: int
+
+
+def rebuild_baselines(store: AnalysisStore, detector: Detector, *, as_of: datetime, days: int) -> BaselineReport:
+    """Learn from the `days` before `as_of` and add a version; repeating it writes the same version again.
+
+    A statement with an open incident keeps the version it had; intervals of past incidents are left out.
+    """
+    since = as_of - timedelta(days=days)
+    history = store.interval_frame(since, as_of)
+    past = [i for i in store.recent_incidents(since) if i.began_at < as_of]
+    now_open = [i for i in store.open_incidents() if i.began_at < as_of]
+    spans = _spans(past, as_of) + _spans(now_open, as_of) + _instance_spans([*past, *now_open], history, as_of)
+    learnt = detector.learn(history, as_of, spans)
+    frozen = {(i.instance, i.database, i.query_hash) for i in now_open if i.scope is IncidentScope.QUERY}
+    kept = _without(learnt, history.databases, frozen)
+    written = store.save_baselines(kept)
+    return BaselineReport(as_of, written, len(learnt.table) - len(kept.table), len(history.rows))
+
+
+def _spans(incidents: Sequence[Incident], as_of: datetime) -> list[ExcludedSpan]:
+    return [
+        ExcludedSpan(DatabaseRef(i.instance, i.database), i.query_hash, i.began_at, i.closed_at or as_of)
+        for i in incidents
+        if i.scope is IncidentScope.QUERY
+    ]
+
+
+def _instance_spans(incidents: Sequence[Incident], history: IntervalFrame, as_of: datetime) -> list[ExcludedSpan]:
+    """An incident of a whole instance blanks every statement of its databases for that time."""
+    spans = []
+    statements = history.rows[["database_id", "query_hash"]].drop_duplicates()
+    for incident in incidents:
+        if incident.scope is not IncidentScope.INSTANCE:
+            continue
+        for database_id, query_hash in statements.itertuples(index=False):
+            ref = history.databases[int(database_id)]
+            if ref.instance == incident.instance:
+                spans.append(ExcludedSpan(ref, int(query_hash), incident.began_at, incident.closed_at or as_of))
+    return spans
+
+
+def _without(
+    learnt: BaselineSet, databases: dict[int, DatabaseRef], frozen: set[tuple[str, str, int]]
+) -> BaselineSet:
+    if not frozen or learnt.table.empty:
+        return learnt
+    keep = np.array(
+        [
+            (databases[int(d)].instance, databases[int(d)].database, int(q)) not in frozen
+            for d, q in learnt.table[["database_id", "query_hash"]].itertuples(index=False)
+        ]
+    )
+    return replace(learnt, table=learnt.table[keep].reset_index(drop=True), parameters=learnt.parameters[keep])

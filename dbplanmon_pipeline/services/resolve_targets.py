@@ -1,0 +1,114 @@
+"""Which databases are there to read: those the settings name, and those discovery finds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import Provider
+from dbplanmon_pipeline.errors import ProviderError, SettingsError
+from dbplanmon_pipeline.services.collect import CollectionTarget
+from dbplanmon_pipeline.services.read_database import CaptureLimits
+
+WHOLE_INSTANCE = "*"
+"""Stands for the database where an instance could not even list its databases."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """One instance of the settings.
+
+    Attributes:
+        databases: names, or None where discovery asks the server.
+        limits: limits and budget [seconds] of one of its databases.
+    """
+
+    name: str
+    engine: Engine
+    databases: tuple[str, ...] | None
+    limits: Callable[[str], tuple[CaptureLimits, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Targets to read, and instances whose databases could not be listed."""
+
+    targets: tuple[CollectionTarget, ...]
+    unlisted: tuple[CollectionOutcome, ...] = ()
+
+
+def resolve_targets(
+    specs: Sequence[InstanceSpec],
+    providers: Mapping[str, Provider],
+    *,
+    only: Sequence[str] = (),
+    now: datetime,
+    max_workers: int = 16,
+) -> Resolution:
+    """List the databases of all instances, or those that `only` names as `instance` or `instance/database`.
+
+    Raises:
+        SettingsError: `only` names something the settings do not.
+    """
+    wanted = _wanted(specs, only)
+    chosen = [spec for spec in specs if not only or spec.name in wanted]
+    discovering = [spec for spec in chosen if spec.databases is None]
+    found = _discover(discovering, providers, now, max_workers)
+    targets: list[CollectionTarget] = []
+    unlisted: list[CollectionOutcome] = []
+    for spec in chosen:
+        names = spec.databases if spec.databases is not None else found[spec.name]
+        if isinstance(names, CollectionOutcome):
+            unlisted.append(names)
+            continue
+        targets.extend(_target(spec, name) for name in _narrow(spec, tuple(names), wanted.get(spec.name, set())))
+    return Resolution(tuple(targets), tuple(unlisted))
+
+
+def _wanted(specs: Sequence[InstanceSpec], only: Sequence[str]) -> dict[str, set[str]]:
+    """Instance -> databases named in `only`; an empty set is the whole instance."""
+    known = {spec.name for spec in specs}
+    wanted: dict[str, set[str]] = {}
+    whole = {name for name in only if "/" not in name}
+    for name in only:
+        instance, _, database = name.partition("/")
+        if instance not in known:
+            raise SettingsError(f"no instance {instance!r} in the settings; there are: {', '.join(sorted(known)) or 'none'}")
+        wanted.setdefault(instance, set())
+        if database and instance not in whole:
+            wanted[instance].add(database)
+    return wanted
+
+
+def _narrow(spec: InstanceSpec, names: tuple[str, ...], wanted: set[str]) -> tuple[str, ...]:
+    unknown = sorted(wanted - set(names))
+    if unknown:
+        raise SettingsError(f"no database {unknown[0]!r} on {spec.name}; there are: {', '.join(names[:20]) or 'none'}")
+    return tuple(name for name in names if name in wanted) if wanted else names
+
+
+def _target(spec: InstanceSpec, database: str) -> CollectionTarget:
+    limits, budget_seconds = spec.limits(database)
+    return CollectionTarget(DatabaseRef(spec.name, database), spec.engine, limits, budget_seconds)
+
+
+def _discover(
+    specs: Sequence[InstanceSpec], providers: Mapping[str, Provider], now: datetime, max_workers: int
+) -> dict[str, list[str] | CollectionOutcome]:
+    def ask(spec: InstanceSpec) -> list[str] | CollectionOutcome:
+        try:
+            return providers[spec.name].databases()
+        except ProviderError as error:
+            return CollectionOutcome(
+                DatabaseRef(spec.name, WHOLE_INSTANCE),
+                now,
+                CollectionStatus.FAILED,
+                error_class=error.error_class,
+                message=f"databases could not be listed: {' '.join(f'{error.message} {error.remedy}'.split())}",
+            )
+
+    if not specs:
+        return {}
+    with ThreadPoolExecutor(min(max_workers, len(specs)), thread_name_prefix="discover") as pool:
+        return dict(zip((spec.name for spec in specs), pool.map(ask, specs), strict=True))
