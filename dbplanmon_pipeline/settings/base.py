@@ -1,0 +1,11 @@
+"""What every part of the settings is: frozen, closed to unknown keys, silent about its input."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """One mapping of the settings file."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, arbitrary_types_allowed=False
+    )

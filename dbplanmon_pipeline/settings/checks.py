@@ -1,0 +1,200 @@
+"""Rules that span several keys; they read the settings as written, so that all of them speak at once.
+
+Each takes plain mappings or built models, passes over what has another type (the field itself complains), and yields
+(path, message) with paths relative to what it was given.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationInfo
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.settings.values import parse_duration
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+_ONLY_FOR = {
+    ("sslmode",): Engine.POSTGRES,
+    ("sslrootcert",): Engine.POSTGRES,
+    ("encrypt",): Engine.SQLSERVER,
+    ("trust_server_certificate",): Engine.SQLSERVER,
+    ("application_intent",): Engine.SQLSERVER,
+    ("login", "authentication"): Engine.SQLSERVER,
+    ("options", "driver"): Engine.SQLSERVER,
+    ("options", "planner"): Engine.POSTGRES,
+    ("options", "seed"): Engine.SIMULATED,
+    ("options", "statements"): Engine.SIMULATED,
+    ("options", "failing"): Engine.SIMULATED,
+    ("options", "latency_ms"): Engine.SIMULATED,
+    ("databases", "count"): Engine.SIMULATED,
+}
+_HOST_FORBIDDEN = frozenset(";{}=@ ")
+
+
+def refuse(findings: Iterable[Finding], info: ValidationInfo) -> None:
+    """Fail on findings, unless the loader has asked for them already.
+
+    Raises:
+        ValueError: the first line of each finding, for settings built in code.
+    """
+    if (info.context or {}).get("checked"):
+        return
+    if texts := [f"{path_text(path)}: {message}" for path, message in findings]:
+        raise ValueError("; ".join(texts))
+
+
+def path_text(path: Path) -> str:
+    """`instances[0].login.password`; characters that would break the line are escaped."""
+    text = ""
+    for part in path:
+        shown = part if isinstance(part, int) else part.encode("unicode_escape").decode("ascii")[:80]
+        text += f"[{shown}]" if isinstance(part, int) else f".{shown}" if text else f"{shown}"
+    return text
+
+
+def settings_problems(data: Any) -> Iterator[Finding]:
+    """Rules over the whole file."""
+    root = _fields(data)
+    instances = _items(root.get("instances"))
+    for index, instance in enumerate(instances):
+        yield from _under(("instances", index), instance_problems(instance))
+    for index, kpi in enumerate(_items(root.get("kpis"))):
+        yield from _under(("kpis", index), kpi_problems(kpi))
+    yield from fleet_problems(root)
+
+
+def fleet_problems(data: Any) -> Iterator[Finding]:
+    """Rules between sections; those within one instance or KPI are apart."""
+    root = _fields(data)
+    for section in ("instances", "kpis"):
+        yield from _under((section,), _repeated_names(_items(root.get(section))))
+    channels = [
+        {"name": _fields(item).get("type"), **_fields(item)} for item in _items(_at(root, "alerts", "channels"))
+    ]
+    yield from _under(("alerts", "channels"), _repeated_names(channels))
+    yield from _unknown_targets(root)
+    yield from _not_above(root, "resilience", "backoff", "max_backoff")
+    yield from _not_above(root, "analysis", "window", "lookback")
+
+
+def instance_problems(data: Any) -> Iterator[Finding]:
+    """Rules within one instance: keys that fit its engine, a login that can work."""
+    instance = _fields(data)
+    engine = instance.get("engine")
+    if engine not in list(Engine):
+        return
+    for path, owner in _ONLY_FOR.items():
+        if engine != owner and _at(instance, *path) is not None:
+            yield path, f"belongs to engine {owner}, this instance is {engine}; remove it"
+    yield from _server_problems(instance)
+    yield from _under(("login",), _login_problems(instance))
+    yield from _under(("databases",), _database_problems(instance))
+
+
+def kpi_problems(data: Any) -> Iterator[Finding]:
+    """Rules within one KPI: one statement, something to compare with."""
+    kpi = _fields(data)
+    if not kpi:
+        return
+    if ("sql" in kpi) == ("procedure" in kpi):
+        yield (), "needs exactly one of sql and procedure"
+    limits = [key for key in ("expected", "minimum", "maximum", "deviation_percent") if kpi.get(key) is not None]
+    if not limits:
+        yield (), "needs at least one of expected, minimum, maximum and deviation_percent"
+    low, high = kpi.get("minimum"), kpi.get("maximum")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        yield ("minimum",), "is above maximum"
+
+
+def _server_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
+    server = instance.get("server")
+    if instance["engine"] == Engine.SIMULATED:
+        if server is not None:
+            yield ("server",), "a simulated instance has no server; remove it"
+    elif server is None:
+        yield ("server",), "is required; write the host name of the server"
+    elif isinstance(server, str) and ("://" in server or _HOST_FORBIDDEN & set(server)):
+        yield ("server",), "expected the host name alone; user and password go under login"
+
+
+def _login_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
+    login = _fields(instance.get("login"))
+    integrated = str(login.get("integrated", False)).lower() in ("true", "yes", "on", "1")
+    if integrated and ("user" in login or "password" in login):
+        yield (), "integrated: true takes no user and no password; remove them"
+    elif "password" in login and "user" not in login:
+        yield ("user",), "is required beside a password"
+    known = integrated or login.get("authentication") or ("user" in login and "password" in login)
+    if instance["engine"] == Engine.SQLSERVER and not known and "password" not in login:
+        yield (), "needs user and password, or integrated: true, or authentication"
+
+
+def _database_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
+    databases = instance.get("databases")
+    simulated = instance["engine"] == Engine.SIMULATED
+    if isinstance(databases, int | str) and not isinstance(databases, bool) and not simulated:
+        yield (), "a number is for engine simulated; name the databases or write {discover: true}"
+    entries = (
+        databases if isinstance(databases, list | tuple) else _at({"databases": databases}, "databases", "entries")
+    )
+    yield from _repeated_names(_items(entries))
+    selection = _fields(databases)
+    discover = selection.get("discover")
+    if isinstance(databases, list | tuple) and not databases:
+        yield (), "names no database; name one or write {discover: true}"
+    elif isinstance(databases, Mapping) and not discover and not {"entries", "count"} & set(selection):
+        yield ("discover",), "must be true here; else write a list of names"
+    elif simulated and discover:
+        yield ("discover",), "a simulated instance discovers nothing; write how many databases it has"
+
+
+def _repeated_names(items: Sequence[Any]) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, item in enumerate(items):
+        name = item if isinstance(item, str) else _fields(item).get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            path = (index,) if isinstance(item, str) else (index, "name")
+            yield path, f"repeats the name of item {seen[name]}; names are unique"
+        seen.setdefault(name, index)
+
+
+def _unknown_targets(root: Mapping[str, Any]) -> Iterator[Finding]:
+    names = {_fields(item).get("name") for item in _items(root.get("instances"))}
+    for index, kpi in enumerate(_items(root.get("kpis"))):
+        instance = _fields(kpi).get("instance")
+        if isinstance(instance, str) and instance not in names:
+            yield ("kpis", index, "instance"), "no instance has this name"
+
+
+def _not_above(root: Mapping[str, Any], section: str, lower: str, upper: str) -> Iterator[Finding]:
+    try:
+        low, high = (parse_duration(_at(root, section, key)) for key in (lower, upper))
+    except ValueError:
+        return
+    if low > high:
+        yield (section, lower), f"is longer than {section}.{upper}"
+
+
+def _under(prefix: Path, findings: Iterable[Finding]) -> Iterator[Finding]:
+    return ((prefix + path, message) for path, message in findings)
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """What was written, of a mapping or of a model; nothing of anything else."""
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in value.model_fields_set}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _at(value: Any, *path: str) -> Any:
+    for part in path:
+        value = _fields(value).get(part)
+    return value

@@ -1,0 +1,191 @@
+"""Monitored instances: how to reach them, which databases, and what they do otherwise than the rest."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.settings.base import Section
+from dbplanmon_pipeline.settings.checks import instance_problems, refuse
+from dbplanmon_pipeline.settings.secret import Secret
+from dbplanmon_pipeline.settings.sections import AnalysisOverride, CollectionOverride, RegressionOverride
+from dbplanmon_pipeline.settings.values import Count, Duration, Line
+
+
+class SslMode(StrEnum):
+    """How PostgreSQL connections are encrypted, in the words of libpq."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class Encryption(StrEnum):
+    """How SQL Server connections are encrypted, in the words of its driver."""
+
+    OPTIONAL = "optional"
+    MANDATORY = "mandatory"
+    STRICT = "strict"
+
+
+class ApplicationIntent(StrEnum):
+    """What a SQL Server connection announces; `read_only` may be routed to a readable secondary."""
+
+    READ_WRITE = "read_write"
+    READ_ONLY = "read_only"
+
+
+def _encryption(value: Any) -> Any:
+    """Take true and false, the words of older drivers, for mandatory and optional."""
+    text = str(value).lower()
+    if text in ("true", "yes"):
+        return Encryption.MANDATORY
+    return Encryption.OPTIONAL if text in ("false", "no") else value
+
+
+def _instance_name(value: str) -> str:
+    if "/" in value:
+        raise ValueError("an instance name holds no slash")
+    return value
+
+
+def _regular_expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error.msg}") from None
+    return value
+
+
+def _setting_text(value: Any) -> Any:
+    """A planner setting as the text the server takes: numbers and switches may be written plainly."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) if isinstance(value, int | float) else value
+
+
+InstanceName = Annotated[Line, AfterValidator(_instance_name)]
+DatabaseName = Annotated[Line, Field(max_length=128)]
+Pattern = Annotated[Line, AfterValidator(_regular_expression)]
+PlannerSetting = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$", max_length=63)]
+PlannerValue = Annotated[Line, BeforeValidator(_setting_text)]
+
+
+class LoginSettings(Section):
+    """Who connects; the user needs the rights that `dbplanmon grants` prints."""
+
+    user: Line | None = Field(None, description="User name.")
+    password: Secret | None = Field(None, description="Where the password lies.")
+    integrated: bool = Field(False, description="Connect as the operating system user (Kerberos, Windows).")
+    authentication: Line | None = Field(
+        None, description="Authentication method of the SQL Server driver, for example ActiveDirectoryMsi."
+    )
+
+
+class DatabaseEntry(Section):
+    """One database by name, with what it does otherwise than its instance."""
+
+    name: DatabaseName = Field(description="Name on the server.")
+    collection: CollectionOverride = Field(CollectionOverride(), description="Over the keys of `collection`.")
+    regression: RegressionOverride = Field(RegressionOverride(), description="Over the keys of `regression`.")
+    analysis: AnalysisOverride = Field(AnalysisOverride(), description="Over the keys of `analysis`.")
+
+
+class DatabaseSelection(Section):
+    """Which databases of an instance are watched: named ones, discovered ones, or a number of simulated ones.
+
+    In a file a list means `entries`, a number means `count`.
+    """
+
+    entries: tuple[DatabaseEntry, ...] = Field(
+        (), max_length=100_000, description="Databases by name, or by name with settings of their own."
+    )
+    discover: bool = Field(False, description="Watch every user database the login can see.")
+    include: tuple[Pattern, ...] = Field(
+        (), max_length=1_000, description="Discovered: regular expressions, found anywhere in a name; empty means all."
+    )
+    exclude: tuple[Pattern, ...] = Field(
+        (), max_length=1_000, description="Discovered: regular expressions, found anywhere in a name; wins."
+    )
+    count: Count | None = Field(None, ge=1, le=100_000, description="Engine simulated: how many databases.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, data: Any) -> Any:
+        if isinstance(data, list | tuple):
+            return {"entries": [{"name": item} if isinstance(item, str) else item for item in data]}
+        if isinstance(data, int | str) and not isinstance(data, bool):
+            return {"count": data}
+        return data
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Databases the settings name."""
+        return tuple(entry.name for entry in self.entries)
+
+    def accepts(self, name: str) -> bool:
+        """True where a discovered database is to be watched."""
+        wanted = not self.include or any(re.search(pattern, name) for pattern in self.include)
+        return wanted and not any(re.search(pattern, name) for pattern in self.exclude)
+
+
+class InstanceOptions(Section):
+    """What only one engine knows."""
+
+    driver: Line | None = Field(None, description="sqlserver: name of the ODBC driver; not set: the newest found.")
+    planner: Mapping[PlannerSetting, PlannerValue] = Field(
+        {}, max_length=100, description="postgres: settings under which plans are made, such as work_mem."
+    )
+    seed: Count = Field(1, ge=0, le=2**31 - 1, description="simulated: start of the random numbers.")
+    statements: Count = Field(50, ge=1, le=100_000, description="simulated: statements per database.")
+    failing: Count = Field(0, ge=0, le=100_000, description="simulated: databases that cannot be reached.")
+    latency_ms: Count = Field(0, ge=0, le=60_000, description="simulated: time one reading takes, in milliseconds.")
+
+
+class InstanceSettings(Section):
+    """One monitored server."""
+
+    name: InstanceName = Field(description="Unique name, without a slash; the name in every record and alert.")
+    engine: Engine = Field(description="Kind of server.")
+    enabled: bool = Field(True, description="False leaves the instance alone and keeps its history.")
+    server: Line | None = Field(None, description="Host name or address, as the driver takes it; not for simulated.")
+    port: Count | None = Field(None, ge=1, le=65_535, description="TCP port; not set: the usual one of the engine.")
+    database: DatabaseName | None = Field(
+        None, description="Where to connect for discovery; not set: postgres or master."
+    )
+    login: LoginSettings = Field(LoginSettings(), description="Who connects.")
+    sslmode: SslMode = Field(SslMode.PREFER, description="postgres: encryption of the connection.")
+    sslrootcert: Line | None = Field(None, description="postgres: file of the authorities that are trusted.")
+    encrypt: Annotated[Encryption, BeforeValidator(_encryption)] = Field(
+        Encryption.MANDATORY, description="sqlserver: encryption of the connection."
+    )
+    trust_server_certificate: bool = Field(False, description="sqlserver: accept any certificate.")
+    application_intent: ApplicationIntent = Field(
+        ApplicationIntent.READ_WRITE, description="sqlserver: `read_only` to be routed to a readable secondary."
+    )
+    connect_timeout: Duration = Field(
+        timedelta(seconds=5), ge=timedelta(seconds=1), le=timedelta(minutes=5), description="Longest wait to connect."
+    )
+    databases: DatabaseSelection = Field(
+        DatabaseSelection(discover=True), description="Which databases; a list, a mapping or a number."
+    )
+    labels: Mapping[Line, Line] = Field({}, max_length=50, description="Free words for filters and alerts.")
+    options: InstanceOptions = Field(InstanceOptions(), description="What only one engine knows.")
+    collection: CollectionOverride = Field(CollectionOverride(), description="Over the keys of `collection`.")
+    regression: RegressionOverride = Field(RegressionOverride(), description="Over the keys of `regression`.")
+    analysis: AnalysisOverride = Field(AnalysisOverride(), description="Over the keys of `analysis`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fits_its_engine(cls, data: Any, info: ValidationInfo) -> Any:
+        refuse(instance_problems(data), info)
+        if isinstance(data, Mapping) and data.get("engine") == Engine.SIMULATED:
+            return {"databases": 1, **data}
+        return data

@@ -1,0 +1,185 @@
+"""From files and variables to settings: find, read, lay over each other, check, or say everything that is wrong."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.settings import environment
+from dbplanmon_pipeline.settings.base import Section
+from dbplanmon_pipeline.settings.checks import path_text, settings_problems
+from dbplanmon_pipeline.settings.complaints import problem_at, problem_of
+from dbplanmon_pipeline.settings.document import DocumentError, Node, Origin, Problem, read_document
+from dbplanmon_pipeline.settings.layers import laid_over, origin_at, plain, with_variables, written_paths
+from dbplanmon_pipeline.settings.model import Settings
+from dbplanmon_pipeline.settings.secret import FORMS, SecretReference
+from dbplanmon_pipeline.settings.sections import Environment
+from dbplanmon_pipeline.settings.suggest import did_you_mean
+
+FILE_NAME = "dbplanmon.yaml"
+STATE_FOLDER = ".dbplanmon"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which files are read: `base` may be absent only where nobody named it."""
+
+    base: Path
+    named: bool
+    cwd: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.base.parent
+
+    def overlay(self, name: str) -> Path:
+        return self.base.with_name(f"{self.base.stem}.{name}{self.base.suffix}")
+
+    def shown(self, path: Path) -> str:
+        return str(path.relative_to(self.cwd)) if path.is_relative_to(self.cwd) else str(path)
+
+
+def load_settings(
+    path: Path | None = None, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Settings:
+    """Read the settings: one file, its overlay for DBPLANMON_ENVIRONMENT, and variables over both.
+
+    Args:
+        path: the file; else DBPLANMON_CONFIG; else dbplanmon.yaml in `cwd`, where it may be missing.
+        environ: variables to use instead of those of this process.
+        cwd: folder to use instead of the working directory.
+
+    Raises:
+        SettingsError: one line per problem, all of them at once.
+    """
+    variables = environment.variables(environ)
+    place = _place(path, variables, (cwd or Path.cwd()).absolute())
+    name, problems = _overlay_name(variables)
+    root, more = _read_layers(place, name)
+    problems += more
+    root, more = with_variables(root, variables)
+    problems += more
+    if name:
+        root = laid_over(root, _environment_node(name))
+    settings, more = _validated(root, place.folder, variables)
+    if settings is None or problems:
+        _fail([*problems, *more])
+    _warn(settings, root, variables)
+    sources = {path_text(at): str(origin) for at, origin in written_paths(root).items()}
+    return settings.with_sources(sources)
+
+
+def _place(path: Path | None, variables: Mapping[str, str], cwd: Path) -> _Place:
+    named = path or (Path(variables[environment.CONFIG]) if variables.get(environment.CONFIG) else None)
+    if named is not None:
+        return _Place(cwd / named.expanduser(), True, cwd)
+    base = cwd / FILE_NAME
+    stray = base.with_suffix(".yml")
+    if stray.exists() and not base.exists():
+        raise SettingsError(f"{stray.name}: is not read under this name; rename it to {FILE_NAME}")
+    return _Place(base, False, cwd)
+
+
+def _overlay_name(variables: Mapping[str, str]) -> tuple[str, list[Problem]]:
+    name = variables.get(environment.ENVIRONMENT, "")
+    if not name or name in list(Environment):
+        return name, []
+    origin = Origin(f"environment variable {environment.ENVIRONMENT}")
+    return "", [Problem(origin, f"expected one of {', '.join(Environment)}{did_you_mean(name, Environment)}")]
+
+
+def _read_layers(place: _Place, overlay_name: str) -> tuple[Node, list[Problem]]:
+    """The file and its overlay as one tree; a file that cannot be used ends the loading."""
+    paths = [place.base] if place.named or place.base.exists() else []
+    if overlay_name and place.overlay(overlay_name).exists():
+        paths.append(place.overlay(overlay_name))
+    root = Node({}, Origin(place.shown(place.base)))
+    problems: list[Problem] = []
+    broken: list[Problem] = []
+    for path in paths:
+        try:
+            node, more = read_document(path, place.shown(path))
+        except DocumentError as error:
+            broken.append(error.problem)
+            continue
+        root = laid_over(root, node)
+        problems += more
+    if broken:
+        _fail([*broken, *problems])
+    return root, problems
+
+
+def _environment_node(name: str) -> Node:
+    origin = Origin(f"environment variable {environment.ENVIRONMENT}")
+    return Node({"environment": Node(name, origin)}, origin)
+
+
+def _validated(root: Node, folder: Path, variables: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
+    data = plain(root)
+    problems = [problem_at(root, path, text) for path, text in settings_problems(data)]
+    name = str(data.get("environment", Environment.PRODUCTION))
+    context = {"folder": folder, "environment": name, "checked": True}
+    settings, errors = None, []
+    try:
+        settings = Settings.model_validate(_with_state_folder(data, folder, variables), context=context)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    problems += [problem_of(error, Settings, root, data) for error in errors]
+    return (None if problems else settings), problems
+
+
+def _with_state_folder(data: dict[str, Any], folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    written = data.get("state_dir")
+    if state := variables.get(environment.STATE):
+        return {**data, "state_dir": folder / Path(state).expanduser()}
+    if written is None:
+        home = variables.get(environment.DAGSTER_HOME)
+        return {**data, "state_dir": (folder / Path(home).expanduser() if home else folder) / STATE_FOLDER}
+    return {**data, "state_dir": folder / Path(written).expanduser()} if isinstance(written, str) else data
+
+
+def _fail(problems: list[Problem]) -> None:
+    order = {source: rank for rank, source in enumerate(dict.fromkeys(item.origin.source for item in problems))}
+    lines = sorted(problems, key=lambda item: (order[item.origin.source], item.origin.line or 0))
+    raise SettingsError("\n".join(dict.fromkeys(map(str, lines))))
+
+
+def _warn(settings: Settings, root: Node, variables: Mapping[str, str]) -> None:
+    for path in _plain_secrets(settings, ()):
+        _log.warning(
+            "%s: %s holds a plain secret; move it out and write %s", origin_at(root, path), path_text(path), FORMS
+        )
+    known = {environment.override_name(path).replace("__", "_"): path for path in _leaf_paths(Settings, ())}
+    reserved = (environment.STORE_URL, environment.STATE, environment.CONFIG, environment.ENVIRONMENT)
+    for name in sorted(variables):
+        if name in known and "__" not in name and name not in reserved:
+            _log.warning(
+                "environment variable %s is not read; did you mean %s?", name, environment.override_name(known[name])
+            )
+
+
+def _plain_secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, SecretReference):
+        if value.is_plain:
+            yield path
+    elif isinstance(value, Section):
+        for name in type(value).model_fields:
+            yield from _plain_secrets(getattr(value, name), (*path, name))
+    elif isinstance(value, tuple) and value and isinstance(value[0], Section):
+        for index, item in enumerate(value):
+            yield from _plain_secrets(item, (*path, index))
+
+
+def _leaf_paths(section: type[Section], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _leaf_paths(inner, (*path, name))
+        elif path:
+            yield (*path, name)
