@@ -1,0 +1,309 @@
+"""From a step of an incident to the message about it: subject, plain text and the same facts in fields."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope
+from dbplanmon_pipeline.core.model import Label, StatementText, hash_text
+from dbplanmon_pipeline.core.plain_words import (
+    cost_words,
+    duration_words,
+    hash_words,
+    lines_of,
+    moment_words,
+    one_line,
+    ratio_words,
+    seconds_words,
+)
+from dbplanmon_pipeline.core.ports import Alert, Suggestion
+from dbplanmon_pipeline.errors import NotificationError
+
+ALERTING_EVENTS = frozenset(
+    {IncidentEvent.OPENED, IncidentEvent.REOPENED, IncidentEvent.ESCALATED, IncidentEvent.AUTO_RESOLVED}
+)
+"""Steps that people are told of; acknowledging, resolving and dismissing are their own doing."""
+
+STATEMENT_LIMIT = 300
+SUBJECT_LIMIT = 180
+LINE_LIMIT = 400
+SCRIPT_LIMIT = 2_000
+LISTED_LINES = 12
+
+_LABELS = {
+    Label.PLAN_REGRESSION: "plan regression",
+    Label.PARAMETER_SENSITIVITY: "parameter sensitivity",
+    Label.DATA_GROWTH: "more work per execution",
+    Label.CONTENTION: "contention",
+    Label.INSTANCE_SLOWDOWN: "slow instance",
+    Label.UNKNOWN: "unknown cause",
+}
+_METRICS = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time"}
+
+
+class RetryLater(NotificationError):
+    """A channel is there but wants to be left alone for a while.
+
+    Args:
+        message: one line, without secrets.
+        retry_after_seconds: how long the channel asked for, None where it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, transient=True)
+        self.retry_after_seconds = retry_after_seconds
+
+
+def is_alerting(event: IncidentEvent) -> bool:
+    """True for the steps that make an alert."""
+    return event in ALERTING_EVENTS
+
+
+def alert_id(incident_id: str, event: IncidentEvent, at_iso: str, channel: str) -> str:
+    """32 hex digits, the same for the same step of the same incident and channel."""
+    text = f"{incident_id}\x1f{event.value}\x1f{at_iso}\x1f{channel}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def alert_for(
+    change: IncidentChange,
+    *,
+    channel: str,
+    statement: StatementText | None,
+    plan_summary: str,
+    plan_lines: Sequence[str],
+    context_lines: Sequence[str],
+    suggestion: Suggestion | None,
+    command: str,
+    link: str | None,
+) -> Alert:
+    """The message about one step of an incident, for one channel.
+
+    Args:
+        change: the step; only the events of `ALERTING_EVENTS`.
+        channel: name of the channel.
+        statement: redacted text, where it is known.
+        plan_summary: what changed in the plan, one sentence; empty where nothing did or nobody knows.
+        plan_lines: the single changes of the plan.
+        context_lines: what else changed around that time.
+        suggestion: the safe way back, where there is one.
+        command: shows the incident on the command line.
+        link: shows it in a browser.
+
+    Raises:
+        ValueError: this event makes no alert.
+    """
+    if not is_alerting(change.event):
+        raise ValueError(f"the event {change.event.value} makes no alert")
+    incident, at = change.incident, change.at.isoformat()
+    sections = [
+        [_headline(change)],
+        _facts_lines(change, statement),
+        _listed("What changed in the plan", [plan_summary, *plan_lines] if _is_bad(change) else []),
+        _listed("Around that time", context_lines if _is_bad(change) else []),
+        _listed("Evidence", incident.evidence if _is_bad(change) else []),
+        _way_back(suggestion) if _is_bad(change) else [],
+        _more(command, link),
+    ]
+    return Alert(
+        alert_id=alert_id(incident.incident_id, change.event, at, channel),
+        incident_id=incident.incident_id,
+        event=change.event.value,
+        channel=channel,
+        severity=incident.severity.value,
+        created_at=change.at,
+        subject=_subject(change),
+        body="\n\n".join("\n".join(section) for section in sections if section) + "\n",
+        facts=_facts(change, statement, plan_summary, plan_lines, context_lines, suggestion, command, link),
+    )
+
+
+def _is_bad(change: IncidentChange) -> bool:
+    return change.event is not IncidentEvent.AUTO_RESOLVED
+
+
+def _place(incident: Incident) -> str:
+    place = f"{incident.instance}/{incident.database}" if incident.database else incident.instance
+    return one_line(place, 120)
+
+
+def _subject(change: IncidentChange) -> str:
+    incident, what = change.incident, _what(change.incident)
+    effect = f"{ratio_words(incident.effect_ratio)} slower, +{seconds_words(incident.extra_seconds_per_hour)}/h"
+    wording = {
+        IncidentEvent.OPENED: f"{what} is {effect} ({_LABELS[incident.label]})",
+        IncidentEvent.REOPENED: f"Back again: {what} is {effect} ({_LABELS[incident.label]})",
+        IncidentEvent.ESCALATED: f"Escalated: {what} is {effect} ({_LABELS[incident.label]})",
+        IncidentEvent.AUTO_RESOLVED: f"Resolved: {what} is normal again after {_lasted(change)}",
+    }
+    tag = "ok" if change.event is IncidentEvent.AUTO_RESOLVED else incident.severity.value
+    return one_line(f"[{tag}] {_place(incident)}: {wording[change.event]}", SUBJECT_LIMIT)
+
+
+def _what(incident: Incident) -> str:
+    return "instance" if incident.scope is IncidentScope.INSTANCE else f"statement {hash_words(incident.query_hash)}"
+
+
+def _headline(change: IncidentChange) -> str:
+    incident = change.incident
+    what = "The instance" if incident.scope is IncidentScope.INSTANCE else "A statement"
+    times, place = ratio_words(incident.effect_ratio), _place(incident)
+    note = f" {one_line(change.note, LINE_LIMIT)}" if change.note else ""
+    if change.event is IncidentEvent.AUTO_RESOLVED:
+        return f"{what} on {place} is normal again. It had been slow for {_lasted(change)}.{note}"
+    if change.event is IncidentEvent.ESCALATED:
+        return (
+            f"{what} on {place} needs attention: still {times} slower than normal after {_lasted(change)}, "
+            f"severity now {incident.severity.value}, {_state_words(incident)}.{note}"
+        )
+    if change.event is IncidentEvent.REOPENED:
+        return f"{what} on {place} is slow again: {times} slower than normal. {_returns(incident)}{note}"
+    return f"{what} on {place} became {times} slower than normal{_with_plan(incident)}.{note}"
+
+
+def _state_words(incident: Incident) -> str:
+    return "acknowledged" if incident.state.value == "acknowledged" else "not acknowledged"
+
+
+def _returns(incident: Incident) -> str:
+    if incident.reopened_count <= 1:
+        return "It had been normal in between."
+    return f"This is return number {incident.reopened_count}; a lasting cure is due."
+
+
+def _with_plan(incident: Incident) -> str:
+    return " with a new plan" if _plan_changed(incident) else ""
+
+
+def _plan_changed(incident: Incident) -> bool:
+    return bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
+
+
+def _lasted(change: IncidentChange) -> str:
+    incident = change.incident
+    end = incident.last_bad_at if change.event is IncidentEvent.AUTO_RESOLVED else change.at
+    return duration_words((end - incident.began_at).total_seconds())
+
+
+def _facts_lines(change: IncidentChange, statement: StatementText | None) -> list[str]:
+    incident = change.incident
+    metric = _METRICS.get(incident.metric, "time")
+    rows = [("Where", _place(incident))]
+    if incident.scope is IncidentScope.QUERY:
+        rows.append(("Statement", hash_words(incident.query_hash)))
+        rows.append(("", one_line(statement.text, STATEMENT_LIMIT) if statement else "(text not known yet)"))
+    rows.append(("Kind", f"{_LABELS[incident.label]}, severity {incident.severity.value}"))
+    rows.append(("Effect", _effect_words(incident, metric)))
+    rows.append(("Cost" if _is_bad(change) else "Cost until then", _extra_words(incident, metric)))
+    rows.append(("Since", f"{moment_words(incident.began_at)} ({_lasted(change)})"))
+    if change.event is IncidentEvent.AUTO_RESOLVED:
+        rows.append(("Last slow", moment_words(incident.last_bad_at)))
+    if incident.scope is IncidentScope.QUERY:
+        rows.append(("Plan", _plan_words(incident)))
+    width = max(len(name) for name, _ in rows) + 2
+    return [f"{name:<{width}}{value}".rstrip() for name, value in rows]
+
+
+def _effect_words(incident: Incident, metric: str) -> str:
+    times = ratio_words(incident.effect_ratio)
+    if incident.scope is IncidentScope.INSTANCE or not incident.baseline_us > 0:
+        return f"{times} {metric} per execution"
+    before, now = cost_words(incident.baseline_us), cost_words(incident.observed_us)
+    return f"{times}: {before} -> {now} {metric} per execution"
+
+
+def _extra_words(incident: Incident, metric: str) -> str:
+    text = f"{seconds_words(incident.extra_seconds_per_hour)} more {metric} per hour"
+    low, high = incident.extra_seconds_low, incident.extra_seconds_high
+    return f"{text} (95 % interval: {seconds_words(low)} to {seconds_words(high)})" if high > low else text
+
+
+def _plan_words(incident: Incident) -> str:
+    if _plan_changed(incident):
+        return f"{hash_words(incident.previous_plan_hash)} -> {hash_words(incident.plan_hash)}"
+    return f"{hash_words(incident.plan_hash)} (no other plan before)"
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    said = [one_line(line, LINE_LIMIT) for line in lines]
+    said = [line for line in dict.fromkeys(said) if line]
+    shown = [f"  - {line}" for line in said[:LISTED_LINES]]
+    if len(said) > LISTED_LINES:
+        shown.append(f"  - and {len(said) - LISTED_LINES} more")
+    return [f"{title}:", *shown] if shown else []
+
+
+def _way_back(suggestion: Suggestion | None) -> list[str]:
+    if suggestion is None:
+        return []
+    kind = one_line(suggestion.kind.replace("_", " "), 80)
+    head = f"The way back ({kind}, risk {one_line(suggestion.risk, 20)}; nothing is done by itself):"
+    lines = [head, f"  {one_line(suggestion.rationale, LINE_LIMIT)}"]
+    if not suggestion.script.strip():
+        return lines
+    # A script that was cut short is worse than none: somebody would run it.
+    if len(suggestion.script) > SCRIPT_LIMIT:
+        return [*lines, f"  dbplanmon suggestions show {one_line(suggestion.suggestion_id, 64)}"]
+    return [*lines, *(f"    {line}".rstrip() for line in lines_of(suggestion.script))]
+
+
+def _more(command: str, link: str | None) -> list[str]:
+    more = [f"More: {one_line(command, LINE_LIMIT)}"]
+    return [*more, f"      {one_line(link, LINE_LIMIT)}"] if link else more
+
+
+def _facts(
+    change: IncidentChange,
+    statement: StatementText | None,
+    plan_summary: str,
+    plan_lines: Sequence[str],
+    context_lines: Sequence[str],
+    suggestion: Suggestion | None,
+    command: str,
+    link: str | None,
+) -> dict[str, object]:
+    incident = change.incident
+    return {
+        "scope": incident.scope.value,
+        "instance": one_line(incident.instance),
+        "database": one_line(incident.database),
+        "query_hash": hash_text(incident.query_hash),
+        "statement": one_line(statement.text, STATEMENT_LIMIT) if statement else "",
+        "plan_hash": hash_text(incident.plan_hash),
+        "previous_plan_hash": hash_text(incident.previous_plan_hash),
+        "label": incident.label.value,
+        "state": incident.state.value,
+        "metric": incident.metric,
+        "effect_ratio": _finite(incident.effect_ratio),
+        "baseline_us": _finite(incident.baseline_us),
+        "observed_us": _finite(incident.observed_us),
+        "extra_seconds_per_hour": _finite(incident.extra_seconds_per_hour),
+        "extra_seconds_low": _finite(incident.extra_seconds_low),
+        "extra_seconds_high": _finite(incident.extra_seconds_high),
+        "began_at": incident.began_at.isoformat(),
+        "last_bad_at": incident.last_bad_at.isoformat(),
+        "reopened_count": incident.reopened_count,
+        "plan_summary": one_line(plan_summary, LINE_LIMIT),
+        "plan_changes": [one_line(line, LINE_LIMIT) for line in plan_lines[:LISTED_LINES]],
+        "context": [one_line(line, LINE_LIMIT) for line in context_lines[:LISTED_LINES]],
+        "evidence": [one_line(line, LINE_LIMIT) for line in incident.evidence[:LISTED_LINES]],
+        "suggestion": _suggestion_facts(suggestion),
+        "command": one_line(command, LINE_LIMIT),
+        "link": one_line(link, LINE_LIMIT) if link else None,
+        "note": one_line(change.note, LINE_LIMIT),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _suggestion_facts(suggestion: Suggestion | None) -> dict[str, str] | None:
+    if suggestion is None:
+        return None
+    return {
+        "suggestion_id": one_line(suggestion.suggestion_id, 64),
+        "kind": one_line(suggestion.kind, 80),
+        "risk": one_line(suggestion.risk, 20),
+        "rationale": one_line(suggestion.rationale, LINE_LIMIT),
+    }
