@@ -24,8 +24,8 @@ def build_definitions(settings: Settings, key_prefix: str | Sequence[str] | None
 
     Args:
         settings: as `load_settings` returns them; nothing is opened here.
-        key_prefix: goes before every asset key and, joined by two underscores, before every job, schedule, sensor
-            and resource name, so that the result can be merged into a code location that already exists.
+        key_prefix: goes before every asset key and, joined by two underscores, before every job, schedule and
+            sensor name, so that the result can be merged into a code location that already exists.
     """
     names = Names.under(key_prefix)
     monitor = Monitor(settings)
@@ -43,7 +43,7 @@ def build_definitions(settings: Settings, key_prefix: str | Sequence[str] | None
         jobs=[collection_job(names), *followers, health_job(names, checks), *daily_jobs(names), snapshot_job(names)],
         schedules=schedules(names, monitor, monitor.clock()),
         sensors=sensors(names, monitor, monitor.clock(), followers),
-        resources={names.name("monitor"): monitor},
+        resources={"dbplanmon": monitor},
         executor=dg.in_process_executor,
     )
 

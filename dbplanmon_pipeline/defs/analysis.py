@@ -30,7 +30,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             dg.AssetSpec(
                 names.key("regressions"),
                 deps=[names.key("query_metrics"), names.key("baselines")],
-                description="Incidents: statements and instances that are significantly and materially worse than normal.",
+                description="Incidents: statements and instances significantly and materially worse than normal.",
                 group_name="analysis",
             ),
             dg.AssetSpec(
@@ -41,8 +41,8 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def analyse_assets(context: dg.AssetExecutionContext, config: MomentConfig, monitor: dg.ResourceParam[Monitor]):
-        with monitor.session() as session:
+    def analyse_assets(config: MomentConfig, dbplanmon: dg.ResourceParam[Monitor]):
+        with dbplanmon.session() as session:
             report = session.analyse(as_of=datetime.fromisoformat(config.as_of) if config.as_of else None)
             yield _plan_changes_result(names, report)
             yield dg.MaterializeResult(
@@ -63,13 +63,13 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             dg.AssetSpec(
                 names.key("remediation_suggestions"),
                 deps=[names.key("regressions")],
-                description="A way back for each open incident, with risk, script and undo script. Never executed here.",
+                description="A way back for each open incident, with risk, script and undo. Never executed here.",
                 group_name="analysis",
             ),
         ],
     )
-    def insight_assets(context: dg.AssetExecutionContext, monitor: dg.ResourceParam[Monitor]):
-        with monitor.session() as session:
+    def insight_assets(dbplanmon: dg.ResourceParam[Monitor]):
+        with dbplanmon.session() as session:
             ranking = session.rank_hotspots()
             yield dg.MaterializeResult(
                 asset_key=names.key("hotspots"),

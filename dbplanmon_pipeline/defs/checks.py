@@ -28,10 +28,8 @@ def health_checks(names: Names) -> dg.AssetChecksDefinition:
             dg.AssetCheckSpec(name, asset=names.key("query_metrics"), description=fact) for name, fact in CHECKS.items()
         ],
     )
-    def check_health(
-        context: dg.AssetCheckExecutionContext, monitor: dg.ResourceParam[Monitor]
-    ) -> Iterator[dg.AssetCheckResult]:
-        with monitor.session(upgrade=False) as session:
+    def check_health(dbplanmon: dg.ResourceParam[Monitor]) -> Iterator[dg.AssetCheckResult]:
+        with dbplanmon.session(upgrade=False) as session:
             for name, finding in session.health().items():
                 yield _result(names, name, finding)
 

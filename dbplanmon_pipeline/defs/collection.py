@@ -41,8 +41,8 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
         ],
         op_tags={"dbplanmon/stage": "collection"},
     )
-    def collect_assets(context: dg.AssetExecutionContext, config: CollectionConfig, monitor: dg.ResourceParam[Monitor]):
-        with monitor.session() as session:
+    def collect_assets(config: CollectionConfig, dbplanmon: dg.ResourceParam[Monitor]):
+        with dbplanmon.session() as session:
             report = session.collect(only=config.databases)
             yield from _results(names, report)
             session.remember_collection(report)

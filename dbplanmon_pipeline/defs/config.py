@@ -16,5 +16,6 @@ class MomentConfig(dg.Config):
     """As of when to judge."""
 
     as_of: str = Field(
-        default="", description="ISO time with zone, for example 2026-11-22T10:00:00+00:00; empty is the newest reading."
+        default="",
+        description="ISO time with zone, for example 2026-11-22T10:00:00+00:00; empty is the newest reading.",
     )

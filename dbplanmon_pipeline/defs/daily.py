@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, Names
 from dbplanmon_pipeline.core.summary import render_markdown
+from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, Names
 from dbplanmon_pipeline.defs.tables import Cell, short_table
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_offset=1)
@@ -34,11 +34,9 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         description="What is normal for each statement, learnt from the week before the end of the day.",
         **every_day,
     )
-    def baselines(
-        context: dg.AssetExecutionContext, monitor: dg.ResourceParam[Monitor]
-    ) -> dg.MaterializeResult:
-        with monitor.session() as session:
-            reports = [session.rebuild_baselines(as_of=min(end_of(day), monitor.clock())) for day in days_of(context)]
+    def baselines(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> dg.MaterializeResult:
+        with dbplanmon.session() as session:
+            reports = [session.rebuild_baselines(as_of=min(end_of(day), dbplanmon.clock())) for day in days_of(context)]
         return _by_day(
             context,
             [
@@ -53,10 +51,8 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         description="Totals of every statement and plan by hour, kept for more than a year.",
         **every_day,
     )
-    def hourly_rollups(
-        context: dg.AssetExecutionContext, monitor: dg.ResourceParam[Monitor]
-    ) -> dg.MaterializeResult:
-        with monitor.session() as session:
+    def hourly_rollups(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> dg.MaterializeResult:
+        with dbplanmon.session() as session:
             return _by_day(context, [{"rows": session.store.roll_up_day(day)} for day in days_of(context)])
 
     @dg.asset(
@@ -66,9 +62,9 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         **every_day,
     )
     def metrics_archive(
-        context: dg.AssetExecutionContext, monitor: dg.ResourceParam[Monitor]
+        context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
     ) -> dg.MaterializeResult:
-        with monitor.session() as session:
+        with dbplanmon.session() as session:
             sealed = [session.store.seal_day(day) for day in days_of(context)]
         return _by_day(
             context,
@@ -86,10 +82,8 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         description="The day in one page: incidents, plan changes, dearest statements, and how well we watched.",
         **every_day,
     )
-    def daily_summary(
-        context: dg.AssetExecutionContext, monitor: dg.ResourceParam[Monitor]
-    ) -> dg.MaterializeResult:
-        with monitor.session() as session:
+    def daily_summary(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> dg.MaterializeResult:
+        with dbplanmon.session() as session:
             summaries = [session.summarise(day) for day in days_of(context)]
         result = _by_day(
             context,

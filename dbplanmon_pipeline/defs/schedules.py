@@ -37,14 +37,16 @@ def cron_daily(at: time) -> str:
 def schedules(names: Names, monitor: Monitor, loaded_at: datetime) -> list[dg.ScheduleDefinition]:
     """Those the settings leave on."""
     on = monitor.settings.schedules
+    yesterday = timedelta(days=1)
+    baselines_at, summary_at = monitor.settings.baselines.time, monitor.settings.summary.time
     chosen = [
-        (on.collection, _collection_schedule),
-        (on.health, _health_schedule),
-        (on.baselines, _baselines_schedule),
-        (on.rollups, _rollups_schedule),
-        (on.summary, _summary_schedule),
+        (on.collection, _collection_schedule(names, monitor, loaded_at)),
+        (on.health, _health_schedule(names)),
+        (on.baselines, _daily(names, BASELINES, baselines_at, yesterday, "Learn from the week that ended yesterday.")),
+        (on.rollups, _daily(names, ROLLUPS, ROLLUPS_AT, ARCHIVE_LAG, "Roll up and seal the day before yesterday.")),
+        (on.summary, _daily(names, SUMMARY, summary_at, yesterday, "Sum up yesterday.")),
     ]
-    return [make(names, monitor, loaded_at) for wanted, make in chosen if wanted]
+    return [schedule for wanted, schedule in chosen if wanted]
 
 
 def _collection_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
@@ -77,7 +79,7 @@ def _pending_backoff(monitor: Monitor, now: datetime) -> datetime | None:
     return due if due and due > now else None
 
 
-def _health_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
+def _health_schedule(names: Names) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=names.name("health_schedule"),
         job_name=names.name(HEALTH),
@@ -97,16 +99,14 @@ def _unless_running(
 ) -> dg.RunRequest | dg.SkipReason:
     if running := run_in_progress(context.instance, names.name(job)):
         return dg.SkipReason(f"run {running} is still under way")
-    return dg.RunRequest(
-        partition_key=partition.isoformat() if partition else None, tags=names.job_tags(job)
-    )
+    return dg.RunRequest(partition_key=partition.isoformat() if partition else None, tags=names.job_tags(job))
 
 
-def _daily(
-    names: Names, job: str, schedule_name: str, at: time, lag: timedelta, what: str
-) -> dg.ScheduleDefinition:
+def _daily(names: Names, job: str, at: time, lag: timedelta, what: str) -> dg.ScheduleDefinition:
+    """Request the partition of the day `lag` ago, every day at that time."""
+
     @dg.schedule(
-        name=names.name(schedule_name),
+        name=names.name(job.removesuffix("_job") + "_schedule"),
         job_name=names.name(job),
         cron_schedule=cron_daily(at),
         execution_timezone="UTC",
@@ -118,17 +118,3 @@ def _daily(
         return _unless_running(context, names, job, (tick - lag).date())
 
     return daily
-
-
-def _baselines_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
-    at = monitor.settings.baselines.time
-    return _daily(names, BASELINES, "baselines_schedule", at, timedelta(days=1), "Learn from the week that ended yesterday.")
-
-
-def _rollups_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
-    return _daily(names, ROLLUPS, "rollups_schedule", ROLLUPS_AT, ARCHIVE_LAG, "Roll up and seal the day before yesterday.")
-
-
-def _summary_schedule(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.ScheduleDefinition:
-    at = monitor.settings.summary.time
-    return _daily(names, SUMMARY, "daily_summary_schedule", at, timedelta(days=1), "Sum up yesterday.")

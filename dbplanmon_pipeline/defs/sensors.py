@@ -55,9 +55,7 @@ def _analysis_sensor(
             return dg.SkipReason(f"analysis {running} is still under way")
         return dg.SensorResult(
             run_requests=[
-                dg.RunRequest(
-                    run_key=f"{job}:{ended.isoformat()}", job_name=names.name(job), tags=names.job_tags(job)
-                )
+                dg.RunRequest(run_key=f"{job}:{ended.isoformat()}", job_name=names.name(job), tags=names.job_tags(job))
                 for job in (ANALYSIS, INSIGHTS)
             ],
             cursor=ended.isoformat(),

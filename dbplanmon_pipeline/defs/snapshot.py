@@ -24,9 +24,9 @@ def snapshot_asset(names: Names) -> dg.AssetsDefinition:
         group_name="on_demand",
     )
     def database_snapshot(
-        context: dg.AssetExecutionContext, monitor: dg.ResourceParam[Monitor]
+        context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
     ) -> dg.MaterializeResult:
-        with monitor.session() as session:
+        with dbplanmon.session() as session:
             report = session.collect(only=[context.partition_key])
             outcome = report.outcomes[0]
             if outcome.status is CollectionStatus.FAILED:

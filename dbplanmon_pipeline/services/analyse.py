@@ -1,23 +1,29 @@
 """Judge what was recorded since the last analysis, keep the incidents, and queue the alerts they owe."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import Engine, Severity
 from dbplanmon_pipeline.core.plan_changes import plan_changes
-from dbplanmon_pipeline.core.ports import Alert, AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
+from dbplanmon_pipeline.core.ports import AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
 from dbplanmon_pipeline.core.verdict.model import Detector
-from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
-from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.services.explain import ExplanationStore, describe_plan_change, explain_incident
 
 MAX_CATCH_UP = 24
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 JOB = "analysis"
+
+
+def no_link(incident_id: str) -> str | None:
+    """Where no page shows incidents."""
+    del incident_id
+    return None
 
 
 class AnalysisStores(AnalysisStore, AlertStore, SuggestionStore, ExplanationStore, Protocol):
@@ -26,15 +32,21 @@ class AnalysisStores(AnalysisStore, AlertStore, SuggestionStore, ExplanationStor
 
 @dataclass(frozen=True, slots=True)
 class AnalysisPolicy:
-    """Attributes: how far back a verdict looks; when incidents end; who is told; how to see more; which dialect an
-    instance speaks, for scripts.
+    """How an analysis goes about it.
+
+    Attributes:
+        lookback: how far back a verdict looks.
+        incidents: when incidents end and come back.
+        dialect: the language of an instance, for scripts.
+        channels: names of the channels that are told, and how bad an incident must be for each.
+        link: address of the page of an incident, None where there is none.
     """
 
     lookback: timedelta
     incidents: IncidentPolicy
-    channels: tuple[str, ...] = ()
-    link: Callable[[str], str | None] = lambda incident_id: None
-    dialect: Callable[[str], Engine] = lambda instance: Engine.POSTGRES
+    dialect: Callable[[str], Engine]
+    channels: Mapping[str, Severity] = field(default_factory=dict)
+    link: Callable[[str], str | None] = no_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,12 @@ def analyse(
     evaluation = None
     for tick in ticks[-MAX_CATCH_UP:]:
         evaluation = detector.evaluate(frame, baselines, tick)
-        step = advance(store.open_incidents(), store.recent_incidents(tick - policy.incidents.reopen_within),
-                       evaluation, policy.incidents)
+        step = advance(
+            store.open_incidents(),
+            store.recent_incidents(tick - policy.incidents.reopen_within),
+            evaluation,
+            policy.incidents,
+        )
         alerts += _store_step(store, step, policy)
         changes.extend(step)
     if as_of is None:
@@ -151,7 +167,8 @@ def _store_step(store: AnalysisStores, step: Sequence[IncidentChange], policy: A
                     command=f"dbplanmon incidents show {incident.incident_id}",
                     link=policy.link(incident.incident_id),
                 )
-                for channel in policy.channels
+                for channel, least in policy.channels.items()
+                if incident.severity.rank >= least.rank
             ]
         )
     store.save_incident_changes(step)

@@ -100,7 +100,9 @@ def collect(
     tick = clock()
     breakers = _breakers(targets, store)
     resting = {name for name, state in breakers.items() if is_open(state, tick, policy.breaker)}
-    skipped = [_skip(target, breakers[target.ref.instance], tick) for target in targets if target.ref.instance in resting]
+    skipped = [
+        _skip(target, breakers[target.ref.instance], tick) for target in targets if target.ref.instance in resting
+    ]
     reading = sorted((t for t in targets if t.ref.instance not in resting), key=_stagger)
     states = store.capture_states([target.ref for target in reading])
 
@@ -291,4 +293,3 @@ def _remember_breakers(
             changed.append(after_success(before, tick))
     if changed:
         store.save_job_states(changed)
-

@@ -1,10 +1,11 @@
 """One reading of one database: counters, their difference, the texts and plans that are worth asking for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbplanmon_pipeline.core.capture import attribute_plans, select_rows, wanted_plans, wanted_texts
-from dbplanmon_pipeline.core.counters import IntervalRows
+from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
 from dbplanmon_pipeline.core.deltas import Delta, difference
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
@@ -17,6 +18,10 @@ from dbplanmon_pipeline.core.ports import Budget, CaptureState, CollectedDatabas
 from dbplanmon_pipeline.errors import ProviderError
 
 GAP_FACTOR = 1.5
+"""A reading later than this many intervals after the one before is told as a gap."""
+
+TEXTS_PER_STATEMENT = 4
+"""`top_n` holds by each of four measures, so up to four times as many statements may be new at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,12 @@ class CaptureLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Details:
+    """Rows with their plans, and what was read to explain them; `complaint` says what could not be read."""
+
     rows: IntervalRows
-    texts: tuple[StatementText, ...]
-    plans: tuple[CapturedPlan, ...]
+    texts: tuple[StatementText, ...] = ()
+    plans: tuple[CapturedPlan, ...] = ()
     complaint: str = ""
 
 
@@ -61,28 +68,89 @@ def read_database(
     with provider.open(ref.database, budget) as reader:
         reading = replace(reader.read_counters(), read_at=tick)
         delta = difference(state.previous, reading)
-        found = _read_details(reader, delta, reading.keys, state, tick, limits, provider)
+        details = _read_details(reader, reading, delta, state, limits, tick)
         cost_ms = reader.cost_ms
-    outcome = CollectionOutcome(
+    outcome = _outcome(ref, state, reading, delta, details, tick, interval)
+    return CollectedDatabase(
+        replace(outcome, cost_ms=cost_ms),
+        provider.engine,
+        reading=reading if delta.accepted else None,
+        previous_read_at=state.previous.read_at if state.previous else None,
+        rows=details.rows if len(details.rows) else None,
+        texts=details.texts,
+        plans=details.plans,
+        facts=_facts(details.plans),
+    )
+
+
+def _read_details(
+    reader: DatabaseReader,
+    reading: CounterReading,
+    delta: Delta,
+    state: CaptureState,
+    limits: CaptureLimits,
+    tick: datetime,
+) -> _Details:
+    """Texts and plans of what ran. They explain the figures, so figures are kept even when explaining fails."""
+    rows = select_rows(delta.rows, top_n=limits.top_n, min_executions=limits.min_executions)
+    if not len(rows):
+        return _Details(rows)
+    texts: Sequence[StatementText] = ()
+    plans: Sequence[CapturedPlan] = ()
+    complaint = ""
+    try:
+        if wanted := wanted_texts(reading, rows, state.statements, limit=limits.top_n * TEXTS_PER_STATEMENT):
+            texts = reader.read_texts(wanted)
+        plans_wanted = wanted_plans(
+            reading,
+            rows,
+            state.statements,
+            state.plans,
+            now=tick,
+            limit=limits.max_plans,
+            recheck_after=limits.recheck_after,
+        )
+        if plans_wanted:
+            plans = reader.read_plans(plans_wanted)
+    except ProviderError as error:
+        complaint = f"plans or texts were not read: {error.message}"
+    return _Details(attribute_plans(rows, state.statements, plans), tuple(texts), tuple(plans), complaint)
+
+
+def _outcome(
+    ref: DatabaseRef,
+    state: CaptureState,
+    reading: CounterReading,
+    delta: Delta,
+    details: _Details,
+    tick: datetime,
+    interval: timedelta,
+) -> CollectionOutcome:
+    gap = delta.seconds if delta.seconds and delta.seconds > interval.total_seconds() * GAP_FACTOR else None
+    return CollectionOutcome(
         ref,
         tick,
         CollectionStatus.OK if state.previous is not None else CollectionStatus.FIRST_READING,
-        message=found.complaint or delta.note,
-        rows=len(found.rows),
+        message=details.complaint or delta.note,
+        rows=len(details.rows),
         statements_read=len(reading),
-        new_statements=len(found.texts),
-        new_plans=len({p.plan_hash for p in found.plans if p.plan_hash} - state.plans),
-        plan_changes=_changed_plans(found.plans, state),
+        new_statements=len(details.texts),
+        new_plans=len({plan.plan_hash for plan in details.plans if plan.plan_hash} - state.plans),
+        plan_changes=sum(_is_change(plan, state) for plan in details.plans),
         resets=delta.resets,
-        gap_seconds=_gap(state, tick, interval),
-        cost_ms=cost_ms,
+        gap_seconds=gap,
     )
-    return CollectedDatabase(
-        outcome,
-        provider.engine,
-        reading=reading,
-        previous_read_at=state.previous.read_at if state.previous else None,
-        rows=found.rows if len(found.rows) else None,
-        texts=found.texts,
-        plans=found.plans,
-    )
+
+
+def _is_change(plan: CapturedPlan, state: CaptureState) -> bool:
+    known = state.statements.get(plan.query_hash)
+    return bool(plan.plan_hash and known and known.plan_hash and known.plan_hash != plan.plan_hash)
+
+
+def _facts(plans: Sequence[CapturedPlan]) -> dict[str, str]:
+    """Settings that shaped the plans of this reading; a later change of one may explain a slower statement."""
+    facts: dict[str, str] = {}
+    for plan in plans:
+        for name, value in plan.context.get("settings", {}).items():
+            facts[f"setting {name}"] = str(value)
+    return facts

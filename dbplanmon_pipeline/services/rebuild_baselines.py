@@ -62,9 +62,7 @@ def _instance_spans(incidents: Sequence[Incident], history: IntervalFrame, as_of
     return spans
 
 
-def _without(
-    learnt: BaselineSet, databases: dict[int, DatabaseRef], frozen: set[tuple[str, str, int]]
-) -> BaselineSet:
+def _without(learnt: BaselineSet, databases: dict[int, DatabaseRef], frozen: set[tuple[str, str, int]]) -> BaselineSet:
     if not frozen or learnt.table.empty:
         return learnt
     keep = np.array(

@@ -74,7 +74,9 @@ def _wanted(specs: Sequence[InstanceSpec], only: Sequence[str]) -> dict[str, set
     for name in only:
         instance, _, database = name.partition("/")
         if instance not in known:
-            raise SettingsError(f"no instance {instance!r} in the settings; there are: {', '.join(sorted(known)) or 'none'}")
+            raise SettingsError(
+                f"no instance {instance!r} in the settings; there are: {', '.join(sorted(known)) or 'none'}"
+            )
         wanted.setdefault(instance, set())
         if database and instance not in whole:
             wanted[instance].add(database)

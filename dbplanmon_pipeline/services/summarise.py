@@ -34,8 +34,13 @@ class SummaryStore(Protocol):
         ...
 
     def interval_frame(
-        self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None,
-        databases: Sequence[DatabaseRef] | None = None, query_hash: int | None = None,
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        columns: Sequence[str] | None = None,
+        databases: Sequence[DatabaseRef] | None = None,
+        query_hash: int | None = None,
     ) -> IntervalFrame:
         """Interval rows."""
         ...

@@ -1,0 +1,220 @@
+"""The monitor of one settings file: sessions that hold the adapters and run the use cases on them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+
+from dbplanmon_pipeline.composition.channels import build_channel_list, channel_severities
+from dbplanmon_pipeline.composition.detectors import build_detector
+from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
+from dbplanmon_pipeline.core.breaker import BreakerPolicy
+from dbplanmon_pipeline.core.health import Finding
+from dbplanmon_pipeline.core.hotspots import hotspots
+from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
+from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import Channel, Clock, Hotspot, Provider
+from dbplanmon_pipeline.core.summary import DaySummary
+from dbplanmon_pipeline.core.verdict.model import Detector
+from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, analyse
+from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
+from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
+from dbplanmon_pipeline.services.process_alerts import AlertReport, process_alerts
+from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
+from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuild_baselines
+from dbplanmon_pipeline.services.remember_collection import remember_collection
+from dbplanmon_pipeline.services.resolve_targets import Resolution, resolve_targets
+from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
+from dbplanmon_pipeline.services.summarise import summarise
+from dbplanmon_pipeline.settings import Settings
+from dbplanmon_pipeline.store import SqlStore, open_store
+
+REOPEN_WITHIN = timedelta(hours=24)
+SNAPSHOT_STATEMENTS = 10
+
+
+def utc_now() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+class Monitor:
+    """Settings and a clock; every session opens its own adapters and closes them.
+
+    Args:
+        settings: as loaded.
+        clock: the present moment, aware UTC.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @contextmanager
+    def session(self, *, upgrade: bool = True, stopped: Callable[[], bool] = lambda: False) -> Iterator["Session"]:
+        """Open the store; providers are made when first needed.
+
+        Args:
+            upgrade: create the tables of an empty store. An old store is never changed without being asked:
+                that is `dbplanmon store upgrade`.
+            stopped: asked often during a collection; true ends it within seconds.
+        """
+        store = open_store(self.settings.store_url(), archive=self.settings.store.archive, clock=self.clock)
+        session = Session(self.settings, store, self.clock, stopped)
+        try:
+            if upgrade and not store.schema_status().revision:
+                store.upgrade()
+            yield session
+        finally:
+            session.close()
+
+
+class Session:
+    """The use cases on open adapters; each method is one of `services/` with its policy from the settings."""
+
+    def __init__(self, settings: Settings, store: SqlStore, clock: Clock, stopped: Callable[[], bool]) -> None:
+        self.settings = settings
+        self.store = store
+        self._clock = clock
+        self._stopped = stopped
+
+    @cached_property
+    def providers(self) -> dict[str, Provider]:
+        """Adapters of the enabled instances, by name."""
+        return {i.name: build_provider(i, self.settings) for i in self.settings.instances if i.enabled}
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The rule the settings name."""
+        return build_detector(self.settings)
+
+    @cached_property
+    def channels(self) -> list[Channel]:
+        """Enabled channels."""
+        return build_channel_list(self.settings)
+
+    @cached_property
+    def breaker(self) -> BreakerPolicy:
+        """When an instance or the whole collection rests."""
+        resilience = self.settings.resilience
+        return BreakerPolicy(resilience.max_consecutive_failures, resilience.backoff, resilience.max_backoff)
+
+    def close(self) -> None:
+        """Give everything back."""
+        if "providers" in self.__dict__:
+            for provider in self.providers.values():
+                provider.close()
+        self.store.close()
+
+    def targets(self, only: Sequence[str] = ()) -> Resolution:
+        """Databases to read; discovery asks the servers."""
+        specs = [
+            instance_spec(instance, self.settings, self.providers[instance.name])
+            for instance in self.settings.instances
+            if instance.enabled
+        ]
+        return resolve_targets(
+            specs, self.providers, only=only, now=self._clock(), max_workers=self.settings.collection.max_workers
+        )
+
+    def collect(self, only: Sequence[str] = ()) -> CollectionReport:
+        """Read the targets once."""
+        resolution = self.targets(only)
+        collection = self.settings.collection
+        return collect(
+            resolution.targets,
+            self.providers,
+            self.store,
+            clock=self._clock,
+            policy=CollectionPolicy(collection.max_workers, collection.interval, self.breaker),
+            unlisted=resolution.unlisted,
+            stopped=self._stopped,
+        )
+
+    def remember_collection(self, report: CollectionReport) -> bool:
+        """Count the run as good or failed; returns true where too many targets were not read."""
+        failed = bool(report.outcomes) and report.failed_share >= self.settings.collection.failure_threshold
+        unread = [*report.failed, *report.skipped]
+        remember_collection(
+            self.store,
+            failed=failed,
+            now=self._clock(),
+            policy=self.breaker,
+            detail=unread[0].message if failed and unread else "",
+        )
+        return failed
+
+    def analyse(self, as_of: datetime | None = None) -> AnalysisReport:
+        """Judge what was recorded."""
+        settings = self.settings
+        return analyse(
+            self.store,
+            self.detector,
+            policy=AnalysisPolicy(
+                lookback=settings.analysis.lookback,
+                incidents=IncidentPolicy(step=settings.collection.interval, reopen_within=REOPEN_WITHIN),
+                dialect=self.dialect,
+                channels=channel_severities(settings),
+            ),
+            as_of=as_of,
+        )
+
+    def process_alerts(self) -> AlertReport:
+        """Send what is queued."""
+        return process_alerts(self.store, self.channels, now=self._clock)
+
+    def rebuild_baselines(self, as_of: datetime | None = None) -> BaselineReport:
+        """Learn what is normal."""
+        return rebuild_baselines(
+            self.store, self.detector, as_of=as_of or self._clock(), days=self.settings.baselines.days
+        )
+
+    def rank_hotspots(self) -> HotspotReport:
+        """Rank the last window."""
+        chosen = self.settings.hotspots
+        return rank_hotspots(self.store, window=chosen.window, top_n=chosen.top_n)
+
+    def suggest_remediations(self) -> SuggestionReport:
+        """Write down ways back."""
+        return suggest_remediations(self.store, dialect=self.dialect)
+
+    def summarise(self, day: date) -> DaySummary:
+        """Sum up one UTC day."""
+        return summarise(self.store, day, top_n=self.settings.hotspots.top_n)
+
+    def health(self) -> dict[str, Finding]:
+        """The monitor's own health, without asking a monitored server."""
+        policy = HealthPolicy(self.settings.collection.interval, self._expected(), self.detector.layout)
+        return check_health(self.store, policy=policy, now=self._clock())
+
+    def dearest_statements(self, ref: DatabaseRef) -> list[tuple[Hotspot, str]]:
+        """The dearest statements of one database within the last window, with their texts."""
+        now = self._clock()
+        frame = self.store.interval_frame(now - self.settings.hotspots.window, now, databases=[ref])
+        top = [h for h in hotspots(frame, top_n=SNAPSHOT_STATEMENTS) if h.rank_by == "elapsed_time_us"]
+        texts = self.store.statement_texts([(ref, h.query_hash) for h in top])
+        return [(h, texts[ref, h.query_hash].text if (ref, h.query_hash) in texts else "") for h in top]
+
+    def dialect(self, instance: str) -> Engine:
+        """The language of an instance; PostgreSQL for one that the settings no longer name."""
+        try:
+            engine = self.settings.instance(instance).engine
+        except SettingsError:
+            return Engine.POSTGRES
+        return Engine.SQLSERVER if engine is Engine.SIMULATED else engine
+
+    def _expected(self) -> tuple[DatabaseRef, ...]:
+        """Databases the settings name themselves; discovered ones count from their first reading on."""
+        return tuple(
+            DatabaseRef(instance.name, database)
+            for instance in self.settings.instances
+            if instance.enabled
+            for database in self._named(instance.name)
+        )
+
+    def _named(self, instance: str) -> tuple[str, ...]:
+        chosen = self.settings.instance(instance)
+        if chosen.engine is Engine.SIMULATED:
+            return tuple(self.providers[instance].databases())
+        return chosen.databases.names

@@ -1,0 +1,90 @@
+"""One provider per configured instance."""
+
+from collections.abc import Callable
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.ports import Provider
+from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.providers.postgres import PostgresProvider
+from dbplanmon_pipeline.providers.simulated import SimulatedProvider
+from dbplanmon_pipeline.services.read_database import CaptureLimits
+from dbplanmon_pipeline.services.resolve_targets import InstanceSpec
+from dbplanmon_pipeline.settings import InstanceSettings, Settings
+
+POSTGRES_PORT = 5432
+
+
+def build_provider(instance: InstanceSettings, settings: Settings) -> Provider:
+    """The adapter of one instance; connects to nothing yet.
+
+    Raises:
+        SettingsError: this version has no adapter for the engine.
+    """
+    if instance.engine is Engine.POSTGRES:
+        return _postgres(instance, settings)
+    if instance.engine is Engine.SIMULATED:
+        return _simulated(instance)
+    raise SettingsError(
+        f"instances: {instance.name}: engine {instance.engine.value} is not available in this version; "
+        "use postgres or simulated"
+    )
+
+
+def instance_spec(instance: InstanceSettings, settings: Settings, provider: Provider) -> InstanceSpec:
+    """What the target resolution needs to know of an instance."""
+    names: tuple[str, ...] | None = instance.databases.names
+    if instance.engine is Engine.SIMULATED:
+        names = tuple(provider.databases())
+    elif instance.databases.discover:
+        names = None
+
+    def limits(database: str) -> tuple[CaptureLimits, float]:
+        collection = settings.for_database(instance.name, database).collection
+        return (
+            CaptureLimits(
+                top_n=collection.top_n,
+                min_executions=collection.min_executions,
+                max_plans=collection.max_plans,
+                recheck_after=collection.interval,
+            ),
+            collection.budget_per_database.total_seconds(),
+        )
+
+    return InstanceSpec(instance.name, instance.engine, names, limits)
+
+
+def _postgres(instance: InstanceSettings, settings: Settings) -> PostgresProvider:
+    selection = instance.databases
+    return PostgresProvider(
+        instance.name,
+        host=instance.server or "localhost",
+        port=instance.port or POSTGRES_PORT,
+        user=instance.login.user,
+        password=_password(instance),
+        sslmode=instance.sslmode.value,
+        sslrootcert=instance.sslrootcert,
+        connect_timeout=instance.connect_timeout.total_seconds(),
+        databases=selection.names,
+        discover=selection.discover,
+        accepts=selection.accepts,
+        maintenance_database=instance.database or "postgres",
+        redact=settings.privacy.redact,
+    )
+
+
+def _password(instance: InstanceSettings) -> Callable[[], str | None]:
+    """Read the secret when a connection is made, so that a rotated one is picked up."""
+    secret = instance.login.password
+    return lambda: secret.resolve() if secret is not None else None
+
+
+def _simulated(instance: InstanceSettings) -> SimulatedProvider:
+    options, selection = instance.options, instance.databases
+    return SimulatedProvider(
+        instance.name,
+        selection.count if selection.count is not None else selection.names,
+        seed=options.seed,
+        statements=options.statements,
+        failing=options.failing,
+        latency_ms=options.latency_ms,
+    )
