@@ -14,14 +14,14 @@ from dbplanmon_pipeline.settings.values import Count, Duration, Line
 class _Channel(Section):
     """What every channel has."""
 
-    name: Line | None = Field(None, description="Unique name; not set: the type.")
-    enabled: bool = Field(True, description="False sends nothing.")
-    min_severity: Severity = Field(Severity.LOW, description="Incidents below this are not sent here.")
+    name: Line | None = Field(default=None, description="Unique name; not set: the type.")
+    enabled: bool = Field(default=True, description="False sends nothing.")
+    min_severity: Severity = Field(default=Severity.LOW, description="Incidents below this are not sent here.")
 
 
 class _RemoteChannel(_Channel):
     timeout: Duration = Field(
-        timedelta(seconds=10),
+        default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=2),
         description="Longest wait for an answer.",
@@ -39,10 +39,12 @@ class EmailChannel(_RemoteChannel):
 
     type: Literal["email"] = Field(description="Kind of channel.")
     server: Line = Field(description="Host name of the SMTP server.")
-    port: Count = Field(587, ge=1, le=65_535, description="TCP port.")
-    encryption: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection is encrypted.")
-    user: Line | None = Field(None, description="User name at the SMTP server.")
-    password: Secret | None = Field(None, description="Where the password lies.")
+    port: Count = Field(default=587, ge=1, le=65_535, description="TCP port.")
+    encryption: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection is encrypted."
+    )
+    user: Line | None = Field(default=None, description="User name at the SMTP server.")
+    password: Secret | None = Field(default=None, description="Where the password lies.")
     sender: Line = Field(description="Address in From.")
     recipients: tuple[Line, ...] = Field(min_length=1, max_length=100, description="Addresses in To.")
 
@@ -66,7 +68,7 @@ class PagerDutyChannel(_RemoteChannel):
 
     type: Literal["pagerduty"] = Field(description="Kind of channel.")
     routing_key: Secret = Field(description="Where the integration key lies.")
-    url: SecretUrl | None = Field(None, description="Events endpoint; not set: the public one.")
+    url: SecretUrl | None = Field(default=None, description="Events endpoint; not set: the public one.")
 
 
 class WebhookChannel(_RemoteChannel):
@@ -74,8 +76,8 @@ class WebhookChannel(_RemoteChannel):
 
     type: Literal["webhook"] = Field(description="Kind of channel.")
     url: SecretUrl = Field(description="Address, or where it lies.")
-    token: Secret | None = Field(None, description="Where the bearer token lies.")
-    secret: Secret | None = Field(None, description="Where the key lies that signs each message.")
+    token: Secret | None = Field(default=None, description="Where the bearer token lies.")
+    secret: Secret | None = Field(default=None, description="Where the key lies that signs each message.")
 
 
 ChannelSettings = Annotated[
@@ -87,17 +89,22 @@ ChannelSettings = Annotated[
 class AlertSettings(Section):
     """How often people are told, and where."""
 
-    enabled: bool = Field(True, description="False sends nothing.")
+    enabled: bool = Field(default=True, description="False sends nothing.")
     cooldown: Duration = Field(
-        timedelta(hours=4), ge=timedelta(), le=timedelta(days=30), description="Rest after an alert on one incident."
+        default=timedelta(hours=4),
+        ge=timedelta(),
+        le=timedelta(days=30),
+        description="Rest after an alert on one incident.",
     )
-    max_per_hour: Count = Field(10, ge=1, le=10_000, description="Alerts per channel and hour; the rest is grouped.")
+    max_per_hour: Count = Field(
+        default=10, ge=1, le=10_000, description="Alerts per channel and hour; the rest is grouped."
+    )
     escalate_after: Duration = Field(
-        timedelta(minutes=60),
+        default=timedelta(minutes=60),
         ge=timedelta(minutes=1),
         le=timedelta(days=30),
         description="Time without acknowledgement after which an alert is repeated.",
     )
     channels: tuple[ChannelSettings, ...] = Field(
-        (), max_length=100, description="Where alerts go; each entry has a `type`."
+        default=(), max_length=100, description="Where alerts go; each entry has a `type`."
     )

@@ -11,16 +11,21 @@ from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.checks import path_text
 from dbplanmon_pipeline.settings.document import Node, Problem
 from dbplanmon_pipeline.settings.layers import origin_at
-from dbplanmon_pipeline.settings.schema import field_at, sections_at, shape_of
-from dbplanmon_pipeline.settings.secret import MASK, has_credentials, mask_url
-from dbplanmon_pipeline.settings.suggest import did_you_mean
+from dbplanmon_pipeline.settings.schema import field_at, leaf_paths, sections_at, shape_of
+from dbplanmon_pipeline.settings.secret import MASK, mask_url
+from dbplanmon_pipeline.settings.suggest import did_you_mean, nearest
 
 Path = tuple[str | int, ...]
 
-_SECRET_KEY = re.compile(
-    r"passw|pwd|secret|token|key|credential|login|sql$|procedure|url|server|archive|dsn|^databases$", re.IGNORECASE
-)
+_SECRET_KEY = re.compile(r"passw|pwd|secret|token|_key|credential|login|sql|procedure|server|dsn", re.IGNORECASE)
+_ADDRESS_KEYS = ("url", "archive")
 _LONGEST_VALUE = 60
+_ITEM_EXPECTATIONS = {
+    "string_type": "text; put quotes around it",
+    "string_pattern_mismatch": "a name of lower-case letters, digits, _ and .",
+    "string_too_long": "a shorter text",
+    "string_too_short": "a text",
+}
 
 
 def problem_at(root: Node, path: Path, text: str) -> Problem:
@@ -31,90 +36,94 @@ def problem_at(root: Node, path: Path, text: str) -> Problem:
 def problem_of(error: ErrorDetails, settings: type[Section], root: Node, data: Any) -> Problem:
     """One error of pydantic as one line; `data` is what was validated."""
     path = written_path(error["loc"], data)
-    return problem_at(root, path, _text(error, settings, path, data))
+    kind = error["type"]
+    if kind.startswith("union_tag"):
+        path = (*path, "type")
+        return problem_at(root, path, _kind_text(error, settings, path[:-1], data))
+    if kind == "extra_forbidden":
+        return problem_at(root, path, _unknown_key_text(settings, path, data))
+    return problem_at(root, path, _value_text(error, settings, path, data))
 
 
-def written_path(location: tuple[str | int, ...], data: Any) -> Path:
+def written_path(location: Path, data: Any) -> Path:
     """The path as the operator wrote it, without what pydantic adds for short forms and kinds of channels."""
     path: list[str | int] = []
-    for index, part in enumerate(location):
-        is_last = index == len(location) - 1
+    for part in location:
         if isinstance(data, Mapping):
-            if part not in data and (part == "[key]" or (not is_last and part == data.get("type"))):
+            if part not in data and part == data.get("type"):
                 continue
-            data = data.get(part)
+            data = data.get(str(part))
         elif isinstance(data, list):
             if not isinstance(part, int):
                 continue
-            data = data[part] if part < len(data) else None
-        else:
-            if part in ("entries", "count", "name"):
-                continue
-            data = None
+            data = data[part]
+        elif part in ("entries", "count", "name", "[key]"):
+            continue
         path.append(part)
     return tuple(path)
 
 
 def shown_value(path: Path, value: Any) -> str:
-    """A value for a message: short, one line, and masked wherever it may be a secret."""
+    """A value for a message: short, one line, and masked wherever it may hold a secret or a statement."""
     if isinstance(value, Mapping | list | tuple):
-        return "a list" if isinstance(value, list | tuple) else "a mapping"
+        return "a mapping" if isinstance(value, Mapping) else "a list"
     if any(isinstance(part, str) and _SECRET_KEY.search(part) for part in path):
-        return mask_url(value) if isinstance(value, str) else MASK
+        return MASK
     text = str(value)
-    if isinstance(value, str) and ("://" in text or has_credentials(text)):
+    if path[-1:] in [(key,) for key in _ADDRESS_KEYS] or "://" in text or "@" in text:
         return mask_url(text)
     shown = json.dumps(value, ensure_ascii=True, default=str)
     return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
 
 
-def _text(error: ErrorDetails, settings: type[Section], path: Path, data: Any) -> str:
-    kind = error["type"]
-    holders = sections_at(settings, path[:-1], data)
-    if kind == "extra_forbidden":
-        known = [name for holder in holders for name in holder.model_fields]
-        return f"unknown key{did_you_mean(str(path[-1]), known)}"
-    field = field_at(settings, path, data)
-    if kind == "missing":
-        meaning = f"; {field.description}" if field is not None else ""
-        return f"is required{meaning}"
-    if kind.startswith("union_tag"):
-        return _channel_text(error, settings, path, data)
-    shown = shown_value(path, error["input"])
-    if kind == "value_error":
-        return f"{shown} {_joined(str(error.get('ctx', {}).get('error', '')))}"
-    expected = shape_of(field).expectation() if field is not None else _plain_words(error)
-    choices = shape_of(field).words if field is not None else ()
-    hint = (
-        did_you_mean(str(error["input"]), choices) if choices and not isinstance(error["input"], Mapping | list) else ""
-    )
-    return f"{shown} is not right; expected {expected}{hint if hint.startswith('; did') else ''}"
+def _unknown_key_text(settings: type[Section], path: Path, data: Any) -> str:
+    """Of a key nobody knows, its value is never shown: it may be a misspelt password."""
+    name = str(path[-1])
+    known = [key for holder in sections_at(settings, path[:-1], data) for key in holder.model_fields]
+    elsewhere = [leaf for leaf in leaf_paths(settings) if leaf[-1] == name and len(leaf) > 1]
+    if elsewhere and not nearest(name, known):
+        places = " or ".join(path_text(leaf) for leaf in elsewhere[:3])
+        return f"unknown key here; it belongs at {places}"
+    return f"unknown key{did_you_mean(name, known)}"
 
 
-def _channel_text(error: ErrorDetails, settings: type[Section], path: Path, data: Any) -> str:
-    kinds = sorted(
+def _kind_text(error: ErrorDetails, settings: type[Section], path: Path, data: Any) -> str:
+    kinds = [
         word
         for section in sections_at(settings, path[:-1], data)
         if "type" in section.model_fields
         for word in shape_of(section.model_fields["type"]).words
-    )
-    tag = str(error.get("ctx", {}).get("tag", ""))
-    hint = did_you_mean(tag, kinds)
-    return f"type: expected one of {', '.join(kinds)}{hint if hint.startswith('; did') else ''}"
+    ]
+    tag = error.get("ctx", {}).get("tag")
+    begin = "is required" if tag is None else f"{shown_value(path, tag)} is not right"
+    return f"{begin}; expected one of {', '.join(kinds)}{_near(tag, kinds)}"
 
 
-def _plain_words(error: ErrorDetails) -> str:
-    """What pydantic expects, for places that are no field: items of lists, keys and values of free mappings."""
-    words = {
-        "string_type": "text; put quotes around it",
-        "model_type": "a mapping or a name",
-        "string_pattern_mismatch": "lower-case letters, digits, _ and .",
-        "string_too_long": "a shorter text",
-        "string_too_short": "a text",
-    }
-    return words.get(error["type"], "another kind of value")
+def _value_text(error: ErrorDetails, settings: type[Section], path: Path, data: Any) -> str:
+    field = field_at(settings, path, data)
+    if error["type"] == "missing":
+        meaning = (field.description or "") if field is not None else ""
+        return f"is required: {meaning[:1].lower()}{meaning[1:].rstrip('.')}"
+    shown = shown_value(path, error["input"])
+    if error["type"] == "value_error":
+        message = str(error["ctx"]["error"])
+        return f"{shown} is not right; {message}" if message.startswith("expected") else f"{shown} {message}"
+    if field is None:
+        return f"{shown} is not right; expected {_ITEM_EXPECTATIONS.get(error['type'], 'a mapping')}"
+    shape = shape_of(field)
+    return f"{shown} is not right; expected {_expected(error, shape.expectation())}{_near(error['input'], shape.words)}"
 
 
-def _joined(message: str) -> str:
-    """A message of a validator after the value: `expected ...` gets a verb before it."""
-    return f"is not right; {message}" if message.startswith("expected") else message
+def _expected(error: ErrorDetails, expectation: str) -> str:
+    """The expectation of a field, with the limit of its length where that was broken."""
+    limits = error.get("ctx", {})
+    if error["type"] in ("string_too_short", "too_short"):
+        return f"{expectation}, not an empty one"
+    if error["type"] in ("string_too_long", "too_long"):
+        return f"{expectation}, at most {limits['max_length']} long"
+    return f"{expectation}; put quotes around it" if error["type"] == "string_type" else expectation
+
+
+def _near(value: Any, words: list[str] | tuple[str, ...]) -> str:
+    near = nearest(value, words) if isinstance(value, str) else ""
+    return f"; did you mean {near}?" if near else ""

@@ -190,7 +190,7 @@ class _Composer:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key, origin = self._key(event), self._origin(event)
             value = replace(self._node(next(self._events), depth + 1), origin=origin)
-            if key == "<<" and event.style is None:
+            if key == "<<" and not event.style:
                 merged.extend(self._merge_sources(value))
             elif key in found:
                 first = found[key].origin.line
@@ -229,7 +229,7 @@ class _Composer:
 def _scalar(event: Any) -> Any:
     """The value of a scalar: quoted and block texts as they are, plain ones by the YAML 1.2 core rules."""
     text: str = event.value
-    if event.style is not None or event.tag in _TEXT_TAGS:
+    if event.style or event.tag in _TEXT_TAGS:
         return text
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]

@@ -52,7 +52,7 @@ def _encryption(value: Any) -> Any:
 
 def _instance_name(value: str) -> str:
     if "/" in value:
-        raise ValueError("an instance name holds no slash")
+        raise ValueError("holds a slash; an instance name has none")
     return value
 
 
@@ -81,11 +81,11 @@ PlannerValue = Annotated[Line, BeforeValidator(_setting_text)]
 class LoginSettings(Section):
     """Who connects; the user needs the rights that `dbplanmon grants` prints."""
 
-    user: Line | None = Field(None, description="User name.")
-    password: Secret | None = Field(None, description="Where the password lies.")
-    integrated: bool = Field(False, description="Connect as the operating system user (Kerberos, Windows).")
+    user: Line | None = Field(default=None, description="User name.")
+    password: Secret | None = Field(default=None, description="Where the password lies.")
+    integrated: bool = Field(default=False, description="Connect as the operating system user (Kerberos, Windows).")
     authentication: Line | None = Field(
-        None, description="Authentication method of the SQL Server driver, for example ActiveDirectoryMsi."
+        default=None, description="Authentication method of the SQL Server driver, for example ActiveDirectoryMsi."
     )
 
 
@@ -93,9 +93,9 @@ class DatabaseEntry(Section):
     """One database by name, with what it does otherwise than its instance."""
 
     name: DatabaseName = Field(description="Name on the server.")
-    collection: CollectionOverride = Field(CollectionOverride(), description="Over the keys of `collection`.")
-    regression: RegressionOverride = Field(RegressionOverride(), description="Over the keys of `regression`.")
-    analysis: AnalysisOverride = Field(AnalysisOverride(), description="Over the keys of `analysis`.")
+    collection: CollectionOverride = Field(default=CollectionOverride(), description="Over the keys of `collection`.")
+    regression: RegressionOverride = Field(default=RegressionOverride(), description="Over the keys of `regression`.")
+    analysis: AnalysisOverride = Field(default=AnalysisOverride(), description="Over the keys of `analysis`.")
 
 
 class DatabaseSelection(Section):
@@ -105,23 +105,25 @@ class DatabaseSelection(Section):
     """
 
     entries: tuple[DatabaseEntry, ...] = Field(
-        (), max_length=100_000, description="Databases by name, or by name with settings of their own."
+        default=(), max_length=100_000, description="Databases by name, or by name with settings of their own."
     )
-    discover: bool = Field(False, description="Watch every user database the login can see.")
+    discover: bool = Field(default=False, description="Watch every user database the login can see.")
     include: tuple[Pattern, ...] = Field(
-        (), max_length=1_000, description="Discovered: regular expressions, found anywhere in a name; empty means all."
+        default=(),
+        max_length=1_000,
+        description="Discovered: regular expressions, found anywhere in a name; empty means all.",
     )
     exclude: tuple[Pattern, ...] = Field(
-        (), max_length=1_000, description="Discovered: regular expressions, found anywhere in a name; wins."
+        default=(), max_length=1_000, description="Discovered: regular expressions, found anywhere in a name; wins."
     )
-    count: Count | None = Field(None, ge=1, le=100_000, description="Engine simulated: how many databases.")
+    count: Count | None = Field(default=None, ge=1, le=100_000, description="Engine simulated: how many databases.")
 
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, data: Any) -> Any:
         if isinstance(data, list | tuple):
             return {"entries": [{"name": item} if isinstance(item, str) else item for item in data]}
-        if isinstance(data, int | str) and not isinstance(data, bool):
+        if (isinstance(data, int) and not isinstance(data, bool)) or (isinstance(data, str) and data.isdecimal()):
             return {"count": data}
         return data
 
@@ -139,14 +141,18 @@ class DatabaseSelection(Section):
 class InstanceOptions(Section):
     """What only one engine knows."""
 
-    driver: Line | None = Field(None, description="sqlserver: name of the ODBC driver; not set: the newest found.")
-    planner: Mapping[PlannerSetting, PlannerValue] = Field(
-        {}, max_length=100, description="postgres: settings under which plans are made, such as work_mem."
+    driver: Line | None = Field(
+        default=None, description="sqlserver: name of the ODBC driver; not set: the newest found."
     )
-    seed: Count = Field(1, ge=0, le=2**31 - 1, description="simulated: start of the random numbers.")
-    statements: Count = Field(50, ge=1, le=100_000, description="simulated: statements per database.")
-    failing: Count = Field(0, ge=0, le=100_000, description="simulated: databases that cannot be reached.")
-    latency_ms: Count = Field(0, ge=0, le=60_000, description="simulated: time one reading takes, in milliseconds.")
+    planner: Mapping[PlannerSetting, PlannerValue] = Field(
+        default={}, max_length=100, description="postgres: settings under which plans are made, such as work_mem."
+    )
+    seed: Count = Field(default=1, ge=0, le=2**31 - 1, description="simulated: start of the random numbers.")
+    statements: Count = Field(default=50, ge=1, le=100_000, description="simulated: statements per database.")
+    failing: Count = Field(default=0, ge=0, le=100_000, description="simulated: databases that cannot be reached.")
+    latency_ms: Count = Field(
+        default=0, ge=0, le=60_000, description="simulated: time one reading takes, in milliseconds."
+    )
 
 
 class InstanceSettings(Section):
@@ -154,33 +160,37 @@ class InstanceSettings(Section):
 
     name: InstanceName = Field(description="Unique name, without a slash; the name in every record and alert.")
     engine: Engine = Field(description="Kind of server.")
-    enabled: bool = Field(True, description="False leaves the instance alone and keeps its history.")
-    server: Line | None = Field(None, description="Host name or address, as the driver takes it; not for simulated.")
-    port: Count | None = Field(None, ge=1, le=65_535, description="TCP port; not set: the usual one of the engine.")
-    database: DatabaseName | None = Field(
-        None, description="Where to connect for discovery; not set: postgres or master."
+    enabled: bool = Field(default=True, description="False leaves the instance alone and keeps its history.")
+    server: Line | None = Field(
+        default=None, description="Host name or address, as the driver takes it; not for simulated."
     )
-    login: LoginSettings = Field(LoginSettings(), description="Who connects.")
-    sslmode: SslMode = Field(SslMode.PREFER, description="postgres: encryption of the connection.")
-    sslrootcert: Line | None = Field(None, description="postgres: file of the authorities that are trusted.")
+    port: Count | None = Field(
+        default=None, ge=1, le=65_535, description="TCP port; not set: the usual one of the engine."
+    )
+    login: LoginSettings = Field(default=LoginSettings(), description="Who connects.")
+    sslmode: SslMode = Field(default=SslMode.PREFER, description="postgres: encryption of the connection.")
+    sslrootcert: Line | None = Field(default=None, description="postgres: file of the authorities that are trusted.")
     encrypt: Annotated[Encryption, BeforeValidator(_encryption)] = Field(
-        Encryption.MANDATORY, description="sqlserver: encryption of the connection."
+        default=Encryption.MANDATORY, description="sqlserver: encryption of the connection."
     )
-    trust_server_certificate: bool = Field(False, description="sqlserver: accept any certificate.")
+    trust_server_certificate: bool = Field(default=False, description="sqlserver: accept any certificate.")
     application_intent: ApplicationIntent = Field(
-        ApplicationIntent.READ_WRITE, description="sqlserver: `read_only` to be routed to a readable secondary."
+        default=ApplicationIntent.READ_WRITE, description="sqlserver: `read_only` to be routed to a readable secondary."
     )
     connect_timeout: Duration = Field(
-        timedelta(seconds=5), ge=timedelta(seconds=1), le=timedelta(minutes=5), description="Longest wait to connect."
+        default=timedelta(seconds=5),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=5),
+        description="Longest wait to connect.",
     )
     databases: DatabaseSelection = Field(
-        DatabaseSelection(discover=True), description="Which databases; a list, a mapping or a number."
+        default=DatabaseSelection(discover=True), description="Which databases; a list, a mapping or a number."
     )
-    labels: Mapping[Line, Line] = Field({}, max_length=50, description="Free words for filters and alerts.")
-    options: InstanceOptions = Field(InstanceOptions(), description="What only one engine knows.")
-    collection: CollectionOverride = Field(CollectionOverride(), description="Over the keys of `collection`.")
-    regression: RegressionOverride = Field(RegressionOverride(), description="Over the keys of `regression`.")
-    analysis: AnalysisOverride = Field(AnalysisOverride(), description="Over the keys of `analysis`.")
+    labels: Mapping[Line, Line] = Field(default={}, max_length=50, description="Free words for filters and alerts.")
+    options: InstanceOptions = Field(default=InstanceOptions(), description="What only one engine knows.")
+    collection: CollectionOverride = Field(default=CollectionOverride(), description="Over the keys of `collection`.")
+    regression: RegressionOverride = Field(default=RegressionOverride(), description="Over the keys of `regression`.")
+    analysis: AnalysisOverride = Field(default=AnalysisOverride(), description="Over the keys of `analysis`.")
 
     @model_validator(mode="before")
     @classmethod

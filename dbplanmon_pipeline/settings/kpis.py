@@ -21,22 +21,32 @@ class KpiSettings(Section):
     name: Line = Field(description="Unique name.")
     instance: Line = Field(description="Name of the instance it is read from.")
     database: Line = Field(description="Name of the database it is read from.")
-    sql: SqlText | None = Field(None, description="A reading statement; this or `procedure`.")
-    procedure: Line | None = Field(None, description="Name of a stored procedure; this or `sql`.")
-    expected: Quantity | None = Field(None, ge=-_LARGEST, le=_LARGEST, description="Any other value is a breach.")
-    minimum: Quantity | None = Field(None, ge=-_LARGEST, le=_LARGEST, description="A smaller value is a breach.")
-    maximum: Quantity | None = Field(None, ge=-_LARGEST, le=_LARGEST, description="A larger value is a breach.")
+    sql: SqlText | None = Field(default=None, description="A reading statement; this or `procedure`.")
+    procedure: Line | None = Field(default=None, description="Name of a stored procedure; this or `sql`.")
+    expected: Quantity | None = Field(
+        default=None, ge=-_LARGEST, le=_LARGEST, description="Any other value is a breach."
+    )
+    minimum: Quantity | None = Field(
+        default=None, ge=-_LARGEST, le=_LARGEST, description="A smaller value is a breach."
+    )
+    maximum: Quantity | None = Field(default=None, ge=-_LARGEST, le=_LARGEST, description="A larger value is a breach.")
     deviation_percent: Quantity | None = Field(
-        None, ge=1.0, le=1_000_000.0, description="Distance from its own history, in percent, that is a breach."
+        default=None, ge=1.0, le=1_000_000.0, description="Distance from its own history, in percent, that is a breach."
     )
     interval: Duration = Field(
-        timedelta(minutes=5), ge=timedelta(minutes=1), le=timedelta(days=31), description="Time between readings."
+        default=timedelta(minutes=5),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=31),
+        description="Time between readings.",
     )
     timeout: Duration = Field(
-        timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(hours=1), description="Longest time of a reading."
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+        description="Longest time of a reading.",
     )
-    severity: Severity = Field(Severity.MEDIUM, description="How bad a breach is.")
-    enabled: bool = Field(True, description="False reads nothing.")
+    severity: Severity = Field(default=Severity.MEDIUM, description="How bad a breach is.")
+    enabled: bool = Field(default=True, description="False reads nothing.")
 
     @model_validator(mode="before")
     @classmethod

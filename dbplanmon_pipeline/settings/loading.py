@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from dbplanmon_pipeline.settings.complaints import problem_at, problem_of
 from dbplanmon_pipeline.settings.document import DocumentError, Node, Origin, Problem, read_document
 from dbplanmon_pipeline.settings.layers import laid_over, origin_at, plain, with_variables, written_paths
 from dbplanmon_pipeline.settings.model import Settings
+from dbplanmon_pipeline.settings.schema import leaf_paths
 from dbplanmon_pipeline.settings.secret import FORMS, SecretReference
 from dbplanmon_pipeline.settings.sections import Environment
 from dbplanmon_pipeline.settings.suggest import did_you_mean
@@ -68,11 +69,11 @@ def load_settings(
     if name:
         root = laid_over(root, _environment_node(name))
     settings, more = _validated(root, place.folder, variables)
+    problems += more
     if settings is None or problems:
-        _fail([*problems, *more])
+        _fail(problems)
     _warn(settings, root, variables)
-    sources = {path_text(at): str(origin) for at, origin in written_paths(root).items()}
-    return settings.with_sources(sources)
+    return settings
 
 
 def _place(path: Path | None, variables: Mapping[str, str], cwd: Path) -> _Place:
@@ -122,16 +123,20 @@ def _environment_node(name: str) -> Node:
 
 def _validated(root: Node, folder: Path, variables: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
     data = plain(root)
+    context = {
+        "folder": folder,
+        "environment": str(data.get("environment", Environment.PRODUCTION)),
+        "checked": True,
+        "sources": {path_text(path): str(origin) for path, origin in written_paths(root).items()},
+    }
     problems = [problem_at(root, path, text) for path, text in settings_problems(data)]
-    name = str(data.get("environment", Environment.PRODUCTION))
-    context = {"folder": folder, "environment": name, "checked": True}
-    settings, errors = None, []
     try:
         settings = Settings.model_validate(_with_state_folder(data, folder, variables), context=context)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    problems += [problem_of(error, Settings, root, data) for error in errors]
-    return (None if problems else settings), problems
+    else:
+        return settings, problems
+    return None, problems + [problem_of(error, Settings, root, data) for error in errors]
 
 
 def _with_state_folder(data: dict[str, Any], folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -144,24 +149,23 @@ def _with_state_folder(data: dict[str, Any], folder: Path, variables: Mapping[st
     return {**data, "state_dir": folder / Path(written).expanduser()} if isinstance(written, str) else data
 
 
-def _fail(problems: list[Problem]) -> None:
+def _fail(problems: list[Problem]) -> NoReturn:
     order = {source: rank for rank, source in enumerate(dict.fromkeys(item.origin.source for item in problems))}
-    lines = sorted(problems, key=lambda item: (order[item.origin.source], item.origin.line or 0))
+    lines = sorted(
+        problems, key=lambda item: (item.origin.line is None, order[item.origin.source], item.origin.line or 0)
+    )
     raise SettingsError("\n".join(dict.fromkeys(map(str, lines))))
 
 
 def _warn(settings: Settings, root: Node, variables: Mapping[str, str]) -> None:
     for path in _plain_secrets(settings, ()):
-        _log.warning(
-            "%s: %s holds a plain secret; move it out and write %s", origin_at(root, path), path_text(path), FORMS
-        )
-    known = {environment.override_name(path).replace("__", "_"): path for path in _leaf_paths(Settings, ())}
-    reserved = (environment.STORE_URL, environment.STATE, environment.CONFIG, environment.ENVIRONMENT)
-    for name in sorted(variables):
-        if name in known and "__" not in name and name not in reserved:
-            _log.warning(
-                "environment variable %s is not read; did you mean %s?", name, environment.override_name(known[name])
-            )
+        where, key = origin_at(root, path), path_text(path)
+        _log.warning("%s: %s holds a plain secret; move it out and write %s", where, key, FORMS)
+    meant = {
+        name.replace("__", "_"): name for name in map(environment.override_name, leaf_paths(Settings)) if "__" in name
+    }
+    for name in sorted(set(variables) & set(meant) - environment.NO_SETTINGS):
+        _log.warning("environment variable %s is not read; did you mean %s?", name, meant[name])
 
 
 def _plain_secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
@@ -174,12 +178,3 @@ def _plain_secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[st
     elif isinstance(value, tuple) and value and isinstance(value[0], Section):
         for index, item in enumerate(value):
             yield from _plain_secrets(item, (*path, index))
-
-
-def _leaf_paths(section: type[Section], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
-            yield from _leaf_paths(inner, (*path, name))
-        elif path:
-            yield (*path, name)

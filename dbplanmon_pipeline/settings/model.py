@@ -1,7 +1,7 @@
 """The settings as one frozen value, and what they mean for one database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,31 +50,32 @@ class Settings(Section):
     """Everything the operator can set; `load_settings` builds it."""
 
     environment: Environment = Field(
-        Environment.PRODUCTION, description="Kind of surroundings; production refuses plain secrets."
+        default=Environment.PRODUCTION, description="Kind of surroundings; production refuses plain secrets."
     )
-    store: StoreSettings = Field(StoreSettings(), description="Where our own data lies.")
-    collection: CollectionSettings = Field(CollectionSettings(), description="How databases are read.")
-    analysis: AnalysisSettings = Field(AnalysisSettings(), description="How intervals are judged.")
-    baselines: BaselineSettings = Field(BaselineSettings(), description="How normal is learnt.")
-    summary: SummarySettings = Field(SummarySettings(), description="The daily summary.")
-    hotspots: HotspotSettings = Field(HotspotSettings(), description="The dearest statements.")
-    resilience: ResilienceSettings = Field(ResilienceSettings(), description="What happens after failures.")
-    defaults: DefaultSettings = Field(DefaultSettings(), description="What every database inherits.")
-    instances: tuple[InstanceSettings, ...] = Field((), max_length=10_000, description="Monitored servers.")
-    alerts: AlertSettings = Field(AlertSettings(), description="How people are told.")
-    remediation: RemediationSettings = Field(RemediationSettings(), description="Ways back.")
-    kpis: tuple[KpiSettings, ...] = Field((), max_length=10_000, description="Figures of your own.")
-    retention: RetentionSettings = Field(RetentionSettings(), description="How long data is kept.")
-    privacy: PrivacySettings = Field(PrivacySettings(), description="What may be stored.")
-    schedules: ScheduleSettings = Field(ScheduleSettings(), description="What runs by itself.")
+    store: StoreSettings = Field(default=StoreSettings(), description="Where our own data lies.")
+    collection: CollectionSettings = Field(default=CollectionSettings(), description="How databases are read.")
+    analysis: AnalysisSettings = Field(default=AnalysisSettings(), description="How intervals are judged.")
+    baselines: BaselineSettings = Field(default=BaselineSettings(), description="How normal is learnt.")
+    summary: SummarySettings = Field(default=SummarySettings(), description="The daily summary.")
+    hotspots: HotspotSettings = Field(default=HotspotSettings(), description="The dearest statements.")
+    resilience: ResilienceSettings = Field(default=ResilienceSettings(), description="What happens after failures.")
+    defaults: DefaultSettings = Field(default=DefaultSettings(), description="What every database inherits.")
+    instances: tuple[InstanceSettings, ...] = Field(default=(), max_length=10_000, description="Monitored servers.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="How people are told.")
+    remediation: RemediationSettings = Field(default=RemediationSettings(), description="Ways back.")
+    kpis: tuple[KpiSettings, ...] = Field(default=(), max_length=10_000, description="Figures of your own.")
+    retention: RetentionSettings = Field(default=RetentionSettings(), description="How long data is kept.")
+    privacy: PrivacySettings = Field(default=PrivacySettings(), description="What may be stored.")
+    schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="What runs by itself.")
     state_dir: Path = Field(
-        Path(".dbplanmon"),
+        default=Path(".dbplanmon"),
         description="State folder; not set: $DAGSTER_HOME/.dbplanmon, else .dbplanmon beside the settings file.",
     )
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
     _instances: dict[str, InstanceSettings] = PrivateAttr(default_factory=dict)
     _entries: dict[str, dict[str, DatabaseEntry]] = PrivateAttr(default_factory=dict)
+    _inherited: dict[str, DatabaseSettings] = PrivateAttr(default_factory=dict)
     _resolved: dict[tuple[str, str], DatabaseSettings] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -84,7 +85,8 @@ class Settings(Section):
         return data
 
     def model_post_init(self, context: Any, /) -> None:
-        """Index instances and databases by name."""
+        """Index instances and databases by name; take over where the loader found each value."""
+        self._sources.update((context or {}).get("sources", {}))
         self._instances.update((instance.name, instance) for instance in self.instances)
         for instance in self.instances:
             self._entries[instance.name] = {entry.name: entry for entry in instance.databases.entries}
@@ -115,18 +117,12 @@ class Settings(Section):
         return self._resolved[key]
 
     def _resolve(self, instance_name: str, database: str) -> DatabaseSettings:
-        if not database:
-            defaults = self.defaults
-            instance = self.instance(instance_name)
-            return DatabaseSettings(
-                instance_name,
-                "",
-                _overridden(self.collection, defaults.collection, instance.collection),
-                _overridden(defaults.regression, instance.regression),
-                _overridden(self.analysis, defaults.analysis, instance.analysis),
-            )
-        inherited = self.for_database(instance_name, "")
-        entry = self._entries[instance_name].get(database) or DatabaseEntry(name=database)
+        if instance_name not in self._inherited:
+            self._inherited[instance_name] = self._of_instance(self.instance(instance_name))
+        inherited = self._inherited[instance_name]
+        entry = self._entries[instance_name].get(database)
+        if entry is None:
+            return replace(inherited, database=database)
         return DatabaseSettings(
             instance_name,
             database,
@@ -135,8 +131,18 @@ class Settings(Section):
             _overridden(inherited.analysis, entry.analysis),
         )
 
+    def _of_instance(self, instance: InstanceSettings) -> DatabaseSettings:
+        defaults = self.defaults
+        return DatabaseSettings(
+            instance.name,
+            "",
+            _overridden(self.collection, defaults.collection, instance.collection),
+            _overridden(defaults.regression, instance.regression),
+            _overridden(self.analysis, defaults.analysis, instance.analysis),
+        )
+
     def store_url(self, environ: Mapping[str, str] | None = None) -> str:
-        """URL of the store, secrets resolved now: `store.url`, else DBPLANMON_STORE_URL, else SQLite in the state folder.
+        """URL of the store, read now: `store.url`, else DBPLANMON_STORE_URL, else SQLite in the state folder.
 
         Raises:
             SettingsError: the secret behind `store.url` is not there.
@@ -149,12 +155,6 @@ class Settings(Section):
     def effective(self) -> dict[str, Any]:
         """All settings as JSON-able values, secrets masked; `sources` says where those set by hand came from."""
         return {**self.model_dump(mode="json"), "sources": dict(self._sources)}
-
-    def with_sources(self, sources: Mapping[str, str]) -> "Settings":
-        """The same settings, knowing where each value came from (path of the key -> file and line)."""
-        copy = self.model_copy()
-        copy._sources = dict(sources)
-        return copy
 
 
 def _overridden(section: _SectionT, *overrides: Section) -> _SectionT:

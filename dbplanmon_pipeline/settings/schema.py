@@ -16,6 +16,18 @@ from dbplanmon_pipeline.settings.instances import DatabaseSelection
 from dbplanmon_pipeline.settings.secret import FORMS, SecretReference
 from dbplanmon_pipeline.settings.values import format_duration
 
+_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    timedelta: "duration",
+    time: "time of day",
+    str: "text",
+    Path: "path",
+    SecretReference: "secret",
+    DatabaseSelection: "list of names, mapping or number",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -110,36 +122,18 @@ def _fits(section: type[Section], data: Any) -> bool:
 
 
 def _shape(annotation: Any, metadata: list[Any]) -> Shape:
-    origin = get_origin(annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        inner, *more = get_args(annotation)
-        return _shape(inner, [*metadata, *more])
+        return _shape(arguments[0], [*metadata, *arguments[1:]])
     if origin in (Union, UnionType):
-        members = [member for member in get_args(annotation) if member is not type(None)]
-        return _shape(members[0], metadata)
+        return _shape(next(member for member in arguments if member is not type(None)), metadata)
     if origin is Literal:
-        return Shape("choice", words=tuple(map(str, get_args(annotation))))
-    if origin is tuple:
-        return Shape("list")
-    if not isinstance(annotation, type) or issubclass(annotation, Section):
-        return Shape("mapping")
-    if issubclass(annotation, StrEnum):
+        return Shape("choice", words=tuple(map(str, arguments)))
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return Shape("choice", words=tuple(annotation))
-    return Shape(_kind(annotation), *_bounds(metadata))
-
-
-def _kind(annotation: type) -> str:
-    kinds: dict[type, str] = {
-        bool: "true or false",
-        int: "whole number",
-        float: "number",
-        timedelta: "duration",
-        time: "time of day",
-        str: "text",
-        Path: "path",
-        SecretReference: "secret",
-    }
-    return kinds[annotation]
+    if annotation in _KINDS:
+        return Shape(_KINDS[annotation], *_bounds(metadata))
+    return Shape("list" if origin is tuple else "mapping")
 
 
 def _bounds(metadata: list[Any]) -> tuple[str, str]:
@@ -161,3 +155,13 @@ def _limit(value: Any) -> str:
         if isinstance(value, timedelta)
         else format(value, "g" if isinstance(value, float) else "d")
     )
+
+
+def leaf_paths(section: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key of a section and of the sections in it, lists not entered."""
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from leaf_paths(inner, (*path, name))
+        else:
+            yield (*path, name)

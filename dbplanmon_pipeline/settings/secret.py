@@ -16,7 +16,9 @@ from dbplanmon_pipeline.settings import environment
 MASK = "********"
 FORMS = "env:NAME, file:PATH or keyring:SERVICE/USER"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_WEB = ("http", "https")
+_DATABASES = ("sqlite", "postgresql", "postgres", "mssql", "mysql")
 _SECRET_QUERY = re.compile(r"pass|pwd|token|secret|key|sig|auth|odbc_connect", re.IGNORECASE)
 _LARGEST_FILE_BYTES = 64 * 1024
 
@@ -75,7 +77,9 @@ class SecretReference:
 
     def describe(self) -> str:
         """Where the secret lies, for people: never the secret."""
-        if self.kind in (SecretKind.PLAIN, SecretKind.OPEN):
+        if self.is_plain:
+            return MASK
+        if self.kind is SecretKind.OPEN:
             return mask_url(self.locator)
         return f"{self.kind}:{self.locator}"
 
@@ -130,23 +134,23 @@ def has_credentials(url: str) -> bool:
 
 
 def mask_url(text: str) -> str:
-    """A URL without user, password, query and, on the web, path; any other text as a mask."""
+    """A URL without user, password and query, with a path only where it names a database; any other text as a mask."""
     match = _URL.match(text)
-    if match is None:
+    family = match[1].lower().partition("+")[0] if match else ""
+    if match is None or family not in (*_WEB, *_DATABASES):
         return MASK
-    scheme, rest = match[0], text[match.end() :]
-    rest, question, _ = rest.partition("?")
+    rest, question, _ = text[match.end() :].partition("?")
     _, at, place = rest.rpartition("@")
-    if scheme.lower() in ("http://", "https://"):
+    user, query = at and f"{MASK}@", question and f"?{MASK}"
+    if family in _WEB:
         host, slash, path = place.partition("/")
-        place = f"{host}/{MASK}" if path or question else host + slash
-        question = ""
-    return f"{scheme}{MASK + '@' if at else ''}{place}{question and '?' + MASK}"
+        place, query = f"{host}{slash}{MASK if path or question else ''}", ""
+    return f"{match[0]}{user}{place}{query}"
 
 
 def _refuse_plain(value: SecretReference, info: ValidationInfo) -> SecretReference:
     if value.is_plain and (info.context or {}).get("environment") == "production":
-        raise ValueError(f"a plain secret is refused in production; expected {FORMS}")
+        raise ValueError(f"is a plain secret, refused in production; expected {FORMS}")
     return value
 
 

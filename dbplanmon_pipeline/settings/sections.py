@@ -28,10 +28,11 @@ class StoreSettings(Section):
     """Where our own data lies."""
 
     url: SecretUrl | None = Field(
-        None, description="SQLAlchemy URL of the store; not set: DBPLANMON_STORE_URL, else SQLite in the state folder."
+        default=None,
+        description="SQLAlchemy URL of the store; not set: DBPLANMON_STORE_URL, else SQLite in the state folder.",
     )
     archive: Line | None = Field(
-        None, description="Folder or fsspec URL for sealed days; not set: `archive` in the state folder."
+        default=None, description="Folder or fsspec URL for sealed days; not set: `archive` in the state folder."
     )
 
 
@@ -39,33 +40,37 @@ class CollectionSettings(Section):
     """How counters and plans are read from the monitored databases."""
 
     interval: Duration = Field(
-        5 * _MINUTE, ge=10 * _SECOND, le=_DAY, description="Time from one collection to the next."
+        default=5 * _MINUTE, ge=10 * _SECOND, le=_DAY, description="Time from one collection to the next."
     )
     startup_delay: Duration = Field(
-        10 * _SECOND, ge=timedelta(), le=_HOUR, description="Wait after the start of the daemon."
+        default=10 * _SECOND, ge=timedelta(), le=_HOUR, description="Wait after the start of the daemon."
     )
-    top_n: Count = Field(50, ge=1, le=10_000, description="Statements per database whose texts and plans are fetched.")
+    top_n: Count = Field(
+        default=50, ge=1, le=10_000, description="Statements per database whose texts and plans are fetched."
+    )
     min_executions: Count = Field(
-        2, ge=1, le=1_000_000, description="Executions a statement needs before its plan is fetched."
+        default=2, ge=1, le=1_000_000, description="Executions a statement needs before its plan is fetched."
     )
-    shards: Count = Field(1, ge=1, le=1_000, description="Runs that share the instances of one collection.")
-    max_workers: Count = Field(16, ge=1, le=256, description="Databases read at the same time by one run.")
+    shards: Count = Field(default=1, ge=1, le=1_000, description="Runs that share the instances of one collection.")
+    max_workers: Count = Field(default=16, ge=1, le=256, description="Databases read at the same time by one run.")
     budget_per_database: Duration = Field(
-        10 * _SECOND, ge=_SECOND / 10, le=_HOUR, description="Longest time one database may take."
+        default=10 * _SECOND, ge=_SECOND / 10, le=_HOUR, description="Longest time one database may take."
     )
-    max_plans: Count = Field(30, ge=0, le=10_000, description="Plans fetched per database and collection.")
+    max_plans: Count = Field(default=30, ge=0, le=10_000, description="Plans fetched per database and collection.")
     failure_threshold: Quantity = Field(
-        1.0, ge=0.01, le=1.0, description="Share of failed databases at which the run fails."
+        default=1.0, ge=0.01, le=1.0, description="Share of failed databases at which the run fails."
     )
 
 
 class CollectionOverride(Section):
     """The keys of `collection` that an instance or a database may set for itself; not set: inherited."""
 
-    top_n: Count | None = Field(None, ge=1, le=10_000, description="As in `collection`.")
-    min_executions: Count | None = Field(None, ge=1, le=1_000_000, description="As in `collection`.")
-    budget_per_database: Duration | None = Field(None, ge=_SECOND / 10, le=_HOUR, description="As in `collection`.")
-    max_plans: Count | None = Field(None, ge=0, le=10_000, description="As in `collection`.")
+    top_n: Count | None = Field(default=None, ge=1, le=10_000, description="As in `collection`.")
+    min_executions: Count | None = Field(default=None, ge=1, le=1_000_000, description="As in `collection`.")
+    budget_per_database: Duration | None = Field(
+        default=None, ge=_SECOND / 10, le=_HOUR, description="As in `collection`."
+    )
+    max_plans: Count | None = Field(default=None, ge=0, le=10_000, description="As in `collection`.")
 
 
 class DetectorName(StrEnum):
@@ -79,82 +84,111 @@ class AnalysisSettings(Section):
     """How recorded intervals are judged."""
 
     delay: Duration = Field(
-        30 * _SECOND, ge=timedelta(), le=_HOUR, description="Wait between the end of a collection and its analysis."
+        default=30 * _SECOND,
+        ge=timedelta(),
+        le=_HOUR,
+        description="Wait between the end of a collection and its analysis.",
     )
-    window: Duration = Field(_HOUR, ge=_MINUTE, le=_DAY, description="Newest stretch that is judged.")
-    lookback: Duration = Field(_DAY, ge=_MINUTE, le=30 * _DAY, description="Recorded intervals read for one analysis.")
+    window: Duration = Field(default=_HOUR, ge=_MINUTE, le=_DAY, description="Newest stretch that is judged.")
+    lookback: Duration = Field(
+        default=_DAY, ge=_MINUTE, le=30 * _DAY, description="Recorded intervals read for one analysis."
+    )
     detector: DetectorName = Field(
-        DetectorName.STATISTICAL, description="The rule; `threshold` uses the percentages of `regression`."
+        default=DetectorName.STATISTICAL, description="The rule; `threshold` uses the percentages of `regression`."
     )
     min_extra_seconds_per_hour: Quantity = Field(
-        1.0, ge=0.0, le=3_600_000.0, description="Cost beyond normal, in seconds per hour, below which nobody is told."
+        default=1.0,
+        ge=0.0,
+        le=3_600_000.0,
+        description="Cost beyond normal, in seconds per hour, below which nobody is told.",
     )
     common_mode_ratio: Quantity = Field(
-        1.3, ge=1.01, le=100.0, description="Common slowness of one instance at which it gets an incident of its own."
+        default=1.3,
+        ge=1.01,
+        le=100.0,
+        description="Common slowness of one instance at which it gets an incident of its own.",
     )
 
 
 class AnalysisOverride(Section):
     """The keys of `analysis` that an instance or a database may set for itself; not set: inherited."""
 
-    min_extra_seconds_per_hour: Quantity | None = Field(None, ge=0.0, le=3_600_000.0, description="As in `analysis`.")
+    min_extra_seconds_per_hour: Quantity | None = Field(
+        default=None, ge=0.0, le=3_600_000.0, description="As in `analysis`."
+    )
 
 
 class RegressionSettings(Section):
     """Limits of the plain threshold rule, per execution against the baseline."""
 
-    cpu_percent: Quantity = Field(50.0, ge=1.0, le=100_000.0, description="Rise of the P95 of CPU time, in percent.")
-    duration_percent: Quantity = Field(50.0, ge=1.0, le=100_000.0, description="Rise of the P95 duration, in percent.")
-    reads_percent: Quantity = Field(
-        100.0, ge=1.0, le=100_000.0, description="Rise of the mean logical reads, in percent."
+    cpu_percent: Quantity = Field(
+        default=50.0, ge=1.0, le=100_000.0, description="Rise of the P95 of CPU time, in percent."
     )
-    min_executions: Count = Field(5, ge=1, le=1_000_000, description="Executions in the window below which it is mute.")
+    duration_percent: Quantity = Field(
+        default=50.0, ge=1.0, le=100_000.0, description="Rise of the P95 duration, in percent."
+    )
+    reads_percent: Quantity = Field(
+        default=100.0, ge=1.0, le=100_000.0, description="Rise of the mean logical reads, in percent."
+    )
+    min_executions: Count = Field(
+        default=5, ge=1, le=1_000_000, description="Executions in the window below which it is mute."
+    )
     min_baseline_samples: Count = Field(
-        10, ge=1, le=1_000_000, description="Intervals in the baseline below which it is mute."
+        default=10, ge=1, le=1_000_000, description="Intervals in the baseline below which it is mute."
     )
 
 
 class RegressionOverride(Section):
     """The keys of `regression` that an instance or a database may set for itself; not set: inherited."""
 
-    cpu_percent: Quantity | None = Field(None, ge=1.0, le=100_000.0, description="As in `defaults.regression`.")
-    duration_percent: Quantity | None = Field(None, ge=1.0, le=100_000.0, description="As in `defaults.regression`.")
-    reads_percent: Quantity | None = Field(None, ge=1.0, le=100_000.0, description="As in `defaults.regression`.")
-    min_executions: Count | None = Field(None, ge=1, le=1_000_000, description="As in `defaults.regression`.")
-    min_baseline_samples: Count | None = Field(None, ge=1, le=1_000_000, description="As in `defaults.regression`.")
+    cpu_percent: Quantity | None = Field(default=None, ge=1.0, le=100_000.0, description="As in `defaults.regression`.")
+    duration_percent: Quantity | None = Field(
+        default=None, ge=1.0, le=100_000.0, description="As in `defaults.regression`."
+    )
+    reads_percent: Quantity | None = Field(
+        default=None, ge=1.0, le=100_000.0, description="As in `defaults.regression`."
+    )
+    min_executions: Count | None = Field(default=None, ge=1, le=1_000_000, description="As in `defaults.regression`.")
+    min_baseline_samples: Count | None = Field(
+        default=None, ge=1, le=1_000_000, description="As in `defaults.regression`."
+    )
 
 
 class BaselineSettings(Section):
     """How normal is learnt."""
 
-    time: ClockTime = Field(time(2, tzinfo=UTC), description="When baselines are rebuilt, daily.")
-    days: Count = Field(7, ge=1, le=90, description="Days of history a baseline is learnt from.")
+    time: ClockTime = Field(default=time(2, tzinfo=UTC), description="When baselines are rebuilt, daily.")
+    days: Count = Field(default=7, ge=1, le=90, description="Days of history a baseline is learnt from.")
     min_intervals: Count = Field(
-        30, ge=1, le=100_000, description="Intervals with executions below which a statement gets no baseline."
+        default=30, ge=1, le=100_000, description="Intervals with executions below which a statement gets no baseline."
     )
 
 
 class SummarySettings(Section):
     """The daily summary."""
 
-    time: ClockTime = Field(time(8, tzinfo=UTC), description="When the summary is sent, daily.")
+    time: ClockTime = Field(default=time(8, tzinfo=UTC), description="When the summary is sent, daily.")
 
 
 class HotspotSettings(Section):
     """The dearest statements of each window."""
 
-    top_n: Count = Field(20, ge=1, le=1_000, description="Statements kept per ranking and window.")
-    window: Duration = Field(_HOUR, ge=_MINUTE, le=7 * _DAY, description="Stretch that is ranked.")
+    top_n: Count = Field(default=20, ge=1, le=1_000, description="Statements kept per ranking and window.")
+    window: Duration = Field(default=_HOUR, ge=_MINUTE, le=7 * _DAY, description="Stretch that is ranked.")
 
 
 class ResilienceSettings(Section):
     """What happens after failures."""
 
     max_consecutive_failures: Count = Field(
-        5, ge=1, le=1_000, description="Failures in a row after which the circuit breaker of an instance opens."
+        default=5, ge=1, le=1_000, description="Failures in a row after which the circuit breaker of an instance opens."
     )
-    backoff: Duration = Field(30 * _SECOND, ge=_SECOND, le=_DAY, description="Wait before the first retry; doubles.")
-    max_backoff: Duration = Field(10 * _MINUTE, ge=_SECOND, le=_DAY, description="Longest wait between retries.")
+    backoff: Duration = Field(
+        default=30 * _SECOND, ge=_SECOND, le=_DAY, description="Wait before the first retry; doubles."
+    )
+    max_backoff: Duration = Field(
+        default=10 * _MINUTE, ge=_SECOND, le=_DAY, description="Longest wait between retries."
+    )
 
 
 class RemediationMode(StrEnum):
@@ -168,45 +202,53 @@ class RemediationMode(StrEnum):
 class RemediationSettings(Section):
     """Ways back from a regression; nothing changes on a server unless all of these allow it."""
 
-    mode: RemediationMode = Field(RemediationMode.READ_ONLY, description="How far the program may go on its own.")
-    enabled: bool = Field(False, description="Kill switch: false stops every change on a monitored server.")
-    dry_run: bool = Field(True, description="Record what would be done instead of doing it.")
-    max_per_hour: Count = Field(5, ge=0, le=100, description="Changes per hour over the whole fleet.")
+    mode: RemediationMode = Field(
+        default=RemediationMode.READ_ONLY, description="How far the program may go on its own."
+    )
+    enabled: bool = Field(default=False, description="Kill switch: false stops every change on a monitored server.")
+    dry_run: bool = Field(default=True, description="Record what would be done instead of doing it.")
+    max_per_hour: Count = Field(default=5, ge=0, le=100, description="Changes per hour over the whole fleet.")
 
 
 class RetentionSettings(Section):
     """How long our own data is kept."""
 
-    time: ClockTime = Field(time(3, tzinfo=UTC), description="When old data is removed, daily.")
-    intervals: Duration = Field(90 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Interval metrics, archive too.")
-    logs: Duration = Field(30 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Collection and delivery logs.")
-    rollups: Duration = Field(400 * _DAY, ge=_DAY, le=20 * 365 * _DAY, description="Hourly totals.")
-    audit: Duration = Field(7 * 365 * _DAY, ge=365 * _DAY, le=100 * 365 * _DAY, description="Audit log and incidents.")
-    runs: Duration = Field(14 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Runs and ticks of Dagster.")
+    time: ClockTime = Field(default=time(3, tzinfo=UTC), description="When old data is removed, daily.")
+    intervals: Duration = Field(
+        default=90 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Interval metrics, archive too."
+    )
+    logs: Duration = Field(default=30 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Collection and delivery logs.")
+    rollups: Duration = Field(default=400 * _DAY, ge=_DAY, le=20 * 365 * _DAY, description="Hourly totals.")
+    audit: Duration = Field(
+        default=7 * 365 * _DAY, ge=365 * _DAY, le=100 * 365 * _DAY, description="Audit log and incidents."
+    )
+    runs: Duration = Field(default=14 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Runs and ticks of Dagster.")
 
 
 class PrivacySettings(Section):
     """What may be stored of the statements."""
 
-    redact: bool = Field(True, description="Take literals out of statements and plans before anything is stored.")
+    redact: bool = Field(
+        default=True, description="Take literals out of statements and plans before anything is stored."
+    )
 
 
 class ScheduleSettings(Section):
     """Which schedules and sensors run by themselves."""
 
-    collection: bool = Field(True, description="Collect every `collection.interval`.")
-    analysis: bool = Field(True, description="Analyse after each collection.")
-    baselines: bool = Field(True, description="Rebuild baselines daily.")
-    summary: bool = Field(True, description="Send the daily summary.")
-    retention: bool = Field(True, description="Remove old data daily.")
-    retry: bool = Field(True, description="Retry failed collections with growing waits.")
-    health: bool = Field(True, description="Run the health checks.")
-    rollups: bool = Field(True, description="Seal and roll up finished days.")
+    collection: bool = Field(default=True, description="Collect every `collection.interval`.")
+    analysis: bool = Field(default=True, description="Analyse after each collection.")
+    baselines: bool = Field(default=True, description="Rebuild baselines daily.")
+    summary: bool = Field(default=True, description="Send the daily summary.")
+    retention: bool = Field(default=True, description="Remove old data daily.")
+    retry: bool = Field(default=True, description="Retry failed collections with growing waits.")
+    health: bool = Field(default=True, description="Run the health checks.")
+    rollups: bool = Field(default=True, description="Seal and roll up finished days.")
 
 
 class DefaultSettings(Section):
     """What every instance and database inherits unless it says otherwise."""
 
-    collection: CollectionOverride = Field(CollectionOverride(), description="Over the keys of `collection`.")
-    regression: RegressionSettings = Field(RegressionSettings(), description="Limits of the threshold rule.")
-    analysis: AnalysisOverride = Field(AnalysisOverride(), description="Over the keys of `analysis`.")
+    collection: CollectionOverride = Field(default=CollectionOverride(), description="Over the keys of `collection`.")
+    regression: RegressionSettings = Field(default=RegressionSettings(), description="Limits of the threshold rule.")
+    analysis: AnalysisOverride = Field(default=AnalysisOverride(), description="Over the keys of `analysis`.")
