@@ -1,0 +1,76 @@
+"""The statements that cost most within a window, by each resource and by all of them together."""
+
+import numpy as np
+import pandas as pd
+
+from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.ports import Hotspot
+
+RESOURCES = ("elapsed_time_us", "worker_time_us", "logical_reads_pages")
+COMBINED = "combined"
+
+_SMALLEST_SHARE = 0.001
+
+
+def hotspots(frame: IntervalFrame, top_n: int = 10) -> list[Hotspot]:
+    """Rank the statements of a window.
+
+    The combined score of a statement is the mean of its percent ranks over the resources that are known at all. Only
+    statements that hold at least 0.1 % of a resource are ranked by it, the others score 0 there, so that thousands of
+    idle statements do not lift every busy one to the top. Its share is the mean of its shares.
+
+    Args:
+        frame: interval rows of the window.
+        top_n: how many of each ranking.
+
+    Returns:
+        Up to `top_n` per resource and for `combined`, best first; resources nobody reports are left out. NaN totals
+        are unknown. The rest that capture gathers counts in the whole, but is no statement to rank.
+    """
+    rows = frame.rows
+    columns = ["execution_count", *RESOURCES]
+    totals = rows.groupby(["database_id", "query_hash"], sort=True)[columns].sum(min_count=1)
+    whole = totals[list(RESOURCES)].sum(min_count=1)
+    totals = totals[totals.index.get_level_values("query_hash") != OTHER_STATEMENTS]
+    shares = totals[list(RESOURCES)] / whole.where(whole > 0)
+    known = [name for name in RESOURCES if shares[name].notna().any()]
+    scores = shares[known].copy()
+    if known:
+        scores[COMBINED] = _combined_scores(shares[known])
+        shares[COMBINED] = shares[known].mean(axis=1)
+    return [
+        hotspot
+        for rank_by in scores.columns
+        for hotspot in _ranking(frame, totals, scores[rank_by], shares[rank_by], rank_by, top_n)
+    ]
+
+
+def _combined_scores(shares: pd.DataFrame) -> pd.Series:
+    held = shares.where(shares >= _SMALLEST_SHARE)
+    return held.rank(pct=True).fillna(0.0).mean(axis=1)
+
+
+def _ranking(
+    frame: IntervalFrame, totals: pd.DataFrame, scores: pd.Series, shares: pd.Series, rank_by: str, top_n: int
+) -> list[Hotspot]:
+    """Best first; equal scores by share, then by statement."""
+    score, share = scores.to_numpy(np.float64), shares.to_numpy(np.float64)
+    order = np.lexsort((-np.nan_to_num(share), -np.nan_to_num(score)))
+    order = order[np.nan_to_num(score[order]) > 0][:top_n]
+    return [
+        Hotspot(
+            ref=frame.databases[int(database_id)],
+            query_hash=int(query_hash),
+            rank_by=rank_by,
+            rank=rank,
+            execution_count=float(row[0]),
+            elapsed_time_us=float(row[1]),
+            worker_time_us=float(row[2]),
+            logical_reads_pages=float(row[3]),
+            share=float(share[at]),
+        )
+        for rank, (at, (database_id, query_hash), row) in enumerate(
+            ((at, totals.index[at], totals.iloc[at].to_numpy(np.float64)) for at in order), start=1
+        )
+    ]

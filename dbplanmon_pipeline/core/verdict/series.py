@@ -1,0 +1,222 @@
+"""From interval rows to one series of costs per statement, over all its plans."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
+from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
+
+METRICS = ("elapsed_time_us", "worker_time_us")
+"""What a statement is judged by; per execution, in microseconds."""
+
+DETECTOR_COLUMNS = (
+    *KEY_COLUMNS,
+    "execution_count",
+    "elapsed_time_us",
+    "elapsed_time_us_sumsq",
+    "elapsed_time_us_max",
+    "worker_time_us",
+    "worker_time_us_sumsq",
+    "worker_time_us_max",
+    "logical_reads_pages",
+    "rows",
+    "io_time_us",
+    "wait_time_us",
+)
+"""Columns of an interval frame that the detectors use; a metric that is absent counts as unknown."""
+
+_SUMS = tuple(name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max"))
+_MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
+_TRIM_FROM = 5
+_HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class SeriesRows:
+    """Series laid end to end: the rows of series s are `bounds[s]` to `bounds[s + 1]`, in order of time.
+
+    Attributes:
+        database_id / query_hash / instance: int64 [series]; `instance` is a code of `IntervalFrame.instance_codes`.
+        bounds: int64 [series + 1].
+        series: int64 [rows], the series of each row.
+        start_us / end_us: int64 [rows], epoch microseconds, half open; a row follows a gap where it is long.
+        plan_hash: int64 [rows], the plan that ran most often in the interval, 0 unknown.
+        sums: float64 [rows] by column name, totals of the interval; NaN unknown.
+        log_cost: float64 [rows] by metric, ln of the robust cost per execution [microseconds]; NaN unknown.
+    """
+
+    database_id: Longs
+    query_hash: Longs
+    instance: Longs
+    bounds: Longs
+    series: Longs
+    start_us: Longs
+    end_us: Longs
+    plan_hash: Longs
+    sums: dict[str, Floats]
+    log_cost: dict[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.query_hash)
+
+    @property
+    def executions(self) -> Floats:
+        """Executions of each row, above 0."""
+        return self.sums["execution_count"]
+
+    @property
+    def counts(self) -> Longs:
+        """Active intervals of each series."""
+        return np.diff(self.bounds)
+
+    @property
+    def hour(self) -> Longs:
+        """Hour of day (UTC) of the end of each row, 0 to 23."""
+        return (self.end_us - 1) // _HOUR_US % 24
+
+    def keep(self, rows: np.ndarray) -> "SeriesRows":
+        """The rows where a boolean mask is true; series without any of them vanish."""
+        left = np.flatnonzero(np.bincount(self.series[rows], minlength=len(self)))
+        number = np.full(len(self), -1, np.int64)
+        number[left] = np.arange(len(left))
+        series = number[self.series[rows]]
+        return SeriesRows(
+            database_id=self.database_id[left],
+            query_hash=self.query_hash[left],
+            instance=self.instance[left],
+            bounds=bounds_of(series, len(left)),
+            series=series,
+            start_us=self.start_us[rows],
+            end_us=self.end_us[rows],
+            plan_hash=self.plan_hash[rows],
+            sums={name: values[rows] for name, values in self.sums.items()},
+            log_cost={name: values[rows] for name, values in self.log_cost.items()},
+        )
+
+
+def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRows:
+    """Series of the statements that ran in intervals ended within (after_us, until_us].
+
+    Rows of several plans in one interval become one. Rows without executions and the rest that capture gathers under
+    `OTHER_STATEMENTS` are left out.
+
+    Args:
+        frame: interval rows in the order its class states.
+        after_us: epoch microseconds, exclusive.
+        until_us: epoch microseconds, inclusive.
+    """
+    rows = frame.rows
+    end = rows["interval_end_us"].to_numpy(np.int64)
+    ran = rows["execution_count"].to_numpy(np.float64) > 0
+    keep = ran & (end > after_us) & (end <= until_us) & (rows["query_hash"].to_numpy(np.int64) != OTHER_STATEMENTS)
+    columns = _Columns(rows, None if keep.all() else np.flatnonzero(keep))
+    database, query, end = (columns.longs(name) for name in ("database_id", "query_hash", "interval_end_us"))
+    new_series = _changes(database, query)
+    first = np.flatnonzero(new_series | _changes(end))
+    sums = {name: _reduce(np.add, columns.floats(name), first) for name in _SUMS}
+    maxima = {name: _reduce(np.maximum, columns.floats(name), first) for name in _MAXIMA}
+    series = np.cumsum(new_series)[first] - 1 if len(first) else np.empty(0, np.int64)
+    heads = np.flatnonzero(new_series)
+    code, _ = frame.instance_codes()
+    return SeriesRows(
+        database_id=database[heads],
+        query_hash=query[heads],
+        instance=np.array([code[number] for number in database[heads].tolist()], np.int64),
+        bounds=bounds_of(series, len(heads)),
+        series=series,
+        start_us=_reduce_longs(columns.longs("interval_start_us"), first),
+        end_us=end[first],
+        plan_hash=dominant_plans(columns.longs("plan_hash"), columns.floats("execution_count"), first),
+        sums=sums,
+        log_cost={metric: _log_cost(metric, sums, maxima) for metric in METRICS},
+    )
+
+
+def dominant_plans(plan_hash: Longs, executions: Floats, first: Longs) -> Longs:
+    """Known plan with the most executions of each group of rows, 0 where none is known.
+
+    Args:
+        plan_hash: int64 [rows], 0 unknown.
+        executions: float64 [rows].
+        first: first row of each group, rising.
+    """
+    if len(first) == len(plan_hash):
+        return plan_hash
+    group = np.searchsorted(first, np.arange(len(plan_hash)), side="right") - 1
+    order = np.lexsort((np.where(plan_hash == 0, -1.0, executions), group))
+    last = np.append(first[1:], len(plan_hash)) - 1
+    dominant: Longs = plan_hash[order[last]]
+    return dominant
+
+
+def robust_cost(executions: Floats, total: Floats, largest: Floats, sumsq: Floats) -> Floats:
+    """Cost per execution with the one largest execution left out, from 5 executions on.
+
+    Where the largest is unknown, the sum of squares bounds it: no execution lies further above the mean than
+    sd * sqrt(n - 1), and one that lies so far is alone in being dear.
+
+    Args:
+        executions: count, above 0.
+        total: sum over the executions, in any unit.
+        largest: the largest of them, NaN unknown.
+        sumsq: sum of squares, NaN unknown.
+
+    Returns:
+        float64, same unit; NaN where the total is unknown.
+    """
+    mean = total / executions
+    with np.errstate(invalid="ignore"):
+        variance = np.maximum(sumsq / executions - mean * mean, 0.0)
+        bound = np.minimum(mean + np.sqrt(variance * np.maximum(executions - 1, 0)), total)
+    dearest = np.where(np.isnan(largest), bound, np.minimum(largest, total))
+    rest = (total - dearest) / np.maximum(executions - 1, 1)
+    return np.where((executions >= _TRIM_FROM) & ~np.isnan(rest), rest, mean)
+
+
+class _Columns:
+    """Columns of a frame as plain arrays, cut to some rows; a column that is absent is all NaN."""
+
+    def __init__(self, rows: pd.DataFrame, chosen: Longs | None) -> None:
+        self._rows = rows
+        self._chosen = chosen
+        self._length = len(rows) if chosen is None else len(chosen)
+
+    def longs(self, name: str) -> Longs:
+        values = self._rows[name].to_numpy(np.int64)
+        return values if self._chosen is None else values[self._chosen]
+
+    def floats(self, name: str) -> Floats:
+        if name not in self._rows.columns:
+            return np.full(self._length, np.nan)
+        values = self._rows[name].to_numpy(np.float64)
+        return values if self._chosen is None else values[self._chosen]
+
+
+def _changes(*columns: Longs) -> np.ndarray:
+    changed = np.ones(len(columns[0]), np.bool_)
+    if len(changed):
+        changed[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return changed
+
+
+def _reduce(how: np.ufunc, values: Floats, first: Longs) -> Floats:
+    return values if len(first) == len(values) else how.reduceat(values, first)
+
+
+def _reduce_longs(values: Longs, first: Longs) -> Longs:
+    return values if len(first) == len(values) else np.minimum.reduceat(values, first)
+
+
+def _log_cost(metric: str, sums: dict[str, Floats], maxima: dict[str, Floats]) -> Floats:
+    cost = robust_cost(sums["execution_count"], sums[metric], maxima[f"{metric}_max"], sums[f"{metric}_sumsq"])
+    return np.log(np.maximum(cost, 1.0))
+
+
+def known_metrics(rows: SeriesRows) -> Sequence[str]:
+    """Metrics that at least one row knows."""
+    return [metric for metric in METRICS if not np.isnan(rows.log_cost[metric]).all()]

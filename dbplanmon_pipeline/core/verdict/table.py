@@ -1,0 +1,57 @@
+"""The readable part of a baseline, the same for every detector."""
+
+import numpy as np
+import pandas as pd
+
+from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS
+from dbplanmon_pipeline.core.verdict.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.sorted_groups import group_quantiles
+
+_HIGH = 0.95
+
+
+def readable_table(rows: SeriesRows, medians: tuple[Floats, Floats], as_of_us: int) -> pd.DataFrame:
+    """One row per series, columns BASELINE_COLUMNS.
+
+    Args:
+        rows: the history.
+        medians: of elapsed and CPU time per execution, each float64 [series, microseconds].
+        as_of_us: end of the history [epoch microseconds].
+    """
+    hours = (as_of_us - rows.start_us[rows.bounds[:-1]]) / 3.6e9
+    columns = {
+        "database_id": rows.database_id.astype(np.int32),
+        "query_hash": rows.query_hash,
+        "active_intervals": rows.counts,
+        "executions_per_hour": total(rows, rows.executions) / hours,
+        "elapsed_median_us": medians[0],
+        "elapsed_p95_us": high_average(rows, "elapsed_time_us"),
+        "worker_median_us": medians[1],
+        "worker_p95_us": high_average(rows, "worker_time_us"),
+        "reads_mean_pages": per_execution(rows, "logical_reads_pages"),
+    }
+    return pd.DataFrame({name: columns[name] for name in BASELINE_COLUMNS})
+
+
+def total(rows: SeriesRows, values: Floats) -> Floats:
+    """Sum of a row quantity over each series, unknown rows left out."""
+    totals: Floats = np.bincount(rows.series, np.nan_to_num(values), minlength=len(rows)).astype(np.float64)
+    return totals
+
+
+def per_execution(rows: SeriesRows, name: str) -> Floats:
+    """Mean of a column over all executions of each series for which it is known; NaN where it never is."""
+    known = ~np.isnan(rows.sums[name])
+    executions = total(rows, np.where(known, rows.executions, 0.0))
+    return np.where(executions > 0, total(rows, rows.sums[name]) / np.maximum(executions, 1), np.nan)
+
+
+def high_average(rows: SeriesRows, metric: str) -> Floats:
+    """95th percentile of the interval averages of each series."""
+    return group_quantiles(rows.sums[metric] / rows.executions, rows.bounds, (_HIGH,))[0]
+
+
+def middle_average(rows: SeriesRows, metric: str) -> Floats:
+    """Median of the interval averages of each series."""
+    return group_quantiles(rows.sums[metric] / rows.executions, rows.bounds, (0.5,))[0]
