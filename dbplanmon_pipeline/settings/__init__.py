@@ -10,6 +10,7 @@ from dbplanmon_pipeline.settings.channels import (
     TeamsChannel,
     WebhookChannel,
 )
+from dbplanmon_pipeline.settings.example import example_yaml
 from dbplanmon_pipeline.settings.instances import (
     ApplicationIntent,
     DatabaseEntry,
@@ -45,6 +46,7 @@ from dbplanmon_pipeline.settings.sections import (
     StoreSettings,
     SummarySettings,
 )
+from dbplanmon_pipeline.settings.tables import reference_markdown
 
 __all__ = [
     "AlertSettings",
@@ -87,5 +89,7 @@ __all__ = [
     "SummarySettings",
     "TeamsChannel",
     "WebhookChannel",
+    "example_yaml",
     "load_settings",
+    "reference_markdown",
 ]

@@ -9,3 +9,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, arbitrary_types_allowed=False
     )
+
+
+class Override(Section):
+    """Keys of another section that an instance or a database may set for itself; None is inherited."""

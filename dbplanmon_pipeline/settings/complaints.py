@@ -109,7 +109,8 @@ def _value_text(error: ErrorDetails, settings: type[Section], path: Path, data: 
         message = str(error["ctx"]["error"])
         return f"{shown} is not right; {message}" if message.startswith("expected") else f"{shown} {message}"
     if field is None:
-        return f"{shown} is not right; expected {_ITEM_EXPECTATIONS.get(error['type'], 'a mapping')}"
+        wanted = "a name in quotes, or a mapping" if path[-2:-1] == ("databases",) else "a mapping"
+        return f"{shown} is not right; expected {_ITEM_EXPECTATIONS.get(error['type'], wanted)}"
     shape = shape_of(field)
     return f"{shown} is not right; expected {_expected(error, shape.expectation())}{_near(error['input'], shape.words)}"
 

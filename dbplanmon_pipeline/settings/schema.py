@@ -150,11 +150,9 @@ def _bounds(metadata: list[Any]) -> tuple[str, str]:
 
 
 def _limit(value: Any) -> str:
-    return (
-        format_duration(value)
-        if isinstance(value, timedelta)
-        else format(value, "g" if isinstance(value, float) else "d")
-    )
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def leaf_paths(section: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

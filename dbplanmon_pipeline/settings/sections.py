@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dbplanmon_pipeline.settings.base import Section
+from dbplanmon_pipeline.settings.base import Override, Section
 from dbplanmon_pipeline.settings.secret import SecretUrl
 from dbplanmon_pipeline.settings.values import ClockTime, Count, Duration, Line, Quantity
 
@@ -62,7 +62,7 @@ class CollectionSettings(Section):
     )
 
 
-class CollectionOverride(Section):
+class CollectionOverride(Override):
     """The keys of `collection` that an instance or a database may set for itself; not set: inherited."""
 
     top_n: Count | None = Field(default=None, ge=1, le=10_000, description="As in `collection`.")
@@ -110,7 +110,7 @@ class AnalysisSettings(Section):
     )
 
 
-class AnalysisOverride(Section):
+class AnalysisOverride(Override):
     """The keys of `analysis` that an instance or a database may set for itself; not set: inherited."""
 
     min_extra_seconds_per_hour: Quantity | None = Field(
@@ -138,7 +138,7 @@ class RegressionSettings(Section):
     )
 
 
-class RegressionOverride(Section):
+class RegressionOverride(Override):
     """The keys of `regression` that an instance or a database may set for itself; not set: inherited."""
 
     cpu_percent: Quantity | None = Field(default=None, ge=1.0, le=100_000.0, description="As in `defaults.regression`.")
