@@ -1,0 +1,141 @@
+"""Alerts with their deliveries, suggestions, memory of jobs, and the audit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, select
+
+from dbplanmon_pipeline.core.ports import Alert, Delivery, JobState, Suggestion
+from dbplanmon_pipeline.store.bulk import insert_records, replace_on
+from dbplanmon_pipeline.store.parts import StorePart
+from dbplanmon_pipeline.store.schema import alert, alert_delivery, audit_log, job_state, suggestion
+
+_PENDING, _DELIVERED, _GIVEN_UP = "pending", "delivered", "given_up"
+_ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row of the append-only audit."""
+
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, object]
+
+
+class AlertPart(StorePart):
+    """What is told to people, and what people and jobs did."""
+
+    def add_alerts(self, alerts: Sequence[Alert]) -> int:
+        """Queue those not yet known by id; returns how many were new."""
+        records = [
+            {**_alert_facts(item), "state": _PENDING, "attempts": 0, "next_attempt_at": item.created_at}
+            for item in alerts
+        ]
+        with self._database.write() as connection:
+            return insert_records(connection, alert, records, "ON CONFLICT DO NOTHING")
+
+    def pending_alerts(self, now: datetime, limit: int) -> list[Alert]:
+        """Undelivered alerts that are due, oldest first."""
+        statement = (
+            select(alert)
+            .where(alert.c.state == _PENDING, alert.c.next_attempt_at <= now)
+            .order_by(alert.c.created_at, alert.c.alert_id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_alert(row) for row in connection.execute(statement).mappings()]
+
+    def alerts(self, since: datetime) -> list[Alert]:
+        """All alerts created since then, newest first."""
+        statement = select(alert).where(alert.c.created_at >= since)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(alert.c.created_at.desc(), alert.c.alert_id)).mappings()
+            return [_alert(row) for row in rows]
+
+    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Log attempts; a success or an attempt without a next one ends the alert."""
+        with self._database.write() as connection:
+            for delivery in deliveries:
+                if insert_records(connection, alert_delivery, [asdict(delivery)], "ON CONFLICT DO NOTHING"):
+                    _move_alert(connection, delivery)
+
+    def deliveries(self, alert_id: str) -> list[Delivery]:
+        """Attempts to send one alert, oldest first."""
+        statement = select(alert_delivery).where(alert_delivery.c.alert_id == alert_id)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(alert_delivery.c.attempted_at)).mappings()
+            return [Delivery(**row) for row in rows]
+
+    # ------------------------------------------------------------ suggestions
+
+    def save_suggestions(self, suggestions: Sequence[Suggestion]) -> int:
+        """Insert those not yet known by id; returns how many were new."""
+        with self._database.write() as connection:
+            records = [asdict(item) for item in suggestions]
+            return insert_records(connection, suggestion, records, "ON CONFLICT DO NOTHING")
+
+    def suggestions(self, incident_ids: Sequence[str] | None = None) -> list[Suggestion]:
+        """All, or those of some incidents, newest first."""
+        statement = select(suggestion).order_by(suggestion.c.created_at.desc(), suggestion.c.suggestion_id)
+        if incident_ids is not None:
+            statement = statement.where(suggestion.c.incident_id.in_(list(incident_ids)))
+        with self._database.read() as connection:
+            return [Suggestion(**row) for row in connection.execute(statement).mappings()]
+
+    # ------------------------------------------------------------ jobs and audit
+
+    def job_states(self, names: Iterable[str]) -> dict[str, JobState]:
+        """Memory by name; a fresh `JobState` where there is none."""
+        wanted = list(names)
+        with self._database.read() as connection:
+            rows = connection.execute(select(job_state).where(job_state.c.name.in_(wanted))).mappings()
+            found = {row["name"]: JobState(**row) for row in rows}
+        return {name: found.get(name, JobState(name)) for name in wanted}
+
+    def save_job_states(self, states: Sequence[JobState]) -> None:
+        """Insert or replace."""
+        records = sorted((asdict(state) for state in states), key=lambda record: str(record["name"]))
+        if not records:
+            return
+        with self._database.write() as connection:
+            insert_records(connection, job_state, records, replace_on(["name"], list(records[0])))
+
+    def append_audit(self, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> None:
+        """Write down who did what to what; the row can never be changed or removed."""
+        record = {"at": self._clock(), "actor": actor, "action": action, "subject": subject, "detail": dict(detail)}
+        with self._database.write() as connection:
+            insert_records(connection, audit_log, [record])
+
+    def audit(self, since: datetime, limit: int = 1000) -> list[AuditEntry]:
+        """Entries since then, newest first."""
+        columns = [audit_log.c[name] for name in AuditEntry.__dataclass_fields__]
+        statement = select(*columns).where(audit_log.c.at >= since)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(audit_log.c.audit_id.desc()).limit(limit)).mappings()
+            return [AuditEntry(**row) for row in rows]
+
+
+def _move_alert(connection: Connection, delivery: Delivery) -> None:
+    ended = delivery.succeeded or delivery.next_attempt_at is None
+    state = _DELIVERED if delivery.succeeded else _GIVEN_UP if ended else _PENDING
+    changes = {
+        "state": state,
+        "attempts": alert.c.attempts + 1,
+        "next_attempt_at": None if ended else delivery.next_attempt_at,
+        "ended_at": delivery.attempted_at if ended else None,
+    }
+    pending = (alert.c.alert_id == delivery.alert_id) & (alert.c.state == _PENDING)
+    connection.execute(alert.update().where(pending).values(**changes))
+
+
+def _alert_facts(item: Alert) -> dict[str, object]:
+    facts = {name: getattr(item, name) for name in _ALERT_FIELDS}
+    return facts | {"event": str(item.event), "severity": str(item.severity), "facts": dict(item.facts)}
+
+
+def _alert(row: RowMapping) -> Alert:
+    return Alert(**{name: row[name] for name in _ALERT_FIELDS})

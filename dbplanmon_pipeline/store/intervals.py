@@ -1,0 +1,151 @@
+"""Interval metrics as callers see them: hot tables and sealed days as one table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, func, select
+
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
+from dbplanmon_pipeline.core.ports import Clock
+from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch
+from dbplanmon_pipeline.store.archive import ArchiveFolder
+from dbplanmon_pipeline.store.days import epoch_us, hot_days, moment_of, overlaps
+from dbplanmon_pipeline.store.engine import Database
+from dbplanmon_pipeline.store.interval_read import (
+    Columns,
+    Selection,
+    join_columns,
+    read_hot,
+    selection,
+    without_replays,
+)
+from dbplanmon_pipeline.store.parquet import read_sealed
+from dbplanmon_pipeline.store.parts import StorePart
+from dbplanmon_pipeline.store.schema import archive_segment, counter_state
+from dbplanmon_pipeline.store.targets import database_ids, known_ids
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one moment of the store holds for a selection: hot rows, and sealed files still to be read."""
+
+    hot: dict[date, Columns]
+    sealed: dict[date, str]
+    ids: dict[DatabaseRef, int]
+
+
+class IntervalPart(StorePart):
+    """Reading of interval metrics."""
+
+    def __init__(self, database: Database, clock: Clock, archive: ArchiveFolder | None) -> None:
+        super().__init__(database, clock)
+        self._archive = archive
+
+    def latest_interval_end(self) -> datetime | None:
+        """End of the newest recorded interval, None in an empty store."""
+        with self._database.read() as connection:
+            newest = connection.scalar(select(func.max(counter_state.c.newest_end_us)))
+        return None if newest is None else moment_of(newest)
+
+    def interval_frame(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        columns: Sequence[str] | None = None,
+        databases: Sequence[DatabaseRef] | None = None,
+        query_hash: int | None = None,
+    ) -> IntervalFrame:
+        """Rows whose interval ended in (start, end], hot and sealed days alike; key columns are always there.
+
+        Raises:
+            ValueError: a column is unknown, or a moment is naive.
+            StoreError: a sealed day cannot be read.
+        """
+        wanted = selection((epoch_us(start), epoch_us(end)), columns, None, query_hash)
+        read, ids = self._read(wanted, databases)
+        names = ("plan_hash", "interval_end_us", "query_hash", "database_id")
+        order = np.lexsort([read[name] for name in names])
+        arrays = {name: column[order] for name, column in read.items()}
+        arrays["database_id"] = arrays["database_id"].astype(np.int32)
+        refs = {number: ref for ref, number in ids.items()}
+        present = np.unique(arrays["database_id"]).tolist()
+        return IntervalFrame(pd.DataFrame(arrays, copy=False), {number: refs[number] for number in present})
+
+    def query_history(self, ref: DatabaseRef, query_hash: int, start: datetime, end: datetime) -> pd.DataFrame:
+        """Rows of one statement whose interval ended in (start, end], oldest first.
+
+        Returns:
+            `interval_start`, `interval_end` (UTC timestamps), `plan_hash` (16 hex digits, empty unknown), then all
+            metrics (float64, NaN unknown) and `counter_reset`; RangeIndex.
+        """
+        rows = self.interval_frame(start, end, databases=[ref], query_hash=query_hash).rows
+        texts = {value: hash_text(value) for value in rows["plan_hash"].unique().tolist()}
+        front = {
+            "interval_start": pd.to_datetime(rows["interval_start_us"], unit="us", utc=True),
+            "interval_end": pd.to_datetime(rows["interval_end_us"], unit="us", utc=True),
+            "plan_hash": rows["plan_hash"].map(texts).astype(object),
+        }
+        return pd.concat([pd.DataFrame(front), rows.iloc[:, 5:]], axis=1)
+
+    def _read(
+        self, wanted: Selection, databases: Sequence[DatabaseRef] | None
+    ) -> tuple[Columns, dict[DatabaseRef, int]]:
+        """Rows in no order, without replays; tries again when a day was sealed in between."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                found = self._find(wanted, databases)
+                return self._merge(found, wanted, databases), found.ids
+            except (FileNotFoundError, StoreSchemaMismatch) as error:
+                if attempt < _ATTEMPTS - 1:
+                    continue
+                if isinstance(error, FileNotFoundError):
+                    raise StoreError(
+                        f"a sealed day is not in the archive {self._archive}; put its file back or set the archive "
+                        "to the folder that holds it"
+                    ) from error
+                raise
+        raise AssertionError("unreachable")
+
+    def _find(self, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> _Found:
+        with self._database.read(snapshot=True) as connection:
+            ids = database_ids(connection)
+            chosen = _of(wanted, ids, databases)
+            days = hot_days(connection, wanted.start_us, wanted.end_us)
+            hot = {day: read_hot(connection, day, chosen) for day in days}
+            return _Found(hot, sealed_days(connection, wanted.start_us, wanted.end_us), ids)
+
+    def _merge(self, found: _Found, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> Columns:
+        chosen = _of(wanted, found.ids, databases)
+        parts = []
+        for day in sorted(found.hot.keys() | found.sealed.keys()):
+            both = []
+            if day in found.sealed:
+                with self._open_sealed().open(found.sealed[day]) as stream:
+                    both.append(read_sealed(stream, chosen, found.ids))
+            if day in found.hot:
+                both.append(found.hot[day])
+            parts.append(without_replays(join_columns(both, wanted)) if len(both) > 1 else both[0])
+        return join_columns(parts, wanted)
+
+    def _open_sealed(self) -> ArchiveFolder:
+        if self._archive is None:
+            raise StoreError("a day is sealed, but no archive is configured; set the archive of the store")
+        return self._archive
+
+
+def _of(wanted: Selection, ids: dict[DatabaseRef, int], databases: Sequence[DatabaseRef] | None) -> Selection:
+    numbers = known_ids(ids, databases)
+    return Selection(wanted.start_us, wanted.end_us, wanted.metrics, numbers, wanted.query_hash)
+
+
+def sealed_days(connection: Connection, start_us: int, end_us: int) -> dict[date, str]:
+    """File of every sealed day that may hold ends in (start_us, end_us]."""
+    rows = connection.execute(select(archive_segment.c.day, archive_segment.c.location))
+    return {day: location for day, location in rows if overlaps(day, start_us, end_us)}

@@ -1,0 +1,1 @@
+"""Alembic's folder: environment and versions."""

@@ -1,0 +1,438 @@
+"""First schema: targets, statements, plans, metrics, verdicts, alerts and the audit."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from dbplanmon_pipeline.store.days import column_ddl
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+UTC_TIME = sa.DateTime(timezone=True)
+
+
+def _create_monitored_database() -> None:
+    op.create_table(
+        "monitored_database",
+        sa.Column("database_id", sa.Integer(), nullable=False),
+        sa.Column("instance", sa.String(length=255), nullable=False),
+        sa.Column("database", sa.String(length=255), nullable=False),
+        sa.Column("engine", sa.String(length=32), nullable=False),
+        sa.Column("first_seen", UTC_TIME, nullable=False),
+        sa.PrimaryKeyConstraint("database_id", name=op.f("pk_monitored_database")),
+        sa.UniqueConstraint("instance", "database", name=op.f("uq_monitored_database_instance")),
+    )
+
+
+def _create_query_text() -> None:
+    op.create_table(
+        "query_text",
+        sa.Column("text_sha256", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("text_sha256", name=op.f("pk_query_text")),
+    )
+
+
+def _create_query() -> None:
+    op.create_table(
+        "query",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("current_plan_hash", sa.BigInteger(), nullable=False),
+        sa.Column("plan_checked_at", UTC_TIME, nullable=True),
+        sa.Column("plan_origin", sa.String(length=32), nullable=False),
+        sa.Column("plan_reason", sa.Text(), nullable=False),
+        sa.Column("text_sha256", sa.String(length=64), nullable=True),
+        sa.Column("first_seen", UTC_TIME, nullable=False),
+        sa.Column("last_seen", UTC_TIME, nullable=False),
+        sa.PrimaryKeyConstraint("database_id", "query_hash", name=op.f("pk_query")),
+    )
+
+
+def _create_plan() -> None:
+    op.create_table(
+        "plan",
+        sa.Column("plan_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), nullable=False),
+        sa.Column("format", sa.String(length=32), nullable=False),
+        sa.Column("origin", sa.String(length=32), nullable=False),
+        sa.Column("body_zstd", sa.LargeBinary(), nullable=False),
+        sa.Column("context", sa.Text(), nullable=False),
+        sa.Column("first_seen", UTC_TIME, nullable=False),
+        sa.PrimaryKeyConstraint("plan_hash", name=op.f("pk_plan")),
+    )
+
+
+def _create_plan_observation() -> None:
+    op.create_table(
+        "plan_observation",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("plan_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("first_seen", UTC_TIME, nullable=False),
+        sa.Column("last_seen", UTC_TIME, nullable=False),
+        sa.PrimaryKeyConstraint("database_id", "query_hash", "plan_hash", name=op.f("pk_plan_observation")),
+    )
+
+
+def _create_counter_state() -> None:
+    op.create_table(
+        "counter_state",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("read_at", UTC_TIME, nullable=True),
+        sa.Column("newest_end_us", sa.BigInteger(), nullable=True),
+        sa.Column("counters", sa.Integer(), nullable=False),
+        sa.Column("body_zstd", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("database_id", name=op.f("pk_counter_state")),
+    )
+
+
+def _create_collection_log() -> None:
+    op.create_table(
+        "collection_log",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("started_at", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("error_class", sa.String(length=32), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("statements_read", sa.Integer(), nullable=False),
+        sa.Column("new_statements", sa.Integer(), nullable=False),
+        sa.Column("new_plans", sa.Integer(), nullable=False),
+        sa.Column("plan_changes", sa.Integer(), nullable=False),
+        sa.Column("resets", sa.Integer(), nullable=False),
+        sa.Column("gap_seconds", sa.Float(), nullable=True),
+        sa.Column("lag_seconds", sa.Float(), nullable=True),
+        sa.Column("duration_ms", sa.Float(), nullable=False),
+        sa.Column("cost_ms", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("database_id", "started_at", name=op.f("pk_collection_log")),
+    )
+    op.create_index(op.f("ix_collection_log_started_at"), "collection_log", ["started_at"], unique=False)
+
+
+def _create_job_state() -> None:
+    op.create_table(
+        "job_state",
+        sa.Column("name", sa.String(length=255), autoincrement=False, nullable=False),
+        sa.Column("consecutive_failures", sa.Integer(), nullable=False),
+        sa.Column("last_failure_at", UTC_TIME, nullable=True),
+        sa.Column("last_success_at", UTC_TIME, nullable=True),
+        sa.Column("next_attempt_at", UTC_TIME, nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_state")),
+    )
+
+
+def _create_interval_day() -> None:
+    op.create_table(
+        "interval_day",
+        sa.Column("day", sa.Date(), autoincrement=False, nullable=False),
+        sa.Column("created_at", UTC_TIME, nullable=False),
+        sa.Column("longest_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_interval_day")),
+    )
+
+
+def _create_archive_segment() -> None:
+    op.create_table(
+        "archive_segment",
+        sa.Column("day", sa.Date(), autoincrement=False, nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("sealed_at", UTC_TIME, nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_archive_segment")),
+    )
+
+
+def _create_hourly_rollup() -> None:
+    op.create_table(
+        "hourly_rollup",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("hour_start_us", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("plan_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("intervals", sa.Integer(), nullable=False),
+        sa.Column("execution_count", sa.Float(), nullable=True),
+        sa.Column("elapsed_time_us", sa.Float(), nullable=True),
+        sa.Column("elapsed_time_us_sumsq", sa.Float(), nullable=True),
+        sa.Column("worker_time_us", sa.Float(), nullable=True),
+        sa.Column("worker_time_us_sumsq", sa.Float(), nullable=True),
+        sa.Column("logical_reads_pages", sa.Float(), nullable=True),
+        sa.Column("logical_writes_pages", sa.Float(), nullable=True),
+        sa.Column("physical_reads_pages", sa.Float(), nullable=True),
+        sa.Column("rows", sa.Float(), nullable=True),
+        sa.Column("spill_pages", sa.Float(), nullable=True),
+        sa.Column("io_time_us", sa.Float(), nullable=True),
+        sa.Column("wait_time_us", sa.Float(), nullable=True),
+        sa.Column("aborted_count", sa.Float(), nullable=True),
+        sa.Column("exception_count", sa.Float(), nullable=True),
+        sa.Column("elapsed_time_us_min", sa.Float(), nullable=True),
+        sa.Column("elapsed_time_us_max", sa.Float(), nullable=True),
+        sa.Column("worker_time_us_min", sa.Float(), nullable=True),
+        sa.Column("worker_time_us_max", sa.Float(), nullable=True),
+        sa.Column("memory_grant_kb_max", sa.Float(), nullable=True),
+        sa.Column("dop_max", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "database_id", "hour_start_us", "query_hash", "plan_hash", name=op.f("pk_hourly_rollup")
+        ),
+    )
+    op.create_index(op.f("ix_hourly_rollup_hour_start_us"), "hourly_rollup", ["hour_start_us"], unique=False)
+
+
+def _create_baseline() -> None:
+    op.create_table(
+        "baseline",
+        sa.Column("layout", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("as_of", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("active_intervals", sa.BigInteger(), nullable=False),
+        sa.Column("executions_per_hour", sa.Float(), nullable=True),
+        sa.Column("elapsed_median_us", sa.Float(), nullable=True),
+        sa.Column("elapsed_p95_us", sa.Float(), nullable=True),
+        sa.Column("worker_median_us", sa.Float(), nullable=True),
+        sa.Column("worker_p95_us", sa.Float(), nullable=True),
+        sa.Column("reads_mean_pages", sa.Float(), nullable=True),
+        sa.Column("parameters", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("layout", "database_id", "query_hash", "as_of", name=op.f("pk_baseline")),
+    )
+
+
+def _create_incident() -> None:
+    op.create_table(
+        "incident",
+        sa.Column("incident_id", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("scope", sa.String(length=32), nullable=False),
+        sa.Column("instance", sa.String(length=255), nullable=False),
+        sa.Column("database", sa.String(length=255), nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("label", sa.String(length=32), nullable=False),
+        sa.Column("severity", sa.String(length=32), nullable=False),
+        sa.Column("metric", sa.String(length=64), nullable=False),
+        sa.Column("plan_hash", sa.BigInteger(), nullable=False),
+        sa.Column("previous_plan_hash", sa.BigInteger(), nullable=False),
+        sa.Column("effect_ratio", sa.Float(), nullable=True),
+        sa.Column("extra_seconds_per_hour", sa.Float(), nullable=True),
+        sa.Column("extra_seconds_low", sa.Float(), nullable=True),
+        sa.Column("extra_seconds_high", sa.Float(), nullable=True),
+        sa.Column("baseline_us", sa.Float(), nullable=True),
+        sa.Column("observed_us", sa.Float(), nullable=True),
+        sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("began_at", UTC_TIME, nullable=False),
+        sa.Column("opened_at", UTC_TIME, nullable=False),
+        sa.Column("updated_at", UTC_TIME, nullable=False),
+        sa.Column("last_bad_at", UTC_TIME, nullable=False),
+        sa.Column("calm_since", UTC_TIME, nullable=True),
+        sa.Column("calm_intervals", sa.Integer(), nullable=False),
+        sa.Column("closed_at", UTC_TIME, nullable=True),
+        sa.Column("reopened_count", sa.Integer(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_incident")),
+    )
+    op.create_index(op.f("ix_incident_closed_at"), "incident", ["closed_at"], unique=False)
+    op.create_index(op.f("ix_incident_state_updated_at"), "incident", ["state", "updated_at"], unique=False)
+
+
+def _create_incident_event() -> None:
+    op.create_table(
+        "incident_event",
+        sa.Column("incident_id", sa.String(length=64), nullable=False),
+        sa.Column("at", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("event", sa.String(length=32), autoincrement=False, nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("severity", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("extra_seconds_per_hour", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.incident_id"], name=op.f("fk_incident_event_incident_id")),
+        sa.PrimaryKeyConstraint("incident_id", "at", "event", name=op.f("pk_incident_event")),
+    )
+
+
+def _create_plan_change() -> None:
+    op.create_table(
+        "plan_change",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("changed_at", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("plan_hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("previous_plan_hash", sa.BigInteger(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("database_id", "query_hash", "changed_at", "plan_hash", name=op.f("pk_plan_change")),
+    )
+    op.create_index(op.f("ix_plan_change_changed_at"), "plan_change", ["changed_at"], unique=False)
+
+
+def _create_hotspot() -> None:
+    op.create_table(
+        "hotspot",
+        sa.Column("window_end", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("window_start", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("rank_by", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("rank", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("database_id", sa.Integer(), nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), nullable=False),
+        sa.Column("execution_count", sa.Float(), nullable=True),
+        sa.Column("elapsed_time_us", sa.Float(), nullable=True),
+        sa.Column("worker_time_us", sa.Float(), nullable=True),
+        sa.Column("logical_reads_pages", sa.Float(), nullable=True),
+        sa.Column("share", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("window_end", "window_start", "rank_by", "rank", name=op.f("pk_hotspot")),
+    )
+
+
+def _create_alert() -> None:
+    op.create_table(
+        "alert",
+        sa.Column("alert_id", sa.String(length=128), autoincrement=False, nullable=False),
+        sa.Column("incident_id", sa.String(length=64), nullable=False),
+        sa.Column("event", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.String(length=255), nullable=False),
+        sa.Column("severity", sa.String(length=32), nullable=False),
+        sa.Column("created_at", UTC_TIME, nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", UTC_TIME, nullable=True),
+        sa.Column("ended_at", UTC_TIME, nullable=True),
+        sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
+    )
+    op.create_index(op.f("ix_alert_created_at"), "alert", ["created_at"], unique=False)
+    op.create_index(op.f("ix_alert_state_next_attempt_at"), "alert", ["state", "next_attempt_at"], unique=False)
+
+
+def _create_alert_delivery() -> None:
+    op.create_table(
+        "alert_delivery",
+        sa.Column("alert_id", sa.String(length=128), nullable=False),
+        sa.Column("attempted_at", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("succeeded", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("next_attempt_at", UTC_TIME, nullable=True),
+        sa.ForeignKeyConstraint(["alert_id"], ["alert.alert_id"], name=op.f("fk_alert_delivery_alert_id")),
+        sa.PrimaryKeyConstraint("alert_id", "attempted_at", name=op.f("pk_alert_delivery")),
+    )
+
+
+def _create_suggestion() -> None:
+    op.create_table(
+        "suggestion",
+        sa.Column("suggestion_id", sa.String(length=128), autoincrement=False, nullable=False),
+        sa.Column("incident_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("risk", sa.String(length=32), nullable=False),
+        sa.Column("rationale", sa.Text(), nullable=False),
+        sa.Column("script", sa.Text(), nullable=False),
+        sa.Column("undo_script", sa.Text(), nullable=False),
+        sa.Column("created_at", UTC_TIME, nullable=False),
+        sa.PrimaryKeyConstraint("suggestion_id", name=op.f("pk_suggestion")),
+    )
+    op.create_index(op.f("ix_suggestion_incident_id"), "suggestion", ["incident_id"], unique=False)
+
+
+def _create_audit_log() -> None:
+    op.create_table(
+        "audit_log",
+        sa.Column("audit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", UTC_TIME, nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("audit_id", name=op.f("pk_audit_log")),
+    )
+    op.create_index(op.f("ix_audit_log_at"), "audit_log", ["at"], unique=False)
+
+
+_TABLES = (
+    "monitored_database",
+    "query_text",
+    "query",
+    "plan",
+    "plan_observation",
+    "counter_state",
+    "collection_log",
+    "job_state",
+    "interval_day",
+    "archive_segment",
+    "hourly_rollup",
+    "baseline",
+    "incident",
+    "incident_event",
+    "plan_change",
+    "hotspot",
+    "alert",
+    "alert_delivery",
+    "suggestion",
+    "audit_log",
+)
+_APPEND_ONLY = ("UPDATE", "DELETE")
+
+
+def upgrade() -> None:
+    """Create every table, the partitioned metrics on PostgreSQL, and the guard of the audit."""
+    for create in (
+        _create_monitored_database,
+        _create_query_text,
+        _create_query,
+        _create_plan,
+        _create_plan_observation,
+        _create_counter_state,
+        _create_collection_log,
+        _create_job_state,
+        _create_interval_day,
+        _create_archive_segment,
+        _create_hourly_rollup,
+        _create_baseline,
+        _create_incident,
+        _create_incident_event,
+        _create_plan_change,
+        _create_hotspot,
+        _create_alert,
+        _create_alert_delivery,
+        _create_suggestion,
+        _create_audit_log,
+    ):
+        create()
+    connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        op.execute(
+            f"CREATE TABLE interval_metric ({column_ddl(connection.dialect)}) PARTITION BY RANGE (interval_end_us)"
+        )
+        op.execute(
+            "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'audit_log is append-only'; END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_log_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
+        )
+        return
+    for act in _APPEND_ONLY:
+        op.execute(
+            f"CREATE TRIGGER audit_log_no_{act.lower()} BEFORE {act} ON audit_log "
+            "BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END"
+        )
+
+
+def downgrade() -> None:
+    """Remove every table, hot days included."""
+    connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        op.execute("DROP TABLE interval_metric")
+    else:
+        for (day,) in connection.execute(sa.text("SELECT day FROM interval_day")).all():
+            op.execute(f"DROP TABLE interval_metric_{day.replace('-', '')}")
+    for name in reversed(_TABLES):
+        op.drop_table(name)
+    if connection.dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_audit_change()")

@@ -1,0 +1,158 @@
+"""Interval rows in the public form of the archive: names instead of numbers, hexadecimal hashes, UTC timestamps.
+
+Rows are sorted by (instance, database, query_hash, plan_hash, interval_end), so that the history of one statement lies
+in one row group, and the strings are dictionaries.
+"""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, Longs
+from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
+from dbplanmon_pipeline.errors import StoreError
+from dbplanmon_pipeline.store.days import moment_of
+from dbplanmon_pipeline.store.interval_read import Columns, Selection
+
+_NAMES = ("instance", "database", "query_hash", "plan_hash")
+_COSTS = ("elapsed_time_us", "worker_time_us")
+_FIRST_METRICS = (
+    "execution_count",
+    *(f"{cost}{suffix}" for cost in _COSTS for suffix in ("", "_sumsq", "_min", "_max")),
+    "logical_reads_pages",
+)
+_FURTHER_METRICS = tuple(name for name in (*COUNTERS, *EXTREMA) if name not in _FIRST_METRICS)
+_TIME = pa.timestamp("us", tz="UTC")
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_ROW_GROUP = 65_536
+_ZSTD_LEVEL = 3
+
+PUBLIC_SCHEMA = pa.schema(
+    [
+        pa.field("interval_start", _TIME, nullable=False),
+        pa.field("interval_end", _TIME, nullable=False),
+        *(pa.field(name, _TEXT, nullable=False) for name in _NAMES),
+        *(pa.field(name, pa.float64()) for name in _FIRST_METRICS),
+        pa.field("counter_reset", pa.bool_(), nullable=False),
+        *(pa.field(name, pa.float64()) for name in _FURTHER_METRICS),
+    ]
+)
+
+
+def public_table(columns: Columns, refs: Mapping[int, DatabaseRef]) -> pa.Table:
+    """The rows in public form and order; NaN becomes null.
+
+    Args:
+        columns: all of INTERVAL_COLUMNS.
+        refs: database of every database_id that occurs.
+    """
+    numbers, which = np.unique(columns["database_id"], return_inverse=True)
+    found = [refs[number] for number in numbers.tolist()]
+    place = np.argsort(sorted(range(len(found)), key=found.__getitem__)) if found else np.empty(0, np.int64)
+    unsigned = [columns[name].view(np.uint64) for name in ("plan_hash", "query_hash")]
+    order = np.lexsort((columns["interval_end_us"], *unsigned, place[which]))
+    which = which[order]
+    arrays: dict[str, pa.Array[Any]] = {
+        "interval_start": pa.array(columns["interval_start_us"][order]).cast(_TIME),
+        "interval_end": pa.array(columns["interval_end_us"][order]).cast(_TIME),
+        "instance": _dictionary([ref.instance for ref in found], which),
+        "database": _dictionary([ref.database for ref in found], which),
+        "query_hash": _hash_dictionary(columns["query_hash"][order]),
+        "plan_hash": _hash_dictionary(columns["plan_hash"][order]),
+        "counter_reset": pa.array(columns["counter_reset"][order]),
+    }
+    for name in (*_FIRST_METRICS, *_FURTHER_METRICS):
+        arrays[name] = pa.array(columns[name][order], from_pandas=True)
+    return pa.table([arrays[name] for name in PUBLIC_SCHEMA.names], schema=PUBLIC_SCHEMA)
+
+
+def parquet_writer(stream: IO[bytes]) -> pq.ParquetWriter:
+    """A writer of public tables."""
+    options: dict[str, Any] = {"use_dictionary": list(_NAMES)}
+    return pq.ParquetWriter(stream, PUBLIC_SCHEMA, compression="zstd", compression_level=_ZSTD_LEVEL, **options)
+
+
+def write_rows(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    """Append a table in row groups of a size that suits the history of one statement."""
+    writer.write_table(table, row_group_size=_ROW_GROUP)
+
+
+def read_sealed(stream: IO[bytes], wanted: Selection, ids: Mapping[DatabaseRef, int]) -> Columns:
+    """Rows of one sealed day in house form, in the order of the file.
+
+    Raises:
+        StoreError: the file names a database that this store does not know.
+    """
+    columns = ["interval_start", "interval_end", *_NAMES, *wanted.metrics]
+    table = pq.read_table(
+        stream, columns=columns, filters=_filter(wanted, ids), read_dictionary=list(_NAMES), use_threads=False
+    )
+    house: dict[str, NDArray[Any]] = {
+        "database_id": _database_ids(table, ids),
+        "query_hash": _hashes(table["query_hash"]),
+        "plan_hash": _hashes(table["plan_hash"]),
+        "interval_start_us": table["interval_start"].cast(pa.int64()).to_numpy(),
+        "interval_end_us": table["interval_end"].cast(pa.int64()).to_numpy(),
+    }
+    return house | {name: table[name].to_numpy() for name in wanted.metrics}
+
+
+def _filter(wanted: Selection, ids: Mapping[DatabaseRef, int]) -> pc.Expression:
+    end = pc.field("interval_end")
+    expression = (end > pa.scalar(moment_of(wanted.start_us), _TIME)) & (
+        end <= pa.scalar(moment_of(wanted.end_us), _TIME)
+    )
+    if wanted.query_hash is not None:
+        expression &= pc.field("query_hash") == hash_text(wanted.query_hash)
+    if wanted.database_ids is not None:
+        numbers = set(wanted.database_ids)
+        refs = [ref for ref, number in ids.items() if number in numbers]
+        names: dict[str, list[str]] = {}
+        for ref in refs:
+            names.setdefault(ref.instance, []).append(ref.database)
+        some = pc.scalar(False)
+        for instance, databases in names.items():
+            some |= (pc.field("instance") == instance) & pc.field("database").isin(databases)
+        expression &= some
+    return expression
+
+
+def _dictionary(texts: list[str], codes: "NDArray[Any]") -> pa.Array[Any]:
+    names = sorted(set(texts))
+    code = np.array([names.index(text) for text in texts], np.int32)
+    return pa.DictionaryArray.from_arrays(code[codes] if texts else np.empty(0, np.int32), pa.array(names, pa.string()))
+
+
+def _hash_dictionary(hashes: "NDArray[Any]") -> pa.Array[Any]:
+    values, codes = np.unique(hashes, return_inverse=True)
+    texts = pa.array([hash_text(value) for value in values.tolist()], pa.string())
+    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), texts)
+
+
+def _codes(column: "pa.ChunkedArray[Any]") -> tuple[list[str], "NDArray[Any]"]:
+    whole: Any = column.unify_dictionaries().combine_chunks()
+    return whole.dictionary.to_pylist(), whole.indices.to_numpy()
+
+
+def _hashes(column: "pa.ChunkedArray[Any]") -> Longs:
+    texts, codes = _codes(column)
+    hashes: Longs = np.array([hash_int(text) for text in texts], np.int64)[codes]
+    return hashes
+
+
+def _database_ids(table: pa.Table, ids: Mapping[DatabaseRef, int]) -> Longs:
+    instances, instance_codes = _codes(table["instance"])
+    databases, database_codes = _codes(table["database"])
+    numbers = np.zeros((len(instances), len(databases)), np.int64)
+    for row, instance in enumerate(instances):
+        for column, database in enumerate(databases):
+            numbers[row, column] = ids.get(DatabaseRef(instance, database), 0)
+    found: Longs = numbers[instance_codes, database_codes]
+    if not found.all():
+        raise StoreError("the archive names databases this store does not know; use the archive of this store")
+    return found
