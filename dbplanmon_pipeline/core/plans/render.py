@@ -1,0 +1,60 @@
+"""A plan as an indented text tree."""
+
+from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.tree import Operator, Plan
+
+
+def render_tree(plan: Plan) -> str:
+    """All statements, one operator per line with cost and rows, its conditions below; ends without a line break."""
+    lines: list[str] = []
+    for number, statement in enumerate(plan.statements, 1):
+        if len(plan.statements) > 1:
+            lines.append(f"Statement {number}: {statement.kind or 'statement'}")
+        if statement.root is None:
+            lines.append("(no operators)")
+            continue
+        lines.extend(_tree(statement.root))
+    return "\n".join(lines)
+
+
+def _tree(root: Operator) -> list[str]:
+    lines: list[str] = []
+    waiting = [(root, 0)]
+    while waiting:
+        operator, depth = waiting.pop()
+        arrow = f"{'  ' * (depth - 1)}-> " if depth else ""
+        lines.append(f"{arrow}{_headline(operator)}")
+        inset = " " * (len(arrow) + 4)
+        lines.extend(f"{inset}{name}: {expression}" for name, expression in operator.conditions)
+        waiting.extend((child, depth + 1) for child in reversed(operator.children))
+    return lines
+
+
+def _headline(operator: Operator) -> str:
+    kind = operator.join_type if operator.join_type.lower() != "inner" else ""
+    words = [
+        "Parallel" if operator.parallel and not operator.name.startswith("Parallel") else "",
+        operator.name,
+        operator.direction if operator.direction == "Backward" else "",
+        f"({', '.join(filter(None, (kind, operator.strategy)))})" if kind or operator.strategy else "",
+        f"using {operator.index}" if operator.index else "",
+        f"on {operator.target}" if operator.target else "",
+        f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else "",
+        _figures(operator),
+    ]
+    return " ".join(filter(None, words))
+
+
+def _figures(operator: Operator) -> str:
+    parts = []
+    if operator.estimated_cost is not None:
+        parts.append(f"cost {figure(operator.estimated_cost)}")
+    if operator.estimated_rows is not None:
+        parts.append(f"rows {figure(operator.estimated_rows)}")
+    if operator.actual_rows is not None:
+        parts.append(f"actual rows {figure(operator.actual_rows)}")
+    if operator.actual_ms is not None:
+        parts.append(f"actual {figure(operator.actual_ms)} ms")
+    if operator.actual_loops is not None and operator.actual_loops != 1:
+        parts.append(f"loops {figure(operator.actual_loops)}")
+    return f"({', '.join(parts)})" if parts else ""
