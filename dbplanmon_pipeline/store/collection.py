@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, Select, func, select
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports import CaptureState, CollectedDatabase, KnownStatement
 from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
+from dbplanmon_pipeline.store.facts import record_facts
 from dbplanmon_pipeline.store.interval_write import IntervalBatch, write_intervals
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.reading_codec import decode_reading, encode_reading
@@ -68,6 +69,7 @@ class CollectionPart(StorePart):
             batch = IntervalBatch.of((ids[item.outcome.ref], item.rows) for item in taken if item.rows is not None)
             write_intervals(connection, batch, now)
             record_statements(connection, [(ids[item.outcome.ref], item) for item in taken], batch)
+            record_facts(connection, [(ids[i.outcome.ref], i.outcome.started_at, i.facts) for i in taken])
             _move_states(connection, taken, ids, bodies, batch.newest_ends())
             _log(connection, taken, ids)
         return refused
@@ -91,7 +93,7 @@ class CollectionPart(StorePart):
         known = known.outerjoin_from(target, state, state.c.database_id == target.c.database_id)
         with self._database.read(snapshot=True) as connection:
             outcomes = {outcome.ref: outcome for outcome in map(_outcome, connection.execute(last).mappings())}
-            rows = dict(connection.execute(recent.group_by(log.c.database_id)).tuples().all())
+            rows = {row[0]: row[1] for row in connection.execute(recent.group_by(log.c.database_id))}
             targets = connection.execute(known.order_by(target.c.instance, target.c.database)).all()
         overview = []
         for number, instance, name, engine, success in targets:
@@ -150,7 +152,7 @@ def _moved_on(
     insert_rows(connection, counter_state, columns, "ON CONFLICT DO NOTHING")
     table = counter_state
     states = select(table.c.database_id, table.c.read_at).where(table.c.database_id.in_(numbers))
-    found = dict(connection.execute(states.order_by(table.c.database_id).with_for_update()).tuples().all())
+    found = {row[0]: row[1] for row in connection.execute(states.order_by(table.c.database_id).with_for_update())}
     return frozenset(
         item.outcome.ref
         for item in collected

@@ -248,6 +248,15 @@ incident_event = Table(
     _required("extra_seconds_per_hour", Float),
 )
 
+database_fact = Table(
+    "database_fact",
+    metadata,
+    _key("database_id", Integer),
+    _key("name", String(255)),
+    _key("seen_at", UtcDateTime),
+    _required("value", Text),
+)
+
 plan_change = Table(
     "plan_change",
     metadata,

@@ -9,11 +9,12 @@ from dbplanmon_pipeline.store.baselines import BaselinePart
 from dbplanmon_pipeline.store.collection import CollectionPart
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.export import ExportPart
+from dbplanmon_pipeline.store.facts import FactPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
 from dbplanmon_pipeline.store.statements import StatementPart
 
 
-class SqlStore(CollectionPart, StatementPart, BaselinePart, IncidentPart, AlertPart, ExportPart):
+class SqlStore(CollectionPart, FactPart, StatementPart, BaselinePart, IncidentPart, AlertPart, ExportPart):
     """Satisfies `core.ports.Store` on SQLite and PostgreSQL; safe for threads and processes.
 
     Nothing is opened before the first use, and nothing is created but by `upgrade`.

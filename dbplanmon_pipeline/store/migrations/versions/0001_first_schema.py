@@ -256,6 +256,17 @@ def _create_incident_event() -> None:
     )
 
 
+def _create_database_fact() -> None:
+    op.create_table(
+        "database_fact",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=255), autoincrement=False, nullable=False),
+        sa.Column("seen_at", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("database_id", "name", "seen_at", name=op.f("pk_database_fact")),
+    )
+
+
 def _create_plan_change() -> None:
     op.create_table(
         "plan_change",
@@ -368,6 +379,8 @@ _TABLES = (
     "baseline",
     "incident",
     "incident_event",
+    "database_fact",
+    "database_fact",
     "plan_change",
     "hotspot",
     "alert",
@@ -395,6 +408,7 @@ def upgrade() -> None:
         _create_baseline,
         _create_incident,
         _create_incident_event,
+        _create_database_fact,
         _create_plan_change,
         _create_hotspot,
         _create_alert,
