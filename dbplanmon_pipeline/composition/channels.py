@@ -1,11 +1,14 @@
 """The channels the settings name."""
 
+from collections.abc import Callable
+
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Channel
 from dbplanmon_pipeline.errors import SettingsError
-from dbplanmon_pipeline.notify import ChannelSpec, build_channels
+from dbplanmon_pipeline.notify.channels import ChannelSpec, build_channels
 from dbplanmon_pipeline.settings import Settings
 from dbplanmon_pipeline.settings.channels import ChannelSettings, LogChannel, WebhookChannel
+from dbplanmon_pipeline.settings.secret import Secret
 
 
 def build_channel_list(settings: Settings) -> list[Channel]:
@@ -37,16 +40,16 @@ def _spec(channel: ChannelSettings) -> ChannelSpec:
     if isinstance(channel, LogChannel):
         return ChannelSpec(channel.type, _name(channel), {})
     if isinstance(channel, WebhookChannel):
-        return ChannelSpec(
-            channel.type,
-            _name(channel),
-            {
-                "url": channel.url.resolve,
-                "timeout": channel.timeout.total_seconds(),
-                "secret": channel.secret.resolve if channel.secret else None,
-                "token": channel.token.resolve if channel.token else None,
-            },
-        )
+        options: dict[str, object] = {"url": channel.url.resolve, "timeout_s": channel.timeout.total_seconds()}
+        if channel.secret is not None:
+            options["secret"] = channel.secret.resolve
+        if channel.token is not None:
+            options["headers"] = {"Authorization": _bearer(channel.token)}
+        return ChannelSpec(channel.type, _name(channel), options)
     raise SettingsError(
         f"alerts.channels: {_name(channel)}: type {channel.type} is not available in this version; use log or webhook"
     )
+
+
+def _bearer(token: Secret) -> Callable[[], str]:
+    return lambda: f"Bearer {token.resolve()}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.ports import Provider
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
@@ -56,20 +57,24 @@ def instance_spec(instance: InstanceSettings, settings: Settings, provider: Prov
 def _postgres(instance: InstanceSettings, settings: Settings) -> PostgresProvider:
     selection = instance.databases
     return PostgresProvider(
-        instance.name,
+        instance=instance.name,
         host=instance.server or "localhost",
         port=instance.port or POSTGRES_PORT,
-        user=instance.login.user,
+        user=instance.login.user or "",
         password=_password(instance),
-        sslmode=instance.sslmode.value,
-        sslrootcert=instance.sslrootcert,
-        connect_timeout=instance.connect_timeout.total_seconds(),
         databases=selection.names,
-        discover=selection.discover,
-        accepts=selection.accepts,
+        include=selection.include,
+        exclude=selection.exclude,
         maintenance_database=instance.database or "postgres",
-        redact=settings.privacy.redact,
+        sslmode=instance.sslmode.value,
+        connect_timeout=instance.connect_timeout.total_seconds(),
+        options=_libpq_options(instance),
+        redact=mask_literals if settings.privacy.redact else None,
     )
+
+
+def _libpq_options(instance: InstanceSettings) -> dict[str, str]:
+    return {"sslrootcert": instance.sslrootcert} if instance.sslrootcert else {}
 
 
 def _password(instance: InstanceSettings) -> Callable[[], str | None]:

@@ -85,7 +85,7 @@ def analyse(
         return AnalysisReport(None, 0, (), (), tuple(store.open_incidents()), 0, 0, 0)
     memory = store.job_states([JOB])[JOB]
     since = newest - timedelta(microseconds=1) if as_of else _judged_until(memory, newest - policy.lookback)
-    frame = store.interval_frame(min(since, newest) - policy.lookback, newest)
+    frame = store.interval_frame(max(since, newest - policy.lookback) - policy.lookback, newest)
     ticks = _ticks(frame, since) or [newest]
     found = _store_plan_changes(store, frame, since)
 
