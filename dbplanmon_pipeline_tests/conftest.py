@@ -7,7 +7,7 @@ import pytest
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline_tests.support.postgres import any_binaries, fresh_database
 
-POSTGRES_FIXTURES = frozenset({"postgres_server", "postgres_database", "postgres_pair"})
+POSTGRES_FIXTURES = frozenset({"postgres_server", "postgres_database", "monitored_server", "spare_server"})
 """A test that uses one of these, however indirectly, gets the marker `postgres`."""
 
 

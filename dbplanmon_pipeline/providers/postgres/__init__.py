@@ -1,1 +1,5 @@
-"""PostgreSQL 15 to 18 through pg_stat_statements and EXPLAIN."""
+"""PostgreSQL as a monitored engine."""
+
+from dbplanmon_pipeline.providers.postgres.provider import PostgresProvider, PostgresReader
+
+__all__ = ["PostgresProvider", "PostgresReader"]

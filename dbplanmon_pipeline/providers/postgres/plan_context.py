@@ -1,0 +1,87 @@
+"""What explains a plan and helps to restore it, read for all plans of a reading in three statements."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbplanmon_pipeline.providers.postgres.session import Session
+from dbplanmon_pipeline.providers.postgres.sqltext import statement
+
+Name = tuple[str, str]
+"""Schema and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContexts:
+    """Facts of all plans of one reading.
+
+    Attributes:
+        indexes: definition by (schema, index).
+        tables: `rows` (estimate, None where never counted), `last_analyze` (ISO, None where never) and
+            `n_mod_since_analyze` (rows changed since) by (schema, table).
+        settings: planner settings, values with their units.
+    """
+
+    indexes: dict[Name, str] = field(default_factory=dict)
+    tables: dict[Name, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, session: Session, documents: list[Any]) -> "PlanContexts":
+        """Ask for what the plans mention; nothing is asked when there is no plan.
+
+        Raises:
+            ProviderError: the server did not answer.
+        """
+        if not documents:
+            return cls()
+        indexes = {name for document in documents for name in index_names(document)}
+        tables = {name for document in documents for name in table_names(document)}
+        return cls(
+            indexes={(row[0], row[1]): row[2] for row in session.rows(statement("indexes"), _arrays(indexes))},
+            tables={(row[0], row[1]): _table(row) for row in session.rows(statement("tables"), _arrays(tables))},
+            settings=dict(session.rows(statement("settings"))),
+        )
+
+    def of(self, document: Any) -> dict[str, Any]:
+        """The part that one plan mentions; indexes by their bare name, tables as `schema.table`."""
+        return {
+            "indexes": {name[1]: self.indexes[name] for name in index_names(document) if name in self.indexes},
+            "tables": {".".join(name): self.tables[name] for name in table_names(document) if name in self.tables},
+            "settings": dict(self.settings),
+        }
+
+
+def index_names(document: Any) -> list[Name]:
+    """Schema and name of each index; an index lies in the schema of its table, which its node or a parent tells."""
+    return sorted({(schema, node["Index Name"]) for node, schema in _nodes(document) if "Index Name" in node})
+
+
+def table_names(document: Any) -> list[Name]:
+    """Schema and name of each table."""
+    return sorted(
+        {(schema, node["Relation Name"]) for node, schema in _nodes(document) if schema and "Relation Name" in node}
+    )
+
+
+def _nodes(document: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    waiting = [(entry["Plan"], "") for entry in document if "Plan" in entry]
+    while waiting:
+        node, inherited = waiting.pop()
+        schema = node.get("Schema", inherited)
+        yield node, schema
+        waiting.extend((child, schema) for child in node.get("Plans", ()))
+
+
+def _arrays(names: set[Name]) -> dict[str, list[str]]:
+    ordered = sorted(names)
+    return {"schemas": [schema for schema, _ in ordered], "names": [name for _, name in ordered]}
+
+
+def _table(row: tuple[Any, ...]) -> dict[str, Any]:
+    _, _, rows, last_analyze, changes = row
+    return {
+        "rows": rows if rows is not None and rows >= 0 else None,
+        "last_analyze": last_analyze.isoformat() if last_analyze else None,
+        "n_mod_since_analyze": changes,
+    }

@@ -1,0 +1,126 @@
+"""Generic plans of normalised statements, each with what explains it: indexes, table sizes, planner settings."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from dbplanmon_pipeline.core.model import CapturedPlan
+from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
+from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
+from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
+from dbplanmon_pipeline.providers.postgres.explainable import Explainable, explainable
+from dbplanmon_pipeline.providers.postgres.plan_context import PlanContexts
+from dbplanmon_pipeline.providers.postgres.probe import GENERIC_PLAN_VERSION, ServerFacts
+from dbplanmon_pipeline.providers.postgres.session import Session
+from dbplanmon_pipeline.providers.postgres.sqltext import MARKER
+
+PLAN_SECONDS = 2.0
+MAX_TEXT_CHARACTERS = 100_000
+MAX_BODY_BYTES = 1_000_000
+_OPTIONS = "VERBOSE, FORMAT JSON"
+
+_REASONS = {
+    "42P01": "a relation was not found: dropped, temporary, or outside the search path of the monitor",
+    "3F000": "a schema was not found",
+    "42P18": "the type of a parameter cannot be told",
+    "42P08": "the type of a parameter cannot be told",
+    "42725": "the type of a parameter cannot be told",
+    "42804": "the types of the parameters do not fit",
+    "42883": "the types of the parameters do not fit",
+    "42601": "the normalised text is no valid statement",
+    "42703": "a column was not found",
+    "0A000": "the server does not explain such a statement",
+    "55P03": "a table was locked",
+    "57014": f"planning took longer than {PLAN_SECONDS:g} s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    query_hash: int
+    document: Any
+
+
+def read_plans(
+    session: Session, facts: ServerFacts, query_hashes: Sequence[int], texts: Mapping[int, str]
+) -> list[CapturedPlan]:
+    """Plans or reasons, one per statement, as far as the budget reaches.
+
+    Args:
+        session: open on the database.
+        facts: version and rights.
+        query_hashes: statements, the most wanted first.
+        texts: their normalised texts; a missing or cut one is a reason.
+
+    Raises:
+        ProviderError: the connection broke. Running out of time is no error: what was read is returned.
+    """
+    answers: list[CapturedPlan | _Found] = []
+    try:
+        session.limit_statements(PLAN_SECONDS)
+        answers.extend(_answer(session, facts, query_hash, texts.get(query_hash)) for query_hash in query_hashes)
+        session.limit_statements(session.budget.remaining())
+        contexts = PlanContexts.read(session, [answer.document for answer in answers if isinstance(answer, _Found)])
+    except QueryTimedOut:
+        if session.cancelled:
+            raise
+        contexts = PlanContexts()
+    return [answer if isinstance(answer, CapturedPlan) else _captured(answer, contexts) for answer in answers]
+
+
+def _answer(session: Session, facts: ServerFacts, query_hash: int, text: str | None) -> CapturedPlan | _Found:
+    if text is None:
+        return _none(query_hash, "the text is not readable")
+    if len(text) >= MAX_TEXT_CHARACTERS:
+        return _none(query_hash, f"the text has {MAX_TEXT_CHARACTERS} characters or more")
+    judged = explainable(text)
+    if judged.reason:
+        return _none(query_hash, judged.reason)
+    try:
+        return _Found(query_hash, _explain(session, facts, judged))
+    except psycopg.Error as error:
+        if not session.alive:
+            raise session.translated(error) from None
+        return _none(query_hash, _reason(error, judged.kind))
+
+
+def _reason(error: psycopg.Error, kind: str) -> str:
+    """Why the server refused, without its words: they may quote values of the statement."""
+    state = error.sqlstate or "unknown"
+    if state == "42501":
+        return f"permission denied to plan {kind.upper()}"
+    return _REASONS.get(state, f"the server refused to plan it (SQLSTATE {state})")
+
+
+def _none(query_hash: int, reason: str) -> CapturedPlan:
+    return CapturedPlan(query_hash, 0, reason=f"no plan: {reason}")
+
+
+def _explain(session: Session, facts: ServerFacts, statement: Explainable) -> Any:
+    """The decoded EXPLAIN document. Sent without parameters, in the simple protocol: `$1` belongs to the statement."""
+    if facts.version_number >= GENERIC_PLAN_VERSION:
+        query = f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {statement.text}"
+        return session.attempt(query.encode())[0][0]
+    session.attempt(f"PREPARE {MARKER} dbplanmon_plan AS {statement.text}".encode())
+    nulls = f"({', '.join(['NULL'] * statement.parameters)})" if statement.parameters else ""
+    try:
+        return session.attempt(f"EXPLAIN {MARKER} ({_OPTIONS}) EXECUTE dbplanmon_plan{nulls}".encode())[0][0]
+    finally:
+        if session.alive:
+            session.attempt(f"DEALLOCATE {MARKER} dbplanmon_plan".encode())
+
+
+def _captured(found: _Found, contexts: PlanContexts) -> CapturedPlan:
+    try:
+        plan_hash = plan_hash_of_pg(found.document)
+        body = json.dumps(redact_pg_plan(found.document), separators=(",", ":"), ensure_ascii=False)
+    except PlanParseError:
+        return _none(found.query_hash, "the server's answer is no plan that can be read")
+    if len(body.encode()) > MAX_BODY_BYTES:
+        return _none(found.query_hash, f"the plan is larger than {MAX_BODY_BYTES} bytes")
+    return CapturedPlan(
+        found.query_hash, plan_hash, format="pgjson", body=body, origin="generic", context=contexts.of(found.document)
+    )

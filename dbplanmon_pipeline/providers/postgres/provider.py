@@ -1,0 +1,257 @@
+"""PostgreSQL 15 and newer as a monitored instance, read through pg_stat_statements and EXPLAIN."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, DatabaseRef, Engine, StatementText
+from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
+from dbplanmon_pipeline.errors import FeatureUnavailable
+from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
+from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
+from dbplanmon_pipeline.providers.postgres.plans import MAX_TEXT_CHARACTERS, read_plans
+from dbplanmon_pipeline.providers.postgres.probe import ServerFacts, capabilities_of, read_facts
+from dbplanmon_pipeline.providers.postgres.session import CANCELLED, Session, connect
+from dbplanmon_pipeline.providers.postgres.sqltext import statement, statement_in
+
+TEXT_HIDDEN = "permission_missing"
+"""`StatementText.kind` of a text this role may not see; the capability `read_all_stats` has the remedy."""
+
+_DISCOVERY_SECONDS = 10.0
+
+
+def _no_password() -> str | None:
+    return None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PostgresReader:
+    """One open connection to one database, as `core.ports.DatabaseReader` asks.
+
+    `cost_ms` is the wall time between sending our statements and holding their answers: an upper bound of what the
+    server spent, since the way there and back is in it.
+    """
+
+    def __init__(
+        self, session: Session, own: OwnStatements, clock: Clock, redact: Callable[[str], str] | None = None
+    ) -> None:
+        self._session = session
+        self._own = own
+        self._clock = clock
+        self._redact = redact
+        self._known_facts: ServerFacts | None = None
+        self._texts: dict[int, str] = {}
+
+    @property
+    def cost_ms(self) -> float | None:
+        """Milliseconds so far; see the class."""
+        return self._session.cost_ms
+
+    def capabilities(self) -> Capabilities:
+        """Ask again, whatever was known before.
+
+        Raises:
+            ProviderError: the server did not answer.
+        """
+        self._known_facts = read_facts(self._session)
+        return capabilities_of(self._known_facts, self._session)
+
+    def read_counters(self) -> CounterReading:
+        """Every statement of the database under every role, except our own.
+
+        Raises:
+            FeatureUnavailable: pg_stat_statements is not installed, not loaded or too old.
+            PermissionMissing: this role sees no statement but its own.
+            ProviderError: the server did not answer.
+        """
+        try:
+            return read_counters(self._session, self._facts(), self._own, self._clock)
+        except FeatureUnavailable:
+            self._known_facts = read_facts(self._session)
+            self._known_facts.require_counters(self._session.target)
+            raise
+
+    def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
+        """Normalised texts, redacted; a hidden one comes empty with the kind `permission_missing`.
+
+        Raises:
+            ProviderError: the server did not answer.
+        """
+        wanted = list(dict.fromkeys(key.query_hash for key in statements))
+        known = self._normalised(wanted)
+        hidden = not self._facts().reads_all_stats
+        found = [self._text(query_hash, known[query_hash]) for query_hash in wanted if query_hash in known]
+        if hidden:
+            found.extend(StatementText(query_hash, "", TEXT_HIDDEN) for query_hash in wanted if query_hash not in known)
+        return found
+
+    def read_plans(self, statements: Sequence[StatementKey]) -> list[CapturedPlan]:
+        """Generic plans; what cannot be planned has a reason that begins with `no plan:`.
+
+        Raises:
+            ProviderError: the connection broke, or the run was cancelled.
+        """
+        wanted = list(dict.fromkeys(key.query_hash for key in statements))
+        return read_plans(self._session, self._facts(), wanted, self._normalised(wanted))
+
+    def _facts(self) -> ServerFacts:
+        if self._known_facts is None:
+            self._known_facts = read_facts(self._session)
+        return self._known_facts
+
+    def _text(self, query_hash: int, text: str) -> StatementText:
+        kind = statement_kind(text)
+        return StatementText(query_hash, self._redact(text) if self._redact else text, kind)
+
+    def _normalised(self, query_hashes: Sequence[int]) -> dict[int, str]:
+        """Texts by statement, as the server has them; read once per connection."""
+        missing = [query_hash for query_hash in query_hashes if query_hash not in self._texts]
+        if missing:
+            facts = self._facts()
+            facts.require_counters(self._session.target)
+            parameters = {"query_hashes": missing, "max_characters": MAX_TEXT_CHARACTERS}
+            rows = self._session.rows(statement_in("texts", facts.schema), parameters)
+            self._texts.update((query_hash, text) for query_hash, text in rows if text is not None)
+        return self._texts
+
+
+class PostgresProvider:
+    """One PostgreSQL instance, as `core.ports.Provider` asks; safe to use from several threads.
+
+    Args:
+        instance: its name in the settings.
+        host, port, user: where and as whom; connect to the server itself, not to a transaction pooler.
+        password: asked at each connection; None leaves it to libpq (a password file, a certificate, trust).
+        databases: names to read; empty means discovery.
+        include, exclude: regular expressions for discovery; a name must match one of `include` where there are any,
+            and none of `exclude`.
+        maintenance_database: where discovery connects.
+        sslmode: as libpq knows it.
+        connect_timeout: seconds for the whole connecting, name resolution included.
+        application_name: as it shows in pg_stat_activity.
+        options: further libpq keywords, for example `sslrootcert`.
+        redact: masks literals in texts; PostgreSQL normalises most, but not those of utility statements.
+        clock: present moment, aware UTC.
+    """
+
+    engine = Engine.POSTGRES
+
+    def __init__(
+        self,
+        *,
+        instance: str,
+        host: str,
+        user: str,
+        port: int = 5432,
+        password: Callable[[], str | None] = _no_password,
+        databases: Sequence[str] = (),
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        maintenance_database: str = "postgres",
+        sslmode: str = "prefer",
+        connect_timeout: float = 5.0,
+        application_name: str = "dbplanmon",
+        options: Mapping[str, str] | None = None,
+        redact: Callable[[str], str] | None = None,
+        clock: Clock = _utc_now,
+    ) -> None:
+        self._instance = instance
+        self._arguments: dict[str, Any] = {
+            **_KEEPALIVES,
+            **(options or {}),
+            "host": host,
+            "port": port,
+            "user": user,
+            "sslmode": sslmode,
+            "application_name": application_name,
+        }
+        self._password = password
+        self._databases = tuple(databases)
+        self._include = [re.compile(pattern) for pattern in include]
+        self._exclude = [re.compile(pattern) for pattern in exclude]
+        self._maintenance_database = maintenance_database
+        self._connect_timeout = connect_timeout
+        self._redact = redact
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._sessions: set[Session] = set()
+        self._own: dict[str, OwnStatements] = {}
+
+    def databases(self) -> list[str]:
+        """The names given, else those that this role may connect to and the patterns let through.
+
+        Raises:
+            ProviderError: discovery could not connect or read.
+        """
+        if self._databases:
+            return list(self._databases)
+        budget = Budget(monotonic() + _DISCOVERY_SECONDS, monotonic)
+        with self._session(self._maintenance_database, budget) as session:
+            names = [row[0] for row in session.rows(statement("databases"))]
+        return [name for name in names if self._wanted(name)]
+
+    @contextmanager
+    def open(self, database: str, budget: Budget) -> Iterator[PostgresReader]:
+        """Connect to one database, read only; the socket is closed when the block ends, whatever happens.
+
+        Raises:
+            ProviderError: it cannot be reached, refuses the login, or is older than PostgreSQL 15.
+        """
+        with self._session(database, budget) as session:
+            yield PostgresReader(session, self._own_statements(database), self._clock, self._redact)
+
+    def cancel(self) -> None:
+        """Break every running statement; readers that are open take no further one. Returns within a second."""
+        with self._guard:
+            running = list(self._sessions)
+        breaking = [threading.Thread(target=session.interrupt, args=(CANCELLED,), daemon=True) for session in running]
+        for thread in breaking:
+            thread.start()
+        until = monotonic() + _CANCEL_SECONDS
+        for thread in breaking:
+            thread.join(timeout=max(0.0, until - monotonic()))
+
+    def close(self) -> None:
+        """Break what still runs; readers close their connections at the end of their blocks."""
+        self.cancel()
+
+    @contextmanager
+    def _session(self, database: str, budget: Budget) -> Iterator[Session]:
+        secret = self._password()
+        arguments = {**self._arguments, "dbname": database, "password": secret}
+        target = str(DatabaseRef(self._instance, database))
+        session = connect(arguments, target, budget, self._connect_timeout, (secret,) if secret else ())
+        with self._guard:
+            self._sessions.add(session)
+        try:
+            yield session
+        finally:
+            with self._guard:
+                self._sessions.discard(session)
+            session.close()
+
+    def _own_statements(self, database: str) -> OwnStatements:
+        with self._guard:
+            return self._own.setdefault(database, OwnStatements())
+
+    def _wanted(self, name: str) -> bool:
+        included = not self._include or any(pattern.search(name) for pattern in self._include)
+        return included and not any(pattern.search(name) for pattern in self._exclude)
+
+
+_CANCEL_SECONDS = 0.9
+_KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
