@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS, ELAPSED, EXECUTIONS, EXTREMA, READS, WORKER
+from dbplanmon_pipeline.core.deltas import difference
+from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline.core.ports import Budget, DatabaseReader, Provider, StatementKey
 from dbplanmon_pipeline.errors import CannotConnect, QueryTimedOut, SettingsError
@@ -163,6 +165,33 @@ def test_truth_is_the_difference_of_readings_at_any_cadence(step_s):
     readings = [same.reading(moment) for moment in moments]
     recorded = added(work_between(*pair) for pair in itertools.pairwise(readings))
     assert_same_work(recorded, same.truth(moments[0], moments[-1]))
+
+
+def test_what_the_package_records_is_the_truth():
+    """Through the real differencing, with a new plan, its way back and a restart between two readings."""
+    same = history(
+        fault("plan_regression", at=NOON + minutes(12), until=NOON + minutes(26)),
+        fault("restart", at=NOON + minutes(40)),
+    )
+    moments = [NOON + minutes(5 * n) for n in range(13)]
+    recorded, resets = {}, 0
+    for before, after in itertools.pairwise([same.reading(moment) for moment in moments]):
+        delta = difference(before, after)
+        assert delta.accepted
+        resets += delta.resets
+        for row in range(len(delta.rows)):
+            name = (int(delta.rows.query_hash[row]), int(delta.rows.plan_hash[row]))
+            work = delta.rows.values[row, [EXECUTIONS, ELAPSED, WORKER, READS]]
+            recorded[name] = recorded.get(name, 0.0) + work
+    # A restart at the very moment of a reading loses nothing but what ran in the instant before it.
+    lost = same.truth(NOON + minutes(35), NOON + minutes(40) - timedelta(microseconds=1))
+    truth = same.truth(moments[0], moments[-1])
+    expected = {name: work for name, work in truth.items() if name in recorded}
+    assert expected.keys() == truth.keys()
+    for name, work in expected.items():
+        missing = lost[name].executions if name in lost else 0
+        assert recorded[name][0] == work.executions - missing
+    assert resets >= 50
 
 
 def test_truth_adds_up_over_adjoining_windows():
@@ -351,6 +380,14 @@ def test_a_regressed_plan_reads_the_whole_table():
     assert "Seq Scan" not in captured_plan(0, 0).body
 
 
+@pytest.mark.parametrize("statement", range(5))
+def test_the_plan_diff_names_what_a_regression_changed(statement):
+    old, new = (parse_pg_plan(captured_plan(statement, plan).body) for plan in (0, 1))
+    found = diff_plans(old, new)
+    assert found.changes
+    assert "Seq Scan" in str(found) or "whole table" in str(found)
+
+
 def test_statements_beyond_fifty_are_all_different():
     provider = fleet(statements=120)
     with provider.open("sim0001", budget()) as reader:
@@ -371,6 +408,7 @@ def test_nothing_is_counted_before_the_history_begins():
         (lambda: fleet(failing=5), "failing must be between 0 and 4"),
         (lambda: fleet(statements=0), "statements must be at least 1"),
         (lambda: fault("plan_regression", until=NOON), "ends_at must be later"),
+        (lambda: SimulatedFault("x", "", 0, "flood", NOON), "kind must be one of plan_regression"),
         (lambda: fault("plan_regression", factor=0), "factor must be above 0"),
         (lambda: fault("plan_regression", at=NOON.replace(tzinfo=None)), "need a time zone"),
     ],
@@ -378,6 +416,10 @@ def test_nothing_is_counted_before_the_history_begins():
 def test_wrong_orders_are_refused(build, message):
     with pytest.raises(SettingsError, match=message):
         build()
+
+
+def test_the_kind_of_a_fault_may_be_a_plain_text():
+    assert SimulatedFault("x", "", 0, "restart", NOON).kind is FaultKind.RESTART
 
 
 def test_reading_fifty_statements_costs_less_than_a_millisecond():

@@ -47,7 +47,7 @@ class SimulatedFault:
         factor: > 0; without meaning for a restart.
 
     Raises:
-        SettingsError: the times or the factor make no sense.
+        SettingsError: the kind is unknown, or the times or the factor make no sense.
     """
 
     name: str
@@ -59,6 +59,9 @@ class SimulatedFault:
     factor: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.kind not in set(FaultKind):
+            raise SettingsError(f"fault {self.name!r}: kind must be one of {', '.join(FaultKind)}, not {self.kind!r}")
+        object.__setattr__(self, "kind", FaultKind(self.kind))
         moments = [moment for moment in (self.starts_at, self.ends_at) if moment is not None]
         if any(moment.tzinfo is None for moment in moments):
             raise SettingsError(f"fault {self.name!r}: times need a time zone")

@@ -146,7 +146,7 @@ def _join(statement: int, plan: int) -> Node:
     outer = _access(statement, plan)
     rows = outer["Plan Rows"]
     relation: Node = {"Relation_Name": other, "Schema": "dbo", "Alias": "o"}
-    if plan == NORMAL_PLAN:
+    if plan != REGRESSED_PLAN:
         inner = _node("Index Scan", 8.4, 1, 40, Index_Name=f"pk_{other}", Index_Cond=f"(id = t.{other}_id)", **relation)
         return _node("Nested Loop", 8.4 * rows, rows, 88, (outer, inner), Join_Type="Inner")
     scan = _node("Seq Scan", _rows_of(other) / 70, _rows_of(other), 40, **relation)
