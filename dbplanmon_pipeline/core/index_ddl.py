@@ -1,0 +1,42 @@
+"""From the definition of an index that is gone to the statements that bring it back and take it away again."""
+
+import re
+from dataclasses import dataclass
+
+from dbplanmon_pipeline.core.model import Engine
+
+_PART = r'(?:"(?:[^"]|"")+"|\[(?:[^\]]|\]\])+\]|[^\s"\[\]().;]+)'
+_CREATE = re.compile(
+    rf"CREATE\s+(?P<unique>UNIQUE\s+)?(?P<cluster>(?:NON)?CLUSTERED\s+)?INDEX\s+(?P<name>{_PART})\s+"
+    rf"ON\s+(?P<only>ONLY\s+)?(?P<table>(?:{_PART}\.)*{_PART})\s*(?P<rest>[^;]*)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexScripts:
+    """Statements that create the index as it was and drop it again; `table` as the definition writes it.
+
+    `blocks_writes` is True where writes to the table wait while the index is built.
+    """
+
+    create: str
+    drop: str
+    table: str
+    blocks_writes: bool
+
+
+def index_scripts(definition: str, dialect: Engine) -> IndexScripts | None:
+    """Scripts for a `CREATE INDEX` definition as the engine gives it; None where it is not one plain statement."""
+    found = _CREATE.fullmatch(definition.strip().rstrip(";").strip())
+    if found is None:
+        return None
+    statement, table = found.group().strip(), found["table"]
+    if dialect != Engine.POSTGRES:
+        return IndexScripts(f"{statement};", f"DROP INDEX {found['name']} ON {table};", table, blocks_writes=True)
+    schema = re.fullmatch(rf"(?P<schema>{_PART})\.{_PART}", table)
+    name = f"{schema['schema']}.{found['name']}" if schema else found["name"]
+    if found["only"]:
+        return IndexScripts(f"{statement};", f"DROP INDEX IF EXISTS {name};", table, blocks_writes=True)
+    concurrently = re.sub(r"\bINDEX\s+", "INDEX CONCURRENTLY ", statement, count=1, flags=re.IGNORECASE)
+    return IndexScripts(f"{concurrently};", f"DROP INDEX CONCURRENTLY IF EXISTS {name};", table, blocks_writes=False)
