@@ -112,7 +112,7 @@ def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: E
         if scripts is None:
             continue
         cost = (
-            "Writes to the table wait while it is built: take a quiet hour, or an online build where the edition has it."
+            "Writes to the table wait while it is built: take a quiet hour, or build online where the edition can."
             if scripts.blocks_writes
             else "It is built without blocking writes, cannot run inside a transaction, and needs disk space and I/O."
         )
