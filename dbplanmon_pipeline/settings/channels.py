@@ -1,89 +1,70 @@
 """Alerts: how often people are told, and through which channels."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
-from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.settings.base import Section
-from dbplanmon_pipeline.settings.secret import Secret, SecretUrl
+from dbplanmon_pipeline.settings.secret import SecretKind, SecretReference, SecretUrl, refuse_plain
 from dbplanmon_pipeline.settings.values import Count, Duration, Line
 
-
-class _Channel(Section):
-    """What every channel has."""
-
-    name: Line | None = Field(default=None, description="Unique name; not set: the type.")
-    enabled: bool = Field(default=True, description="False sends nothing.")
-    min_severity: Severity = Field(default=Severity.LOW, description="Incidents below this are not sent here.")
+_SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|sign|pass", re.IGNORECASE)
 
 
-class _RemoteChannel(_Channel):
-    timeout: Duration = Field(
-        default=timedelta(seconds=10),
-        ge=timedelta(seconds=1),
-        le=timedelta(minutes=2),
-        description="Longest wait for an answer.",
-    )
+def _headers(headers: Mapping[str, SecretReference], info: ValidationInfo) -> dict[str, SecretReference]:
+    """Headers whose names tell of a secret follow the rules of secrets, others may stand in clear text."""
+    checked = {}
+    for name, value in headers.items():
+        if _SECRET_HEADER.search(name):
+            checked[name] = _refuse_plain_header(name, value, info)
+        else:
+            checked[name] = replace(value, kind=SecretKind.OPEN) if value.is_plain else value
+    return checked
 
 
-class LogChannel(_Channel):
+def _refuse_plain_header(name: str, value: SecretReference, info: ValidationInfo) -> SecretReference:
+    try:
+        return refuse_plain(value, info)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+class LogChannel(Section):
     """Writes alerts to the log."""
 
     type: Literal["log"] = Field(description="Kind of channel.")
+    name: Line = Field(default="log", description="Unique name.")
+    enabled: bool = Field(default=True, description="False sends nothing.")
 
 
-class EmailChannel(_RemoteChannel):
-    """Sends mail through an SMTP server."""
-
-    type: Literal["email"] = Field(description="Kind of channel.")
-    server: Line = Field(description="Host name of the SMTP server.")
-    port: Count = Field(default=587, ge=1, le=65_535, description="TCP port.")
-    encryption: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="How the connection is encrypted."
-    )
-    user: Line | None = Field(default=None, description="User name at the SMTP server.")
-    password: Secret | None = Field(default=None, description="Where the password lies.")
-    sender: Line = Field(description="Address in From.")
-    recipients: tuple[Line, ...] = Field(min_length=1, max_length=100, description="Addresses in To.")
-
-
-class SlackChannel(_RemoteChannel):
-    """Posts to an incoming webhook of Slack."""
-
-    type: Literal["slack"] = Field(description="Kind of channel.")
-    url: Secret = Field(description="Where the webhook URL lies.")
-
-
-class TeamsChannel(_RemoteChannel):
-    """Posts to a workflow webhook of Microsoft Teams."""
-
-    type: Literal["teams"] = Field(description="Kind of channel.")
-    url: Secret = Field(description="Where the webhook URL lies.")
-
-
-class PagerDutyChannel(_RemoteChannel):
-    """Opens and resolves events at PagerDuty."""
-
-    type: Literal["pagerduty"] = Field(description="Kind of channel.")
-    routing_key: Secret = Field(description="Where the integration key lies.")
-    url: SecretUrl | None = Field(default=None, description="Events endpoint; not set: the public one.")
-
-
-class WebhookChannel(_RemoteChannel):
-    """Posts JSON to any address."""
+class WebhookChannel(Section):
+    """Posts alerts as JSON to an HTTP address."""
 
     type: Literal["webhook"] = Field(description="Kind of channel.")
+    name: Line = Field(default="webhook", description="Unique name.")
+    enabled: bool = Field(default=True, description="False sends nothing.")
     url: SecretUrl = Field(description="Address, or where it lies.")
-    token: Secret | None = Field(default=None, description="Where the bearer token lies.")
-    secret: Secret | None = Field(default=None, description="Where the key lies that signs each message.")
+    secret: Annotated[SecretReference, AfterValidator(refuse_plain)] | None = Field(
+        default=None, description="Where the key lies that signs each message."
+    )
+    headers: Annotated[Mapping[Line, SecretReference], AfterValidator(_headers)] = Field(
+        default={}, max_length=50, description="Header -> value, or where it lies; such as Authorization."
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=1),
+        description="Longest wait for an answer.",
+    )
+    ca_file: Line | None = Field(default=None, description="File of the authorities that are trusted.")
+    proxy: SecretUrl | None = Field(default=None, description="Address of a proxy, or where it lies.")
 
 
-ChannelSettings = Annotated[
-    LogChannel | EmailChannel | SlackChannel | TeamsChannel | PagerDutyChannel | WebhookChannel,
-    Field(discriminator="type"),
-]
+ChannelSettings = Annotated[LogChannel | WebhookChannel, Field(discriminator="type")]
 
 
 class AlertSettings(Section):

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationInfo
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.settings.base import Section
+from dbplanmon_pipeline.settings.sections import AnalysisSettings, ResilienceSettings
 from dbplanmon_pipeline.settings.values import parse_duration
 
 Path = tuple[str | int, ...]
@@ -30,6 +32,7 @@ _ONLY_FOR = {
     ("options", "latency_ms"): Engine.SIMULATED,
     ("databases", "count"): Engine.SIMULATED,
 }
+_DEFAULTS: dict[str, Section] = {"resilience": ResilienceSettings(), "analysis": AnalysisSettings()}
 _HOST_FORBIDDEN = frozenset(";{}=@ ")
 
 
@@ -134,7 +137,7 @@ def _login_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
 def _database_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
     databases = instance.get("databases")
     simulated = instance["engine"] == Engine.SIMULATED
-    if isinstance(databases, int | str) and not isinstance(databases, bool) and not simulated:
+    if not simulated and not isinstance(databases, bool) and str(databases).isdecimal():
         yield (), "a number is for engine simulated; name the databases or write {discover: true}"
     entries = (
         databases if isinstance(databases, list | tuple) else _at({"databases": databases}, "databases", "entries")
@@ -171,8 +174,9 @@ def _unknown_targets(root: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _not_above(root: Mapping[str, Any], section: str, lower: str, upper: str) -> Iterator[Finding]:
+    written = _fields(root.get(section))
     try:
-        low, high = (parse_duration(_at(root, section, key)) for key in (lower, upper))
+        low, high = (parse_duration(written.get(key, getattr(_DEFAULTS[section], key))) for key in (lower, upper))
     except ValueError:
         return
     if low > high:

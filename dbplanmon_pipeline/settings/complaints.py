@@ -17,7 +17,9 @@ from dbplanmon_pipeline.settings.suggest import did_you_mean, nearest
 
 Path = tuple[str | int, ...]
 
-_SECRET_KEY = re.compile(r"passw|pwd|secret|token|_key|credential|login|sql|procedure|server|dsn", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"passw|pwd|secret|token|_key|credential|login|headers|proxy|sql|procedure|server|dsn", re.IGNORECASE
+)
 _ADDRESS_KEYS = ("url", "archive")
 _LONGEST_VALUE = 60
 _ITEM_EXPECTATIONS = {
@@ -63,6 +65,16 @@ def written_path(location: Path, data: Any) -> Path:
     return tuple(path)
 
 
+def value_at(data: Any, path: Path) -> Any:
+    """What was written at a path."""
+    for part in path:
+        if isinstance(data, Mapping):
+            data = data.get(str(part))
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part]
+    return data
+
+
 def shown_value(path: Path, value: Any) -> str:
     """A value for a message: short, one line, and masked wherever it may hold a secret or a statement."""
     if isinstance(value, Mapping | list | tuple):
@@ -104,15 +116,20 @@ def _value_text(error: ErrorDetails, settings: type[Section], path: Path, data: 
     if error["type"] == "missing":
         meaning = (field.description or "") if field is not None else ""
         return f"is required: {meaning[:1].lower()}{meaning[1:].rstrip('.')}"
-    shown = shown_value(path, error["input"])
+    if error["loc"][-1] == "[key]":
+        return f"is not right; expected {_ITEM_EXPECTATIONS.get(error['type'], 'a name')}"
+    written = value_at(data, path)
+    shown = shown_value(path, written)
     if error["type"] == "value_error":
         message = str(error["ctx"]["error"])
+        if isinstance(written, Mapping):
+            return message
         return f"{shown} is not right; {message}" if message.startswith("expected") else f"{shown} {message}"
     if field is None:
         wanted = "a name in quotes, or a mapping" if path[-2:-1] == ("databases",) else "a mapping"
         return f"{shown} is not right; expected {_ITEM_EXPECTATIONS.get(error['type'], wanted)}"
     shape = shape_of(field)
-    return f"{shown} is not right; expected {_expected(error, shape.expectation())}{_near(error['input'], shape.words)}"
+    return f"{shown} is not right; expected {_expected(error, shape.expectation())}{_near(written, shape.words)}"
 
 
 def _expected(error: ErrorDetails, expectation: str) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 PREFIX = "DBPLANMON_"
+SOURCE = "environment variable "
 CONFIG = "DBPLANMON_CONFIG"
 ENVIRONMENT = "DBPLANMON_ENVIRONMENT"
 STATE = "DBPLANMON_STATE"

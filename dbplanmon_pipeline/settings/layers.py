@@ -21,7 +21,7 @@ def with_variables(root: Node, environ: Mapping[str, str]) -> tuple[Node, list[P
     """The tree with every `DBPLANMON_<SECTION>__<KEY>` variable laid over it; an index reaches into a list."""
     problems: list[Problem] = []
     for name, text in environment.overrides(environ).items():
-        origin = Origin(f"environment variable {name}")
+        origin = Origin(environment.SOURCE + name)
         path = environment.override_path(name)
         if not all(path):
             problems.append(Problem(origin, "has an empty part; expected DBPLANMON_<SECTION>__<KEY>"))

@@ -42,6 +42,12 @@ class _Place:
     def overlay(self, name: str) -> Path:
         return self.base.with_name(f"{self.base.stem}.{name}{self.base.suffix}")
 
+    def layers(self, name: str) -> list[Path]:
+        """The files to read, the later one over the earlier."""
+        base = [self.base] if self.named or self.base.exists() else []
+        overlay = [self.overlay(name)] if name and self.overlay(name).exists() else []
+        return base + overlay
+
     def shown(self, path: Path) -> str:
         return str(path.relative_to(self.cwd)) if path.is_relative_to(self.cwd) else str(path)
 
@@ -71,7 +77,7 @@ def load_settings(
     settings, more = _validated(root, place.folder, variables)
     problems += more
     if settings is None or problems:
-        _fail(problems)
+        _fail(problems, place)
     _warn(settings, root, variables)
     return settings
 
@@ -91,19 +97,16 @@ def _overlay_name(variables: Mapping[str, str]) -> tuple[str, list[Problem]]:
     name = variables.get(environment.ENVIRONMENT, "")
     if not name or name in list(Environment):
         return name, []
-    origin = Origin(f"environment variable {environment.ENVIRONMENT}")
+    origin = Origin(environment.SOURCE + environment.ENVIRONMENT)
     return "", [Problem(origin, f"expected one of {', '.join(Environment)}{did_you_mean(name, Environment)}")]
 
 
 def _read_layers(place: _Place, overlay_name: str) -> tuple[Node, list[Problem]]:
     """The file and its overlay as one tree; a file that cannot be used ends the loading."""
-    paths = [place.base] if place.named or place.base.exists() else []
-    if overlay_name and place.overlay(overlay_name).exists():
-        paths.append(place.overlay(overlay_name))
     root = Node({}, Origin(place.shown(place.base)))
     problems: list[Problem] = []
     broken: list[Problem] = []
-    for path in paths:
+    for path in place.layers(overlay_name):
         try:
             node, more = read_document(path, place.shown(path))
         except DocumentError as error:
@@ -112,12 +115,12 @@ def _read_layers(place: _Place, overlay_name: str) -> tuple[Node, list[Problem]]
         root = laid_over(root, node)
         problems += more
     if broken:
-        _fail([*broken, *problems])
+        _fail([*broken, *problems], place)
     return root, problems
 
 
 def _environment_node(name: str) -> Node:
-    origin = Origin(f"environment variable {environment.ENVIRONMENT}")
+    origin = Origin(environment.SOURCE + environment.ENVIRONMENT)
     return Node({"environment": Node(name, origin)}, origin)
 
 
@@ -149,12 +152,15 @@ def _with_state_folder(data: dict[str, Any], folder: Path, variables: Mapping[st
     return {**data, "state_dir": folder / Path(written).expanduser()} if isinstance(written, str) else data
 
 
-def _fail(problems: list[Problem]) -> NoReturn:
-    order = {source: rank for rank, source in enumerate(dict.fromkeys(item.origin.source for item in problems))}
-    lines = sorted(
-        problems, key=lambda item: (item.origin.line is None, order[item.origin.source], item.origin.line or 0)
-    )
-    raise SettingsError("\n".join(dict.fromkeys(map(str, lines))))
+def _fail(problems: list[Problem], place: _Place) -> NoReturn:
+    """Tell all problems in the order of the layers, within a file in the order of its lines."""
+    base = place.shown(place.base)
+
+    def position(problem: Problem) -> tuple[bool, bool, int]:
+        in_file = not problem.origin.source.startswith(environment.SOURCE)
+        return (not in_file, problem.origin.source != base, problem.origin.line or 0)
+
+    raise SettingsError("\n".join(dict.fromkeys(map(str, sorted(problems, key=position)))))
 
 
 def _warn(settings: Settings, root: Node, variables: Mapping[str, str]) -> None:
@@ -165,7 +171,7 @@ def _warn(settings: Settings, root: Node, variables: Mapping[str, str]) -> None:
         name.replace("__", "_"): name for name in map(environment.override_name, leaf_paths(Settings)) if "__" in name
     }
     for name in sorted(set(variables) & set(meant) - environment.NO_SETTINGS):
-        _log.warning("environment variable %s is not read; did you mean %s?", name, meant[name])
+        _log.warning("%s%s is not read; did you mean %s?", environment.SOURCE, name, meant[name])
 
 
 def _plain_secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
@@ -175,6 +181,9 @@ def _plain_secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[st
     elif isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _plain_secrets(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _plain_secrets(item, (*path, name))
     elif isinstance(value, tuple) and value and isinstance(value[0], Section):
         for index, item in enumerate(value):
             yield from _plain_secrets(item, (*path, index))

@@ -16,7 +16,10 @@ from dbplanmon_pipeline.settings import environment
 MASK = "********"
 FORMS = "env:NAME, file:PATH or keyring:SERVICE/USER"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://(?P<user>[^@/?#]*@)?(?P<host>[A-Za-z0-9.\-:\[\]]*)(?P<path>/[^?#;@]*)?(?P<rest>.*)",
+    re.DOTALL,
+)
 _WEB = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "postgres", "mssql", "mysql")
 _SECRET_QUERY = re.compile(r"pass|pwd|token|secret|key|sig|auth|odbc_connect", re.IGNORECASE)
@@ -24,7 +27,7 @@ _LARGEST_FILE_BYTES = 64 * 1024
 
 
 class SecretKind(StrEnum):
-    """Where a secret lies; `open` is a plain URL that holds no secret."""
+    """Where a secret lies; `open` is plain text that holds none."""
 
     ENV = "env"
     FILE = "file"
@@ -129,26 +132,35 @@ class SecretReference:
 
 def has_credentials(url: str) -> bool:
     """True where a URL carries a user, a password or a token that can be told from its form."""
-    head, _, query = url.partition("?")
-    return "@" in head or bool(_SECRET_QUERY.search(query))
+    scheme, _, rest = url.partition("://")
+    _, _, query = rest.partition("?")
+    return ("@" in rest and scheme.lower() != "sqlite") or bool(_SECRET_QUERY.search(query))
 
 
 def mask_url(text: str) -> str:
-    """A URL without user, password and query, with a path only where it names a database; any other text as a mask."""
-    match = _URL.match(text)
-    family = match[1].lower().partition("+")[0] if match else ""
+    """A URL without user, password and query, with a path only where it names a database; any other text as a mask.
+
+    An `@` behind the first `/` or `?` may belong to a password that was not escaped: then nothing but the scheme shows.
+    """
+    match = _URL.fullmatch(text)
+    family = match["scheme"].lower().partition("+")[0] if match else ""
     if match is None or family not in (*_WEB, *_DATABASES):
         return MASK
-    rest, question, _ = text[match.end() :].partition("?")
-    _, at, place = rest.rpartition("@")
-    user, query = at and f"{MASK}@", question and f"?{MASK}"
+    if "@" in match["rest"]:
+        return f"{match['scheme']}://{MASK}"
+    path, rest = match["path"], match["rest"]
     if family in _WEB:
-        host, slash, path = place.partition("/")
-        place, query = f"{host}{slash}{MASK if path or question else ''}", ""
-    return f"{match[0]}{user}{place}{query}"
+        path, rest = ("/", path[1:] + rest) if path else ("", rest)
+    user = f"{MASK}@" if match["user"] else ""
+    return f"{match['scheme']}://{user}{match['host']}{path}{MASK if rest else ''}"
 
 
-def _refuse_plain(value: SecretReference, info: ValidationInfo) -> SecretReference:
+def refuse_plain(value: SecretReference, info: ValidationInfo) -> SecretReference:
+    """Validator: in production a secret stands nowhere in clear text.
+
+    Raises:
+        ValueError: it does; the message never holds it.
+    """
     if value.is_plain and (info.context or {}).get("environment") == "production":
         raise ValueError(f"is a plain secret, refused in production; expected {FORMS}")
     return value
@@ -160,7 +172,7 @@ def _require_url(value: SecretReference, info: ValidationInfo) -> SecretReferenc
     if not _URL.match(value.locator):
         raise ValueError(f"expected a URL, or {FORMS}")
     if has_credentials(value.locator):
-        return _refuse_plain(value, info)
+        return refuse_plain(value, info)
     return replace(value, kind=SecretKind.OPEN)
 
 
@@ -195,7 +207,7 @@ def _read_keyring(service: str, user: str) -> str:
     return str(value)
 
 
-Secret = Annotated[SecretReference, AfterValidator(_refuse_plain)]
+Secret = Annotated[SecretReference, AfterValidator(refuse_plain)]
 """A secret; in the settings only by reference in production."""
 
 SecretUrl = Annotated[SecretReference, AfterValidator(_require_url)]

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _LISTED = 20
+_SHORTEST = 3
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that is most like `name`, letter case and hyphens aside; empty where none is near."""
     by_folded = {_folded(candidate): candidate for candidate in known}
-    near = get_close_matches(_folded(name), by_folded, n=1, cutoff=0.6)
+    begun = [folded for folded in by_folded if len(name) >= _SHORTEST and folded.startswith(_folded(name))]
+    near = begun or get_close_matches(_folded(name), by_folded, n=1, cutoff=0.6)
     return by_folded[near[0]] if near else ""
 
 
