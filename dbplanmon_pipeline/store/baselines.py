@@ -45,7 +45,7 @@ class BaselinePart(StorePart):
         columns = [table.c[name] for name in (*BASELINE_COLUMNS, "parameters")]
         with self._database.read() as connection:
             rows = connection.execute(select(*columns).join(chosen, same).order_by(*keys)).all()
-            latest = connection.scalar(select(func.max(chosen.c.as_of), type_=table.c.as_of.type))
+            latest = connection.scalar(select(func.max(chosen.c.as_of)))
         return _baseline_set(rows, latest or as_of, layout)
 
 

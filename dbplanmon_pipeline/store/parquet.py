@@ -122,13 +122,13 @@ def _filter(wanted: Selection, ids: Mapping[DatabaseRef, int]) -> pc.Expression:
     return expression
 
 
-def _dictionary(texts: list[str], codes: "NDArray[Any]") -> pa.Array[Any]:
+def _dictionary(texts: list[str], codes: "NDArray[Any]") -> "pa.Array[Any]":
     names = sorted(set(texts))
     code = np.array([names.index(text) for text in texts], np.int32)
     return pa.DictionaryArray.from_arrays(code[codes] if texts else np.empty(0, np.int32), pa.array(names, pa.string()))
 
 
-def _hash_dictionary(hashes: "NDArray[Any]") -> pa.Array[Any]:
+def _hash_dictionary(hashes: "NDArray[Any]") -> "pa.Array[Any]":
     values, codes = np.unique(hashes, return_inverse=True)
     texts = pa.array([hash_text(value) for value in values.tolist()], pa.string())
     return pa.DictionaryArray.from_arrays(codes.astype(np.int32), texts)

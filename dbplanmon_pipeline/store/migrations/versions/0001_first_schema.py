@@ -380,7 +380,6 @@ _TABLES = (
     "incident",
     "incident_event",
     "database_fact",
-    "database_fact",
     "plan_change",
     "hotspot",
     "alert",

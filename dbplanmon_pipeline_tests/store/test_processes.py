@@ -1,0 +1,171 @@
+"""Several processes, threads and sudden deaths: nothing lost, nothing double, nothing half visible."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.store import SqlStore, open_store
+from dbplanmon_pipeline_tests.store.samples import NOON, collected, ticks
+
+SPAWN = multiprocessing.get_context("spawn")
+HASHES = list(range(1, 21))
+SECOND = timedelta(seconds=1)
+
+
+def write_for_a_while(url: str, name: str, seconds: float, results: "multiprocessing.Queue[tuple[str, int]]") -> None:
+    """Write ticks of an own and of the shared database; report own ticks and accepted shared ticks."""
+    store = open_store(url)
+    own, shared = DatabaseRef("own", name), DatabaseRef("shared", "Sales")
+    end = time.monotonic() + seconds
+    written = accepted = 0
+    previous, moment = None, NOON
+    while time.monotonic() < end or not accepted:
+        assert store.record([collected(own, moment, HASHES, previous=previous)]) == frozenset()
+        written += previous is not None
+        previous, moment = moment, moment + SECOND
+        state = store.capture_states([shared])[shared].previous
+        at = state.read_at + SECOND if state else NOON
+        refused = store.record([collected(shared, at, HASHES, previous=state.read_at if state else None)])
+        accepted += not refused
+    results.put((name, written, accepted))
+
+
+def read_for_a_while(url: str, seconds: float, results: "multiprocessing.Queue[tuple[str, int]]") -> None:
+    """Read everything again and again; report reads, and reads that saw a part of a tick."""
+    store = open_store(url)
+    end = time.monotonic() + seconds
+    reads = torn = 0
+    while time.monotonic() < end:
+        frame = store.interval_frame(NOON - SECOND, NOON + timedelta(hours=1), columns=["execution_count"]).rows
+        sizes = frame.groupby(["database_id", "interval_end_us"]).size()
+        torn += int((sizes != len(HASHES)).any())
+        reads += 1
+    results.put(("reader", reads, torn))
+
+
+def test_four_writers_and_a_reader_get_along(store: SqlStore, store_url: str) -> None:
+    results = SPAWN.Queue()
+    names = [f"w{number}" for number in range(4)]
+    processes = [SPAWN.Process(target=write_for_a_while, args=(store_url, name, 2.0, results)) for name in names]
+    processes.append(SPAWN.Process(target=read_for_a_while, args=(store_url, 2.0, results)))
+    for process in processes:
+        process.start()
+    found = {name: counts for name, *counts in (results.get(timeout=60) for _ in processes)}
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0] * 5
+    reads, torn = found.pop("reader")
+    assert reads > 0
+    assert torn == 0
+    frame = store.interval_frame(NOON - SECOND, NOON + timedelta(hours=1))
+    counts = {frame.databases[number]: len(rows) for number, rows in frame.rows.groupby("database_id")}
+    shared = counts.pop(DatabaseRef("shared", "Sales"))
+    assert {ref.database: rows for ref, rows in counts.items()} == {
+        name: written * len(HASHES) for name, (written, _accepted) in found.items() if written
+    }
+    assert shared == (sum(accepted for _written, accepted in found.values()) - 1) * len(HASHES)
+
+
+def write_until_killed(url: str, out: int) -> None:
+    """Continue the ticks of one database; acknowledge each commit by its moment."""
+    store = open_store(url)
+    ref = DatabaseRef("alpha", "Sales")
+    while True:
+        state = store.capture_states([ref])[ref].previous
+        at = state.read_at + SECOND if state else NOON
+        item = collected(ref, at, HASHES, previous=state.read_at if state else None, plan_hash=3)
+        assert store.record([item]) == frozenset()
+        os.write(out, f"{at.isoformat()}\n".encode())
+
+
+def kill_one_writer(url: str, delay: float) -> datetime:
+    """Let a writer work and kill it; returns the newest moment it acknowledged."""
+    inlet, outlet = os.pipe()
+    writer = multiprocessing.get_context("fork").Process(target=write_until_killed, args=(url, outlet))
+    writer.start()
+    os.close(outlet)
+    with os.fdopen(inlet) as acknowledged:
+        first = acknowledged.readline()
+        time.sleep(delay)
+        os.kill(writer.pid, signal.SIGKILL)
+        moments = [first, *acknowledged.read().splitlines()]
+    writer.join(30)
+    assert writer.exitcode == -signal.SIGKILL
+    return datetime.fromisoformat(moments[-1].strip()).astimezone(UTC)
+
+
+def test_killed_writers_lose_and_double_nothing(store: SqlStore, store_url: str) -> None:
+    ref = DatabaseRef("alpha", "Sales")
+    for number in range(8):
+        acknowledged = kill_one_writer(store_url, 0.01 + 0.013 * number)
+        state = store.capture_states([ref])[ref].previous
+        frame = store.interval_frame(NOON - SECOND, NOON + timedelta(hours=1)).rows
+        ticks_done = (state.read_at - NOON) // SECOND
+        assert acknowledged <= state.read_at <= acknowledged + SECOND
+        assert len(frame) == ticks_done * len(HASHES)
+        assert not frame.duplicated(["query_hash", "plan_hash", "interval_start_us"]).any()
+        assert frame["interval_end_us"].nunique() == ticks_done
+        assert len(store.collection_log(NOON)) == ticks_done + 1
+
+
+def seal_and_die(url: str, archive: str, outlet: int) -> None:
+    store = open_store(url, archive=archive, clock=lambda: NOON + timedelta(days=3))
+    os.write(outlet, b"!")
+    store.seal_day(NOON.date())
+    os.write(outlet, b"s")
+    time.sleep(30)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.004, 0.012])
+def test_killed_sealing_leaves_the_day_whole(store: SqlStore, store_url: str, tmp_path: Path, delay: float) -> None:
+    for item in ticks(DatabaseRef("alpha", "Sales"), NOON, 5, HASHES):
+        store.record([item])
+    window = (NOON - timedelta(days=1), NOON + timedelta(days=1))
+    before = store.interval_frame(*window).rows
+    inlet, outlet = os.pipe()
+    archive = str(tmp_path / "archive")
+    sealer = multiprocessing.get_context("fork").Process(target=seal_and_die, args=(store_url, archive, outlet))
+    sealer.start()
+    os.close(outlet)
+    os.read(inlet, 1)
+    time.sleep(delay)
+    os.kill(sealer.pid, signal.SIGKILL)
+    sealer.join(30)
+    os.close(inlet)
+    assert store.interval_frame(*window).rows.equals(before)
+    assert store.seal_day(NOON.date()).rows == len(before)
+    assert store.interval_frame(*window).rows.equals(before)
+
+
+def test_threads_share_one_store(store: SqlStore) -> None:
+    refs = [DatabaseRef("alpha", f"d{number}") for number in range(6)]
+
+    def write(ref: DatabaseRef) -> int:
+        refused = [store.record([item]) for item in ticks(ref, NOON, 5, HASHES)]
+        return sum(map(len, refused))
+
+    with ThreadPoolExecutor(len(refs)) as pool:
+        assert sum(pool.map(write, refs)) == 0
+    assert len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows) == 6 * 5 * len(HASHES)
+
+
+def read_in_child(store: SqlStore) -> None:
+    sys.exit(len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows))
+
+
+def test_forked_child_uses_its_own_connections(store: SqlStore) -> None:
+    for item in ticks(DatabaseRef("alpha", "Sales"), NOON, 2, HASHES):
+        store.record([item])
+    child = multiprocessing.get_context("fork").Process(target=read_in_child, args=(store,))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 2 * len(HASHES)
+    assert len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows) == 2 * len(HASHES)
