@@ -18,6 +18,7 @@ DEAR_ELAPSED_US = 1_000_000.0
 """A statement that took this long in one interval is kept however seldom it ran."""
 
 _RANKED_BY = (ELAPSED, WORKER, READS, EXECUTIONS)
+_LEEWAY = 0.9
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 _Flags = NDArray[np.bool_]
@@ -81,12 +82,12 @@ def wanted_plans(
         known_plans: plan hashes whose body is stored.
         now: aware UTC.
         limit: how many to ask for.
-        recheck_after: age from which a look at a plan counts as old.
+        recheck_after: age from which a look at a plan counts as old, less a tenth, as ticks are never quite even.
     """
     named = rows.plan_hash != 0
     new_plans = _unstored_plans(reading, rows, named, known_plans)
     unnamed = sorted({query for query in rows.query_hash[~named].tolist() if query != OTHER_STATEMENTS})
-    order = _looks(unnamed, _cost_by(rows.query_hash, rows), known, now - recheck_after)
+    order = _looks(unnamed, _cost_by(rows.query_hash, rows), known, now - recheck_after * _LEEWAY)
     return (new_plans + _keys_of_queries(reading, order[: max(0, limit)]))[: max(0, limit)]
 
 

@@ -169,7 +169,7 @@ def test_old_looks_alternate_between_the_dearest_and_the_longest_unchecked():
 
 
 def test_a_recent_look_is_not_repeated():
-    assert wanted(rows(work(1), work(2)), {1: looked(29), 2: looked(30)}) == [StatementKey(2, 0, "key 2/0")]
+    assert wanted(rows(work(1), work(2)), {1: looked(26), 2: looked(27)}) == [StatementKey(2, 0, "key 2/0")]
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2])

@@ -53,6 +53,8 @@ _KINDS = {
     "ModifyTable": NodeKind.MODIFY,
     "LockRows": NodeKind.LOCK,
 }
+_SIGN_BIT = 1 << 63
+_HUGE = 1e300
 _INDEX_READS = frozenset({"Index Scan", "Index Only Scan"})
 _CONDITIONS = (
     "Index Cond",
@@ -106,7 +108,7 @@ def _statement(entry: Mapping[str, Any]) -> PlanStatement:
         root=root,
         text=_text(entry, "Query Text"),
         kind=_text(entry["Plan"], "Operation").upper() or "SELECT",
-        query_hash=identifier if isinstance(identifier, int) else 0,
+        query_hash=identifier if isinstance(identifier, int) and -_SIGN_BIT <= identifier < _SIGN_BIT else 0,
         plan_hash=plan_hash_of_pg(dict(entry)),
         estimated_cost=root.estimated_cost,
         attributes={key: value for key, value in entry.items() if key not in ("Plan", "Query Text")},
@@ -158,4 +160,6 @@ def _text(node: Mapping[str, Any], name: str) -> str:
 
 def _number(node: Mapping[str, Any], name: str) -> float | None:
     value = node.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return (
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE else None
+    )

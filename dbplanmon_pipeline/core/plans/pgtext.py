@@ -39,9 +39,9 @@ def plan_statements(source: object) -> list[dict[str, Any]]:
 
 
 def _statement(entry: object) -> dict[str, Any]:
-    if isinstance(entry, dict) and isinstance(entry.get("Plan"), dict) and "Node Type" in entry["Plan"]:
+    if isinstance(entry, dict) and _is_node(entry.get("Plan")):
         return entry
-    if isinstance(entry, dict) and "Node Type" in entry:
+    if isinstance(entry, dict) and _is_node(entry):
         return {"Plan": entry}
     if entry == "Utility Statement":
         raise PlanParseError("no execution plan: a utility statement has none; explain a query or a data change")
@@ -55,7 +55,7 @@ def plan_children(node: Mapping[str, Any]) -> list[dict[str, Any]]:
         PlanParseError: `Plans` is no list of plan nodes.
     """
     children = node.get("Plans") or []
-    if isinstance(children, list) and all(isinstance(child, dict) and "Node Type" in child for child in children):
+    if isinstance(children, list) and all(_is_node(child) for child in children):
         return children
     raise PlanParseError('no readable execution plan: "Plans" must be a list of nodes with a "Node Type"')
 
@@ -92,7 +92,7 @@ def _decoded(text: str) -> Iterator[object]:
             document, _end = decoder.raw_decode(text, begin.start())
         except RecursionError:
             raise PlanParseError("no readable execution plan: it is nested too deeply") from None
-        except json.JSONDecodeError:
+        except ValueError:
             position = begin.end()
             continue
         position = _end
@@ -101,11 +101,14 @@ def _decoded(text: str) -> Iterator[object]:
 
 def _holds_plan(document: object) -> bool:
     entries = document if isinstance(document, list) else [document]
-    return any(entry == "Utility Statement" or (isinstance(entry, dict) and _is_node(entry)) for entry in entries)
+    return any(
+        entry == "Utility Statement" or _is_node(entry) or (isinstance(entry, dict) and _is_node(entry.get("Plan")))
+        for entry in entries
+    )
 
 
-def _is_node(entry: dict[str, Any]) -> bool:
-    return "Node Type" in entry or (isinstance(entry.get("Plan"), dict) and "Node Type" in entry["Plan"])
+def _is_node(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("Node Type"), str)
 
 
 def _complaint(text: str) -> str:

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
@@ -160,6 +162,49 @@ def test_a_tree_deeper_than_any_real_one_is_refused_not_crashed_on():
 def test_figures_that_are_no_numbers_are_unknown():
     root = parse_pg_plan({"Node Type": "Limit", "Plan Rows": "many", "Total Cost": True}).statements[0].root
     assert (root.estimated_rows, root.estimated_cost) == (None, None)
+
+
+NAMES = st.sampled_from(["Plan", "Plans", "Node Type", "Total Cost", "Alias", "Filter", "Query Identifier", "x"])
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("Seq Scan"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+def complaint_about(source):
+    """Why a source is refused; empty when it was read and has operators."""
+    try:
+        return "" if parse_pg_plan(source).counts["operators"] else "no operators\n"
+    except PlanParseError as refused:
+        return str(refused)
+
+
+@given(DOCUMENTS)
+@settings(max_examples=150, deadline=None)
+def test_any_document_is_read_or_refused(document):
+    for source in (document, json.dumps(document)):
+        assert "\n" not in complaint_about(source)
+
+
+@given(st.text(alphabet='[]{}",:+│ \n1aPlan', max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_read_or_refused(text):
+    assert "\n" not in complaint_about(text)
+
+
+def test_figures_beyond_all_measure_are_unknown():
+    assert parse_pg_plan({"Node Type": "Limit", "Plan Rows": 10**400}).statements[0].root.estimated_rows is None
+
+
+def test_a_figure_too_long_to_read_is_refused():
+    with pytest.raises(PlanParseError):
+        parse_pg_plan(f'{{"Node Type": "Limit", "Plan Rows": {"9" * 5000}}}')
+
+
+@pytest.mark.parametrize(("identifier", "expected"), [(-(1 << 63), -(1 << 63)), (1 << 63, 0), ("7", 0)])
+def test_only_a_signed_64_bit_identifier_is_a_query_hash(identifier, expected):
+    assert parse_pg_plan({"Plan": LIMIT, "Query Identifier": identifier}).statements[0].query_hash == expected
 
 
 def test_walk_goes_parents_first_and_outer_before_inner():
