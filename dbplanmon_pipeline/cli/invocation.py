@@ -1,0 +1,97 @@
+"""What every command shares: the settings file of this call, the monitor behind it, and the option `--json`."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from dbplanmon_pipeline.composition import Session
+    from dbplanmon_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The global options of one call."""
+
+    config: Path | None = None
+    verbose: int = 0
+
+    def settings(self) -> "Settings":
+        """Load the settings.
+
+        Raises:
+            SettingsError: one line per problem.
+        """
+        from dbplanmon_pipeline.settings import load_settings  # noqa: PLC0415 - `--help` must not pay for pydantic
+
+        return load_settings(self.config)
+
+    @contextmanager
+    def session(self, *, upgrade: bool = True) -> "Iterator[Session]":
+        """The use cases on open adapters."""
+        from dbplanmon_pipeline.composition import Monitor  # noqa: PLC0415 - pandas, SQLAlchemy and drivers: 1 s
+
+        with Monitor(self.settings()).session(upgrade=upgrade) as session:
+            yield session
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def operating_system_user() -> str:
+    """Who runs this process, `unknown` where the system has no name for it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def read_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """Callback of an option that takes an ISO 8601 moment; without an offset it means UTC."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no moment; write 2026-01-31T14:05 or 2026-01-31T14:05:00+02:00", ctx, param
+        ) from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def read_day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
+    """Callback of an option that takes a UTC day."""
+    try:
+        return None if value is None else date.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no day; write YYYY-MM-DD", ctx, param) from None
+
+
+def read_span(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    """Callback of an option that takes a duration such as 30m, 1h or 7d."""
+    from dbplanmon_pipeline.settings.values import parse_duration  # noqa: PLC0415 - see `Invocation.settings`
+
+    if value is None:
+        return None
+    try:
+        span = parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}", ctx, param) from None
+    if not span:
+        raise click.BadParameter(f"{value!r} must be longer than nothing", ctx, param)
+    return span
+
+
+as_of_option = click.option(
+    "--as-of", metavar="ISO", callback=read_moment, help="Look at it as of this moment; UTC unless it has an offset."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are stable.")
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)

@@ -1,0 +1,135 @@
+"""How results leave the program: JSON with stable keys, tables for people, plain text in a pipe."""
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any
+
+import click
+
+from dbplanmon_pipeline.core.plain_words import lines_of, one_line
+
+Cell = str | int | float | datetime | None
+_GAP = "  "
+
+
+def print_json(value: object) -> None:
+    """One JSON document; characters that could move a cursor leave escaped."""
+    click.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=True, allow_nan=False))
+
+
+def print_json_line(value: object) -> None:
+    """One JSON document on one line, at once, for commands that go on running."""
+    click.echo(json.dumps(jsonable(value), ensure_ascii=True, allow_nan=False))
+    sys.stdout.flush()
+
+
+def jsonable(value: Any) -> Any:
+    """The value in the types of JSON: moments in ISO 8601 with their offset, what is no number as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(item) for item in value]
+    return _jsonable_leaf(value)
+
+
+def _jsonable_leaf(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def print_line(text: str = "") -> None:
+    """One line, made harmless."""
+    click.echo(one_line(text))
+
+
+def print_text(text: str, indent: str = "") -> None:
+    """Several lines, each made harmless, blanks kept."""
+    for line in lines_of(text):
+        click.echo(f"{indent}{line}".rstrip())
+
+
+def print_section(title: str, lines: Sequence[str]) -> None:
+    """A title and its lines; nothing without lines."""
+    if lines:
+        click.echo(f"\n{one_line(title)}")
+        for line in lines:
+            click.echo(f"  {one_line(line)}".rstrip())
+
+
+def print_fields(fields: Sequence[tuple[str, Cell]]) -> None:
+    """Names and values in two columns."""
+    width = max((len(name) for name, _ in fields), default=0)
+    for name, value in fields:
+        click.echo(f"  {name:<{width}}{_GAP}{cell_text(value)}".rstrip())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], empty: str) -> None:
+    """A table: framed and fitted on a terminal, aligned columns of full length in a pipe.
+
+    Args:
+        columns: headings.
+        rows: cells in the order of the columns; numbers stand to the right.
+        empty: said instead of a table without rows.
+    """
+    if not rows:
+        click.echo(empty)
+    elif sys.stdout.isatty():
+        _print_framed(columns, rows)
+    else:
+        _print_plain(columns, rows)
+
+
+def cell_text(value: Cell) -> str:
+    """A cell as one harmless line; moments in UTC to the second, numbers with three decimals at most."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
+    return f"{value:,}" if isinstance(value, int) else one_line(value)
+
+
+def _is_number(value: Cell) -> bool:
+    return isinstance(value, int | float)
+
+
+def _to_the_right(rows: Sequence[Sequence[Cell]], column: int) -> bool:
+    return any(_is_number(row[column]) for row in rows)
+
+
+def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    texts = [list(columns), *([cell_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[number]) for line in texts) for number in range(len(columns))]
+    right = [_to_the_right(rows, number) for number in range(len(columns))]
+    for line in texts:
+        cells = [
+            text.rjust(width) if is_right else text.ljust(width)
+            for text, width, is_right in zip(line, widths, right, strict=True)
+        ]
+        click.echo(_GAP.join(cells).rstrip())
+
+
+def _print_framed(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(header_style="bold")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if _to_the_right(rows, number) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell_text(cell)) for cell in row))
+    Console(file=sys.stdout).print(table)

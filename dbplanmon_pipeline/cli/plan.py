@@ -1,0 +1,162 @@
+"""`dbplanmon plan`: one plan as a tree, or what differs between two."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
+from dbplanmon_pipeline.cli.output import print_json, print_line, print_text
+from dbplanmon_pipeline.core.model import hash_int, hash_text
+from dbplanmon_pipeline.core.plans.diff import diff_plans
+from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.render import render_tree
+from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
+from dbplanmon_pipeline.errors import PlanParseError
+
+LARGEST_FILE_BYTES = 64 * 1024 * 1024
+_HASH = re.compile(r"(?:0x)?[0-9a-fA-F]{16}")
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+@click.group()
+def plan() -> None:
+    """Show a plan, or the difference of two."""
+
+
+@plan.command("show")
+@click.argument("source", metavar="FILE|HASH")
+@json_option
+@pass_invocation
+def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
+    """Show the operators of a plan: a file with EXPLAIN (FORMAT JSON), or the hash of a stored plan."""
+    found = read_plan(invocation, source)
+    if as_json:
+        print_json(plan_record(found))
+        return
+    for statement in found.statements:
+        cost = f", cost {statement.estimated_cost:,.2f}" if statement.estimated_cost is not None else ""
+        print_line(f"{statement.kind} plan {hash_text(statement.plan_hash)}{cost}")
+    print_text(render_tree(found))
+
+
+@plan.command("diff")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@json_option
+@pass_invocation
+def diff(invocation: Invocation, old: str, new: str, as_json: bool) -> None:
+    """Say what differs between two plans, each a file or the hash of a stored plan."""
+    difference = diff_plans(read_plan(invocation, old), read_plan(invocation, new))
+    if as_json:
+        changes = [
+            {"kind": c.kind, "node": c.node, "before": c.before, "after": c.after, "text": c.text}
+            for c in difference.changes
+        ]
+        print_json({"changes": changes, "summary": difference.summary})
+        return
+    print_line(difference.summary)
+    for change in difference.changes:
+        print_line(f"- {change.text}")
+
+
+def read_plan(invocation: Invocation, source: str) -> Plan:
+    """The plan of a file, or a stored one by its hash.
+
+    Raises:
+        PlanParseError: the text is no plan.
+        click.ClickException: there is no such file and no such hash.
+    """
+    path = Path(source)
+    if path.is_file():
+        return _parse(_file_text(path), source)
+    if _HASH.fullmatch(source):
+        return _parse(_stored_body(invocation, source), source)
+    raise click.ClickException(f"{source}: no such file, and no plan hash (16 hex digits)")
+
+
+def _parse(text: str, source: str) -> Plan:
+    try:
+        return parse_pg_plan(text)
+    except PlanParseError as error:
+        raise PlanParseError(f"{source}: {error}") from error
+
+
+def _file_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise click.ClickException(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MB; that is no plan")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read: {error.strerror or error}") from None
+    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        raise PlanParseError(f"{path}: no execution plan: the file is no text in UTF-8 or UTF-16") from None
+
+
+def _stored_body(invocation: Invocation, digits: str) -> str:
+    with invocation.session() as session:
+        stored = session.store.plan(hash_int(digits))
+    if stored is None:
+        raise click.ClickException(f"no plan {digits} in the store")
+    return stored.body
+
+
+def plan_record(found: Plan) -> dict[str, object]:
+    """A plan in the keys of docs/cli.md."""
+    return {
+        "engine": found.engine,
+        "version": found.version,
+        "statements": [_statement_record(statement) for statement in found.statements],
+        "counts": found.counts,
+    }
+
+
+def _statement_record(statement: PlanStatement) -> dict[str, object]:
+    return {
+        "text": statement.text,
+        "type": statement.kind,
+        "query_hash": hash_text(statement.query_hash),
+        "plan_hash": hash_text(statement.plan_hash),
+        "estimated_cost": statement.estimated_cost,
+        "operators": list(_operator_records(statement)),
+        "missing_indexes": statement.missing_indexes,
+        "warnings": statement.warnings,
+        "parameters": statement.parameters,
+    }
+
+
+def _operator_records(statement: PlanStatement) -> Iterator[dict[str, object]]:
+    """Operators in the order of the plan; `parent` is the `id` of the operator that takes its rows."""
+    waiting: list[tuple[Operator, int | None, int]] = [(statement.root, None, 0)] if statement.root else []
+    number = 0
+    while waiting:
+        operator, parent, depth = waiting.pop()
+        yield {"id": number, "parent": parent, "depth": depth, **_operator_fields(operator)}
+        waiting.extend((child, number, depth + 1) for child in reversed(operator.children))
+        number += 1
+
+
+def _operator_fields(operator: Operator) -> dict[str, object]:
+    return {
+        "kind": operator.kind,
+        "name": operator.name,
+        "role": operator.role,
+        "schema": operator.schema,
+        "relation": operator.relation,
+        "alias": operator.alias,
+        "index": operator.index,
+        "join_type": operator.join_type,
+        "strategy": operator.strategy,
+        "parallel": operator.parallel,
+        "conditions": [{"name": name, "expression": expression} for name, expression in operator.conditions],
+        "estimated_rows": operator.estimated_rows,
+        "estimated_cost": operator.estimated_cost,
+        "actual_rows": operator.actual_rows,
+        "actual_loops": operator.actual_loops,
+        "actual_ms": operator.actual_ms,
+    }

@@ -1,0 +1,124 @@
+"""Values of the house in the JSON that commands print; keys are stable and stand in docs/cli.md."""
+
+from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
+from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, hash_text
+from dbplanmon_pipeline.core.ports import Hotspot, PlanChange, Suggestion
+
+Record = dict[str, object]
+
+
+def place(incident: Incident) -> str:
+    """`instance/database`, or the instance alone where it is about all of it."""
+    return f"{incident.instance}/{incident.database}" if incident.database else incident.instance
+
+
+def incident_record(incident: Incident) -> Record:
+    """All figures of an incident."""
+    return {
+        "incident_id": incident.incident_id,
+        "scope": incident.scope,
+        "instance": incident.instance,
+        "database": incident.database,
+        "query_hash": hash_text(incident.query_hash),
+        "state": incident.state,
+        "label": incident.label,
+        "severity": incident.severity,
+        "metric": incident.metric,
+        "plan_hash": hash_text(incident.plan_hash),
+        "previous_plan_hash": hash_text(incident.previous_plan_hash),
+        "effect_ratio": incident.effect_ratio,
+        "extra_seconds_per_hour": incident.extra_seconds_per_hour,
+        "extra_seconds_low": incident.extra_seconds_low,
+        "extra_seconds_high": incident.extra_seconds_high,
+        "baseline_us": incident.baseline_us,
+        "observed_us": incident.observed_us,
+        "began_at": incident.began_at,
+        "opened_at": incident.opened_at,
+        "updated_at": incident.updated_at,
+        "last_bad_at": incident.last_bad_at,
+        "closed_at": incident.closed_at,
+        "reopened_count": incident.reopened_count,
+        "evidence": incident.evidence,
+        "note": incident.note,
+    }
+
+
+def change_record(change: IncidentChange) -> Record:
+    """One step of an incident."""
+    return {
+        "at": change.at,
+        "event": change.event,
+        "actor": change.actor,
+        "note": change.note,
+        "state": change.incident.state,
+        "severity": change.incident.severity,
+        "extra_seconds_per_hour": change.incident.extra_seconds_per_hour,
+    }
+
+
+def suggestion_record(suggestion: Suggestion) -> Record:
+    """One way back."""
+    return {
+        "suggestion_id": suggestion.suggestion_id,
+        "incident_id": suggestion.incident_id,
+        "kind": suggestion.kind,
+        "risk": suggestion.risk,
+        "rationale": suggestion.rationale,
+        "script": suggestion.script,
+        "undo_script": suggestion.undo_script,
+        "created_at": suggestion.created_at,
+    }
+
+
+def plan_change_record(change: PlanChange) -> Record:
+    """One change of plan."""
+    return {
+        "database": str(change.ref),
+        "query_hash": hash_text(change.query_hash),
+        "changed_at": change.changed_at,
+        "plan_hash": hash_text(change.plan_hash),
+        "previous_plan_hash": hash_text(change.previous_plan_hash),
+        "summary": change.summary,
+    }
+
+
+def outcome_record(outcome: CollectionOutcome) -> Record:
+    """How the reading of one database went."""
+    return {
+        "target": str(outcome.ref),
+        "status": outcome.status,
+        "error_class": outcome.error_class,
+        "message": outcome.message,
+        "rows": outcome.rows,
+        "statements_read": outcome.statements_read,
+        "new_statements": outcome.new_statements,
+        "new_plans": outcome.new_plans,
+        "plan_changes": outcome.plan_changes,
+        "resets": outcome.resets,
+        "gap_seconds": outcome.gap_seconds,
+        "duration_ms": round(outcome.duration_ms, 1),
+        "cost_ms": outcome.cost_ms,
+    }
+
+
+def hotspot_record(hotspot: Hotspot, statement: str) -> Record:
+    """One of the dearest statements."""
+    return {
+        "rank": hotspot.rank,
+        "rank_by": hotspot.rank_by,
+        "database": str(hotspot.ref),
+        "query_hash": hash_text(hotspot.query_hash),
+        "execution_count": hotspot.execution_count,
+        "elapsed_time_us": hotspot.elapsed_time_us,
+        "worker_time_us": hotspot.worker_time_us,
+        "logical_reads_pages": hotspot.logical_reads_pages,
+        "share": hotspot.share,
+        "statement": statement,
+    }
+
+
+def captured_plan_record(plan: CapturedPlan | None) -> Record | None:
+    """A stored plan without its body."""
+    if plan is None:
+        return None
+    return {"plan_hash": hash_text(plan.plan_hash), "format": plan.format, "origin": plan.origin}

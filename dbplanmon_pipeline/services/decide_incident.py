@@ -1,0 +1,76 @@
+"""A person's decision about an incident: find it by the start of its id, change its state, write down who and why."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from dbplanmon_pipeline.core.incident_machine import IllegalTransition, transition
+from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.errors import DbPlanMonError
+
+LARGEST_SEARCH = 100_000
+
+
+class UnknownIncident(DbPlanMonError):
+    """No incident, or more than one, has an id that begins so."""
+
+
+class DecisionStore(Protocol):
+    """The parts of the store a decision touches."""
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """One incident by its whole id."""
+        ...
+
+    def incidents(
+        self, *, states: Iterable[IncidentState] | None = None, since: datetime | None = None, limit: int = 100
+    ) -> list[Incident]:
+        """Incidents, the latest first."""
+        ...
+
+    def save_incident_changes(self, changes: list[IncidentChange]) -> None:
+        """Store the step."""
+        ...
+
+    def append_audit(self, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> None:
+        """Write down who did what."""
+        ...
+
+
+def find_incident(store: DecisionStore, id_or_start: str) -> Incident:
+    """The one incident whose id is or begins so.
+
+    Raises:
+        UnknownIncident: there is none, or more than one.
+    """
+    wanted = id_or_start.strip().lower()
+    whole = store.incident(wanted) if wanted else None
+    if whole is not None:
+        return whole
+    found = [i for i in store.incidents(limit=LARGEST_SEARCH) if wanted and i.incident_id.startswith(wanted)]
+    if not found:
+        raise UnknownIncident(f"no incident {id_or_start!r}; see dbplanmon incidents list --all")
+    if len(found) > 1:
+        names = ", ".join(i.incident_id for i in found[:5])
+        raise UnknownIncident(f"{id_or_start!r} is the start of {len(found)} incidents, give more of it: {names}")
+    return found[0]
+
+
+def decide_incident(
+    store: DecisionStore, id_or_start: str, event: IncidentEvent, *, actor: str, at: datetime, note: str = ""
+) -> IncidentChange:
+    """Acknowledge, resolve or dismiss an incident.
+
+    Raises:
+        UnknownIncident: it cannot be found.
+        IllegalTransition: it is not in a state from which this may happen.
+    """
+    incident = find_incident(store, id_or_start)
+    change = transition(incident, event, actor, at, note)
+    store.save_incident_changes([change])
+    saved = store.incident(incident.incident_id)
+    if saved is None or saved.state is not change.incident.state:
+        raise IllegalTransition(f"incident {incident.incident_id} changed in this very moment; look at it again")
+    detail = {"before": incident.state.value, "after": saved.state.value, "note": note}
+    store.append_audit(actor, f"incident {event.value}", incident.incident_id, detail)
+    return change
