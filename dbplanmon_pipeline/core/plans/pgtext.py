@@ -8,6 +8,7 @@ from typing import Any
 from dbplanmon_pipeline.errors import PlanParseError
 
 _BRACKET = re.compile(r"[\[{]")
+_PLAN_KEY = re.compile(r'"(?:Plan|Plans|Node Type)"\s*:')
 _BORDERS = "│║|"
 _CANDIDATES = 16
 
@@ -81,21 +82,20 @@ def _unframed(line: str) -> str:
 
 
 def _decoded(text: str) -> Iterator[object]:
-    """Documents that begin at one of the first brackets."""
+    """Documents that begin at one of the first brackets; never a branch of a plan whose own text is cut off."""
     decoder = json.JSONDecoder()
     position = 0
     for _ in range(_CANDIDATES):
         begin = _BRACKET.search(text, position)
-        if begin is None:
+        if begin is None or _PLAN_KEY.search(text, 0, begin.start()):
             return
         try:
-            document, _end = decoder.raw_decode(text, begin.start())
+            document, position = decoder.raw_decode(text, begin.start())
         except RecursionError:
             raise PlanParseError("no readable execution plan: it is nested too deeply") from None
         except ValueError:
             position = begin.end()
             continue
-        position = _end
         yield document
 
 

@@ -164,6 +164,13 @@ def test_figures_that_are_no_numbers_are_unknown():
     assert (root.estimated_rows, root.estimated_cost) == (None, None)
 
 
+@pytest.mark.parametrize("kept", [0.35, 0.6, 0.9, 0.98])
+def test_a_plan_that_was_cut_off_is_refused_not_read_in_part(kept):
+    text = json.dumps([{"Plan": {"Node Type": "Append", "Plans": [LIMIT, SCAN, LIMIT]}}], indent=1)
+    with pytest.raises(PlanParseError):
+        parse_pg_plan(text[: round(len(text) * kept)])
+
+
 NAMES = st.sampled_from(["Plan", "Plans", "Node Type", "Total Cost", "Alias", "Filter", "Query Identifier", "x"])
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("Seq Scan"),
