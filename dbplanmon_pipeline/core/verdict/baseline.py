@@ -97,6 +97,8 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
     """
     scales = len(policy.scales)
     widths = [1, HOURS, scales, scales] * len(METRICS) + [1] * (len(_MEANS) + len(METRICS) + 3)
+    if not len(parameters):
+        parameters = np.empty((0, sum(widths)))
     if parameters.shape[1] != sum(widths):
         raise ValueError(
             f"baseline has {parameters.shape[1]} parameters, {sum(widths)} expected; rebuild the baselines"

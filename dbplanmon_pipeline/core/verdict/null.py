@@ -20,6 +20,8 @@ _TAIL_CAP = 3.0
 _MIN_MEANS = 20
 _WINDOWS_IN_HISTORY = 3
 _STRIDE = 6
+_UNSEEN = 30.0
+"""A history of this many intervals has its spread widened by the root of two for the rare things it cannot show."""
 
 
 def execution_weight(executions: Floats) -> Floats:
@@ -64,7 +66,7 @@ def null_of_means(
             deviation = np.maximum(deviation, floor[block] / scale.intervals**0.25)
             enough = windows >= np.maximum(_MIN_MEANS, _WINDOWS_IN_HISTORY * scale.intervals)
             centre[block, number] = np.where(enough, middle, np.nan)
-            uncertain = 1 + scale.intervals / np.maximum(windows, 1)
+            uncertain = (1 + scale.intervals / np.maximum(windows, 1)) * np.sqrt(1 + _UNSEEN / counts[block])
             spread[block, number] = np.where(enough, deviation * uncertain, np.nan)
     return centre, spread
 

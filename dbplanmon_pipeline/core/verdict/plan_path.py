@@ -4,10 +4,8 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scales import Block, Finding, passes_gates
+from dbplanmon_pipeline.core.verdict.scales import Block, Finding, passes_gates, persists
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
-
-_ELEVATED = 0.6
 
 
 def intervals_since_plan_change(rows: SeriesRows) -> Longs:
@@ -41,7 +39,7 @@ def judge_plan(block: Block, since: Longs, flip_share: Floats, policy: DetectorP
         score = (mean - np.maximum(centre, 0.0)) / spread
         fired = news & seen & (score >= policy.plan_score)
     fired &= passes_gates(block, since, mean, policy.plan_ratio, policy)
-    fired &= windows.elevated_share(since, _ELEVATED * np.log(policy.plan_ratio)) >= policy.plan_persistence
+    fired &= persists(windows, since, mean, policy.plan_ratio, policy.plan_persistence)
     return Finding(fired, since, score, spread)
 
 

@@ -71,7 +71,7 @@ class DetectorPolicy:
     step: timedelta = timedelta(minutes=5)
     days: int = 7
     min_intervals: int = 30
-    lookback_intervals: int = 144
+    lookback_intervals: int = 288
     scales: tuple[ScaleRule, ...] = DEFAULT_SCALES
     persistence: float = 0.7
     spread_floor: float = 0.04

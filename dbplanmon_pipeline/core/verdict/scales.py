@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import LearntMetric
@@ -12,7 +13,8 @@ from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy, ScaleRule
 from dbplanmon_pipeline.core.verdict.windows import Windows
 
 _OLDEST = timedelta(days=3) // timedelta(microseconds=1)
-_ELEVATED = 0.6
+_OF_DEMANDED = 0.6
+_OF_MEAN = 0.4
 _EXECUTIONS_CONFIRM = 0.5
 
 
@@ -27,7 +29,7 @@ class Finding:
         spread: float64 [n], spread of the mean over such a window while all is well, natural logarithm.
     """
 
-    fired: np.ndarray
+    fired: NDArray[np.bool_]
     intervals: Longs
     score: Floats
     spread: Floats
@@ -78,11 +80,24 @@ def judge_scale(block: Block, number: int, policy: DetectorPolicy) -> Finding:
         fired = windows.fits(length) & (score >= scale.min_score)
     fired &= windows.span_us(length) <= max(_OLDEST, 3 * scale.intervals * policy.step_us)
     fired &= passes_gates(block, length, mean, scale.min_ratio, policy)
-    fired &= windows.elevated_share(length, _ELEVATED * np.log(scale.min_ratio)) >= _persistence(scale, policy)
+    fired &= persists(windows, length, mean, scale.min_ratio, _persistence(scale, policy))
     return Finding(fired, length, score, spread)
 
 
-def passes_gates(block: Block, length: Longs, mean: Floats, min_ratio: float, policy: DetectorPolicy) -> np.ndarray:
+def persists(windows: Windows, length: Longs, mean: Floats, min_ratio: float, share: float) -> NDArray[np.bool_]:
+    """True where enough of the window's intervals are elevated by themselves.
+
+    An interval is elevated above a part of the demanded rise, and of the mean as well: two spikes in a row lift the
+    mean of a window, but not its other intervals.
+    """
+    above = np.maximum(_OF_DEMANDED * np.log(min_ratio), _OF_MEAN * mean)
+    persistent: NDArray[np.bool_] = windows.elevated_share(length, above) >= share
+    return persistent
+
+
+def passes_gates(
+    block: Block, length: Longs, mean: Floats, min_ratio: float, policy: DetectorPolicy
+) -> NDArray[np.bool_]:
     """Effect and impact: enough per execution, over all executions too, and enough per hour.
 
     The mean over intervals must reach `min_ratio`, and the cost over all executions half of it on the logarithmic
@@ -94,7 +109,7 @@ def passes_gates(block: Block, length: Longs, mean: Floats, min_ratio: float, po
     hours = np.maximum(block.windows.span_us(length), policy.impact_intervals * policy.step_us) / 3.6e9
     costs = block.windows.extra_us(length) / hours >= block.min_extra_us
     confirmed = block.windows.log_ratio(length) >= _EXECUTIONS_CONFIRM * effect
-    passed: np.ndarray = (mean >= effect) & costs & confirmed
+    passed: NDArray[np.bool_] = (mean >= effect) & costs & confirmed
     return passed
 
 

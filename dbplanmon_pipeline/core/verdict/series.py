@@ -33,6 +33,7 @@ DETECTOR_COLUMNS = (
 _SUMS = tuple(name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max"))
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
 _TRIM_FROM = 5
+_EVEN, _DOMINANT = 0.4, 0.7
 _HOUR_US = 3_600_000_000
 
 
@@ -158,7 +159,8 @@ def robust_cost(executions: Floats, total: Floats, largest: Floats, sumsq: Float
     """Cost per execution with the one largest execution left out, from 5 executions on.
 
     Where the largest is unknown, the sum of squares bounds it: no execution lies further above the mean than
-    sd * sqrt(n - 1), and one that lies so far is alone in being dear.
+    sd * sqrt(n - 1), and one that lies so far is alone in being dear. As the bound is loose for even costs, it counts
+    only as far as such an execution would dominate the interval: not at all for 40 % of the total, fully from 70 %.
 
     Args:
         executions: count, above 0.
@@ -170,11 +172,13 @@ def robust_cost(executions: Floats, total: Floats, largest: Floats, sumsq: Float
         float64, same unit; NaN where the total is unknown.
     """
     mean = total / executions
-    with np.errstate(invalid="ignore"):
-        variance = np.maximum(sumsq / executions - mean * mean, 0.0)
-        bound = np.minimum(mean + np.sqrt(variance * np.maximum(executions - 1, 0)), total)
+    others = np.maximum(executions - 1, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        deviation = np.sqrt(np.maximum(sumsq / executions - mean * mean, 0.0))
+        bound = np.minimum(mean + deviation * np.sqrt(others), total)
+        trust = np.where(np.isnan(largest), np.clip((bound / total - _EVEN) / (_DOMINANT - _EVEN), 0.0, 1.0), 1.0)
     dearest = np.where(np.isnan(largest), bound, np.minimum(largest, total))
-    rest = (total - dearest) / np.maximum(executions - 1, 1)
+    rest = mean + trust * ((total - dearest) / others - mean)
     return np.where((executions >= _TRIM_FROM) & ~np.isnan(rest), rest, mean)
 
 

@@ -87,10 +87,10 @@ class Windows:
         """Cost beyond the expected over the window [microseconds]."""
         return _pick(self._observed, length) - _pick(self._expected, length)
 
-    def elevated_share(self, length: Longs, above: float) -> Floats:
-        """Share of the window's intervals whose residual exceeds `above`."""
+    def elevated_share(self, length: Longs, above: Floats) -> Floats:
+        """Share of the window's intervals whose residual exceeds `above` [statements]."""
         with np.errstate(invalid="ignore"):
-            elevated = _from_the_right((self.residual > above).astype(np.float64))
+            elevated = _from_the_right((self.residual > above[:, None]).astype(np.float64))
         return _pick(elevated, length) / np.maximum(length, 1)
 
 

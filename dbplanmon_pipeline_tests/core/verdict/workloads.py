@@ -1,0 +1,82 @@
+"""Made-up workloads: matrices [statement, tick] that a test alters before it asks for the interval frame."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.moments import epoch_us
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CALLS_VARY = 0.5
+
+
+class Workload:
+    """Statements 1..n of one database, plan 1000 + query; `cost` and `worker` are microseconds per execution."""
+
+    def __init__(self, statements=12, ticks=60, *, step=timedelta(minutes=5), cost=5000.0, calls=40, noise=0.1, seed=1):
+        rng = np.random.default_rng(seed)
+        shape = (statements, ticks)
+        self.step = step
+        self.calls = rng.poisson(np.broadcast_to(np.asarray(calls, float).reshape(-1, 1), shape)).astype(float)
+        jitter = np.exp(rng.normal(0, noise, shape))
+        self.cost = np.broadcast_to(np.asarray(cost, float).reshape(-1, 1), shape) * jitter
+        self.worker = 0.8 * self.cost
+        self.reads = np.full(shape, 50.0)
+        self.rows = np.full(shape, 10.0)
+        self.io = np.zeros(shape)
+        self.wait = np.zeros(shape)
+        self.variation = np.full(shape, CALLS_VARY)
+        self.plan = np.repeat(1000 + np.arange(1, statements + 1)[:, None], ticks, axis=1)
+        self.gap_before = np.zeros(ticks, int)
+        self.knows_cpu = True
+        self.knows_largest = True
+
+    def on_postgres(self):
+        """CPU and the largest execution of an interval are unknown."""
+        self.knows_cpu = self.knows_largest = False
+        return self
+
+    def slow_down(self, statement, ticks, factor):
+        """More work per execution: CPU and elapsed time alike, reads unchanged."""
+        self.cost[statement, ticks] *= factor
+        self.worker[statement, ticks] *= factor
+
+    def moment(self, tick):
+        """End of a tick."""
+        return NOON + (tick + 1) * self.step
+
+    def frame(self, databases=1):
+        """Interval rows; statements are dealt out to the databases of one instance."""
+        statements, ticks = self.cost.shape
+        query, tick = (matrix.ravel() for matrix in np.meshgrid(range(statements), range(ticks), indexing="ij"))
+        step_us = self.step // timedelta(microseconds=1)
+        calls = self.calls.ravel()
+        data = dict.fromkeys(INTERVAL_COLUMNS, np.full(len(query), np.nan))
+        data |= {
+            "database_id": (query % databases).astype(np.int32),
+            "query_hash": query + 1,
+            "plan_hash": self.plan.ravel(),
+            "interval_start_us": epoch_us(NOON) + (tick - self.gap_before[tick]) * step_us,
+            "interval_end_us": epoch_us(NOON) + (tick + 1) * step_us,
+            "execution_count": calls,
+            "logical_reads_pages": calls * self.reads.ravel(),
+            "rows": calls * self.rows.ravel(),
+            "io_time_us": calls * self.io.ravel(),
+            "wait_time_us": calls * self.wait.ravel(),
+            "counter_reset": np.zeros(len(query), bool),
+        }
+        known = {"elapsed_time_us": self.cost.ravel()} | (
+            {"worker_time_us": self.worker.ravel()} if self.knows_cpu else {}
+        )
+        for metric, mean in known.items():
+            data[metric] = calls * mean
+            data[f"{metric}_sumsq"] = calls * mean**2 * (1 + self.variation.ravel() ** 2)
+            if self.knows_largest:
+                data[f"{metric}_max"] = np.where(calls > 1, 2 * mean, mean)
+        order = ["database_id", "query_hash", "interval_end_us", "plan_hash"]
+        table = pd.DataFrame(data)[list(INTERVAL_COLUMNS)]
+        table = table[table["execution_count"] > 0].sort_values(order, ignore_index=True)
+        return IntervalFrame(table, {number: DatabaseRef("shop", f"db{number}") for number in range(databases)})
