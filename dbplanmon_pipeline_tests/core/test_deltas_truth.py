@@ -127,3 +127,32 @@ def test_recorded_intervals_of_a_statement_never_overlap(steps):
         ):
             assert ends.get(query, begin) <= begin < end
             ends[query] = end
+
+
+HOURLY = st.lists(
+    st.tuples(st.sampled_from([1, 7, 20, 45, 61]), st.integers(0, 1), st.integers(1, 5), st.booleans()), max_size=40
+)
+
+
+@given(HOURLY)
+@settings(max_examples=120, deadline=None)
+def test_counters_kept_per_hour_are_recorded_once_and_within_their_hour(steps):
+    clock, state, counters, done, recorded = 0, reading(at(0)), {}, 0, 0
+    for minutes, plan, executions, reads in steps:
+        clock += minutes
+        key = (plan, (clock - 1) // 60)
+        counters[key] = counters.get(key, 0) + executions
+        done += executions
+        if reads:
+            entries = [
+                counter(f"{plan}:{hour}", plan=plan, start=at(60 * hour), end=at(60 * hour + 60), execution_count=total)
+                for (plan, hour), total in counters.items()
+            ]
+            present = reading(at(clock), *entries)
+            found = difference(state, present).rows
+            hours = (found.interval_start_us // 3_600_000_000, (found.interval_end_us - 1) // 3_600_000_000)
+            np.testing.assert_array_equal(*hours)
+            assert (found.interval_start_us < found.interval_end_us).all()
+            recorded += sum(column(found, "execution_count"))
+            state = present
+            assert recorded == done

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from dbplanmon_pipeline.core.merging import join_rows, merge_equal_keys, take_rows
 from dbplanmon_pipeline_tests.core.readings import at, column, rows
@@ -47,3 +48,10 @@ def test_taken_and_joined_rows_are_the_rows_again():
     every = rows({"query": 1, "rows": 1}, {"query": 2, "rows": 2}, {"query": 3, "rows": 3})
     again = join_rows([take_rows(every, np.array([2])), take_rows(every, np.array([0, 1]))])
     assert (again.query_hash.tolist(), column(again, "rows")) == ([3, 1, 2], [3, 1, 2])
+
+
+def test_one_slow_run_among_ten_thousand_fast_ones_weighs_as_one_run():
+    slow = {"execution_count": 1, "elapsed_time_us": 10_000_000}
+    fast = {"execution_count": 10_000, "elapsed_time_us": 10_000_000}
+    found = merge_equal_keys(rows(slow, fast))
+    assert column(found, "elapsed_time_us")[0] / column(found, "execution_count")[0] == pytest.approx(2000, rel=1e-3)

@@ -86,7 +86,9 @@ def _workers(operators: list[Operator]) -> str:
         return ""
     planned = [operator.attributes.get("Workers Planned") for operator in operators]
     workers = sum(number for number in planned if isinstance(number, int))
-    return f"parallel with {workers} workers" if workers else "parallel"
+    if not workers:
+        return "parallel"
+    return "parallel with 1 worker" if workers == 1 else f"parallel with {workers} workers"
 
 
 def _aggregation(before: list[Operator], after: list[Operator]) -> Iterator[PlanDifference]:

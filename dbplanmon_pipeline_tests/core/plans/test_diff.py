@@ -157,6 +157,11 @@ def test_parallelism_lost_and_won_is_told():
     assert told(gathered, serial) == [("parallelism", "parallelism: parallel with 2 workers became one process")]
 
 
+def test_a_change_of_the_workers_is_told():
+    old, new = (node("Gather", seq("a", Parallel_Aware=True), Workers_Planned=workers) for workers in (4, 1))
+    assert told(old, new) == [("parallelism", "parallelism: parallel with 4 workers became parallel with 1 worker")]
+
+
 def test_another_way_to_aggregate_is_told():
     old, new = (node("Aggregate", seq("a"), Strategy=strategy) for strategy in ("Hashed", "Sorted"))
     assert told(old, new) == [("aggregation", "aggregation: Aggregate (Hashed) became Aggregate (Sorted)")]
