@@ -1,6 +1,6 @@
 """What explains a plan and helps to restore it, read for all plans of a reading in three statements."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,12 +43,17 @@ class PlanContexts:
             settings=dict(session.rows(statement("settings"))),
         )
 
-    def of(self, document: Any) -> dict[str, Any]:
-        """The part that one plan mentions; indexes by their bare name, tables as `schema.table`."""
+    def of(self, document: Any, role_settings: Mapping[str, str]) -> dict[str, Any]:
+        """The part that one plan mentions; indexes by their bare name, tables as `schema.table`.
+
+        Args:
+            document: the decoded plan.
+            role_settings: what held for this plan instead of the defaults.
+        """
         return {
             "indexes": {name[1]: self.indexes[name] for name in index_names(document) if name in self.indexes},
             "tables": {".".join(name): self.tables[name] for name in table_names(document) if name in self.tables},
-            "settings": dict(self.settings),
+            "settings": {**self.settings, **role_settings},
         }
 
 

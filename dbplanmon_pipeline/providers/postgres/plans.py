@@ -11,16 +11,16 @@ from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
-from dbplanmon_pipeline.providers.postgres.explainable import Explainable, explainable
+from dbplanmon_pipeline.providers.postgres.explain import explain
+from dbplanmon_pipeline.providers.postgres.explainable import explainable
 from dbplanmon_pipeline.providers.postgres.plan_context import PlanContexts
-from dbplanmon_pipeline.providers.postgres.probe import GENERIC_PLAN_VERSION, ServerFacts
+from dbplanmon_pipeline.providers.postgres.probe import ServerFacts
+from dbplanmon_pipeline.providers.postgres.role_settings import RoleSettings
 from dbplanmon_pipeline.providers.postgres.session import Session
-from dbplanmon_pipeline.providers.postgres.sqltext import MARKER
 
 PLAN_SECONDS = 2.0
 MAX_TEXT_CHARACTERS = 100_000
 MAX_BODY_BYTES = 1_000_000
-_OPTIONS = "VERBOSE, FORMAT JSON"
 
 _REASONS = {
     "42P01": "a relation was not found: dropped, temporary, or outside the search path of the monitor",
@@ -39,13 +39,22 @@ _REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
+class NormalisedText:
+    """A statement as pg_stat_statements has it, and the role that runs it most often."""
+
+    text: str
+    role_oid: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     query_hash: int
     document: Any
+    settings: dict[str, str]
 
 
 def read_plans(
-    session: Session, facts: ServerFacts, query_hashes: Sequence[int], texts: Mapping[int, str]
+    session: Session, facts: ServerFacts, query_hashes: Sequence[int], texts: Mapping[int, NormalisedText]
 ) -> list[CapturedPlan]:
     """Plans or reasons, one per statement, as far as the budget reaches.
 
@@ -61,7 +70,11 @@ def read_plans(
     answers: list[CapturedPlan | _Found] = []
     try:
         session.limit_statements(PLAN_SECONDS)
-        answers.extend(_answer(session, facts, query_hash, texts.get(query_hash)) for query_hash in query_hashes)
+        known = {query_hash: texts[query_hash] for query_hash in query_hashes if query_hash in texts}
+        settings = RoleSettings.read(session, (text.role_oid for text in known.values()))
+        answers.extend(
+            _answer(session, facts, query_hash, known.get(query_hash), settings) for query_hash in query_hashes
+        )
         session.limit_statements(session.budget.remaining())
         contexts = PlanContexts.read(session, [answer.document for answer in answers if isinstance(answer, _Found)])
     except QueryTimedOut:
@@ -71,16 +84,19 @@ def read_plans(
     return [answer if isinstance(answer, CapturedPlan) else _captured(answer, contexts) for answer in answers]
 
 
-def _answer(session: Session, facts: ServerFacts, query_hash: int, text: str | None) -> CapturedPlan | _Found:
-    if text is None:
+def _answer(
+    session: Session, facts: ServerFacts, query_hash: int, known: NormalisedText | None, settings: RoleSettings
+) -> CapturedPlan | _Found:
+    if known is None:
         return _none(query_hash, "the text is not readable")
-    if len(text) >= MAX_TEXT_CHARACTERS:
+    if len(known.text) >= MAX_TEXT_CHARACTERS:
         return _none(query_hash, f"the text has {MAX_TEXT_CHARACTERS} characters or more")
-    judged = explainable(text)
+    judged = explainable(known.text)
     if judged.reason:
         return _none(query_hash, judged.reason)
+    of_role = settings.of(known.role_oid)
     try:
-        return _Found(query_hash, _explain(session, facts, judged))
+        return _Found(query_hash, explain(session, facts.version_number, judged, of_role), of_role)
     except psycopg.Error as error:
         if not session.alive:
             raise session.translated(error) from None
@@ -99,20 +115,6 @@ def _none(query_hash: int, reason: str) -> CapturedPlan:
     return CapturedPlan(query_hash, 0, reason=f"no plan: {reason}")
 
 
-def _explain(session: Session, facts: ServerFacts, statement: Explainable) -> Any:
-    """The decoded EXPLAIN document. Sent without parameters, in the simple protocol: `$1` belongs to the statement."""
-    if facts.version_number >= GENERIC_PLAN_VERSION:
-        query = f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {statement.text}"
-        return session.attempt(query.encode())[0][0]
-    session.attempt(f"PREPARE {MARKER} dbplanmon_plan AS {statement.text}".encode())
-    nulls = f"({', '.join(['NULL'] * statement.parameters)})" if statement.parameters else ""
-    try:
-        return session.attempt(f"EXPLAIN {MARKER} ({_OPTIONS}) EXECUTE dbplanmon_plan{nulls}".encode())[0][0]
-    finally:
-        if session.alive:
-            session.attempt(f"DEALLOCATE {MARKER} dbplanmon_plan".encode())
-
-
 def _captured(found: _Found, contexts: PlanContexts) -> CapturedPlan:
     try:
         plan_hash = plan_hash_of_pg(found.document)
@@ -122,5 +124,10 @@ def _captured(found: _Found, contexts: PlanContexts) -> CapturedPlan:
     if len(body.encode()) > MAX_BODY_BYTES:
         return _none(found.query_hash, f"the plan is larger than {MAX_BODY_BYTES} bytes")
     return CapturedPlan(
-        found.query_hash, plan_hash, format="pgjson", body=body, origin="generic", context=contexts.of(found.document)
+        found.query_hash,
+        plan_hash,
+        format="pgjson",
+        body=body,
+        origin="generic",
+        context=contexts.of(found.document, found.settings),
     )

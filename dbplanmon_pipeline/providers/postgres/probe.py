@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.model import Capabilities, Capability, Engine
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing
+from dbplanmon_pipeline.providers.postgres.explain import GENERIC_PLAN_VERSION
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import statement, statement_in
 
 NEWEST_TESTED_VERSION = 189999
-GENERIC_PLAN_VERSION = 160000
 
 
 @dataclass(frozen=True, slots=True)

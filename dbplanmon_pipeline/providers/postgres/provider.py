@@ -14,7 +14,7 @@ from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
 from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
-from dbplanmon_pipeline.providers.postgres.plans import MAX_TEXT_CHARACTERS, read_plans
+from dbplanmon_pipeline.providers.postgres.plans import MAX_TEXT_CHARACTERS, NormalisedText, read_plans
 from dbplanmon_pipeline.providers.postgres.probe import ServerFacts, capabilities_of, read_facts
 from dbplanmon_pipeline.providers.postgres.session import CANCELLED, Session, connect
 from dbplanmon_pipeline.providers.postgres.sqltext import statement, statement_in
@@ -48,7 +48,7 @@ class PostgresReader:
         self._clock = clock
         self._redact = redact
         self._known_facts: ServerFacts | None = None
-        self._texts: dict[int, str] = {}
+        self._texts: dict[int, NormalisedText] = {}
 
     @property
     def cost_ms(self) -> float | None:
@@ -88,7 +88,7 @@ class PostgresReader:
         wanted = list(dict.fromkeys(key.query_hash for key in statements))
         known = self._normalised(wanted)
         hidden = not self._facts().reads_all_stats
-        found = [self._text(query_hash, known[query_hash]) for query_hash in wanted if query_hash in known]
+        found = [self._text(query_hash, known[query_hash].text) for query_hash in wanted if query_hash in known]
         if hidden:
             found.extend(StatementText(query_hash, "", TEXT_HIDDEN) for query_hash in wanted if query_hash not in known)
         return found
@@ -111,7 +111,7 @@ class PostgresReader:
         kind = statement_kind(text)
         return StatementText(query_hash, self._redact(text) if self._redact else text, kind)
 
-    def _normalised(self, query_hashes: Sequence[int]) -> dict[int, str]:
+    def _normalised(self, query_hashes: Sequence[int]) -> dict[int, NormalisedText]:
         """Texts by statement, as the server has them; read once per connection."""
         missing = [query_hash for query_hash in query_hashes if query_hash not in self._texts]
         if missing:
@@ -119,7 +119,7 @@ class PostgresReader:
             facts.require_counters(self._session.target)
             parameters = {"query_hashes": missing, "max_characters": MAX_TEXT_CHARACTERS}
             rows = self._session.rows(statement_in("texts", facts.schema), parameters)
-            self._texts.update((query_hash, text) for query_hash, text in rows if text is not None)
+            self._texts.update((row[0], NormalisedText(row[1], row[2])) for row in rows if row[1] is not None)
         return self._texts
 
 

@@ -1,7 +1,11 @@
 import math
+import os
+import signal
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import psycopg
 import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
@@ -159,6 +163,35 @@ def test_counters_and_lives_survive_a_clean_restart(spare_server, spare_database
 
     assert value_of(after, query_hash) == 2
     assert old == new
+
+
+def test_a_crash_begins_new_lives(spare_server, spare_database):
+    run(spare_server, spare_database, "SELECT pg_stat_statements_reset()", COUNTED, COUNTED)
+    query_hash = query_hash_of(spare_server, spare_database, LIKE)
+    before = read_counters(spare_server, spare_database)
+    with connect(spare_server, spare_database) as victim:
+        os.kill(victim.info.backend_pid, signal.SIGKILL)
+        _wait_until_recovered(spare_server)
+    run(spare_server, spare_database, COUNTED)
+    after = read_counters(spare_server, spare_database)
+    old, new = (reading.lives[list(reading.query_hash).index(query_hash)] for reading in (before, after))
+
+    assert value_of(after, query_hash) == 1
+    assert old != new
+
+
+def _wait_until_recovered(server) -> None:
+    """All sessions are broken while the server restarts itself; one that was begun before then does not count."""
+    time.sleep(0.3)
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            with connect(server) as session:
+                session.execute("SELECT 1")
+                return
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    raise AssertionError("the server did not recover")
 
 
 @pytest.mark.parametrize("user", ["mon", "mon_reader", "mon_quiet"])

@@ -1,11 +1,13 @@
 import json
 
+import psycopg
 import pytest
 
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline_tests.providers.postgres.conftest import SCHEMA
 from dbplanmon_pipeline_tests.providers.postgres.monitored import (
+    PASSWORD,
     budget,
     plan_of,
     provider_of,
@@ -250,3 +252,56 @@ def test_many_plans_on_one_connection_leave_nothing_prepared(monitored_server, d
 
     assert [plan.plan_hash for plan in first] == [plan.plan_hash for plan in again]
     assert first[0].plan_hash != 0
+
+
+def test_a_statement_is_planned_under_the_search_path_and_settings_of_its_role(monitored_server, database):
+    role = f"app_{database}"
+    run(
+        monitored_server,
+        database,
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'",
+        f"CREATE SCHEMA {role} AUTHORIZATION {role}",
+        "CREATE SCHEMA shared",
+        f"CREATE TABLE {role}.own (id int)",
+        "CREATE TABLE shared.common (id int)",
+        f"GRANT USAGE ON SCHEMA shared TO {role}",
+        f"GRANT SELECT ON {role}.own, shared.common TO {role}",
+        f"ALTER ROLE {role} SET work_mem = '1MB'",
+        f"ALTER ROLE {role} IN DATABASE {database} SET work_mem = '9MB'",
+        f'ALTER DATABASE {database} SET search_path = shared, "$user"',
+    )
+    statement = "SELECT count(*) FROM own, common WHERE own.id = common.id"
+    with psycopg.connect(monitored_server.dsn(database, role, PASSWORD), autocommit=True) as session:
+        session.execute(statement.encode())
+    key = StatementKey(query_hash_of(monitored_server, database, statement), 0, "")
+    with provider_of(monitored_server, "mon_reader").open(database, budget()) as reader:
+        (plan,) = reader.read_plans([key])
+        ((path_after,),) = reader._session.rows(b"SHOW /* dbplanmon */ search_path")
+    run(monitored_server, database, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+
+    assert plan.reason == ""
+    assert sorted(plan.context["tables"]) == sorted([f"{role}.own", "shared.common"])
+    assert plan.context["settings"]["work_mem"] == "9MB"
+    assert plan.context["settings"]["search_path"] == f'shared, "{role}"'
+    assert path_after == 'shared, "$user"'
+
+
+def test_a_function_the_planner_evaluates_cannot_loosen_the_session(monitored_server, database):
+    """An immutable function runs while planning, with the monitor's rights: what it sets must not stay."""
+    run(
+        monitored_server,
+        database,
+        "CREATE FUNCTION loosen(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " PERFORM set_config('default_transaction_read_only', 'off', false);"
+        " PERFORM set_config('statement_timeout', '0', false); RETURN $1; END $$",
+        "CREATE VIEW loose AS SELECT id FROM orders WHERE id > loosen(0)",
+        "SELECT max(id) FROM loose",
+    )
+    key = StatementKey(query_hash_of(monitored_server, database, "SELECT max(id) FROM loose"), 0, "")
+    with provider_of(monitored_server, "mon_reader").open(database, budget()) as reader:
+        (plan,) = reader.read_plans([key])
+        ((read_only,),) = reader._session.rows(b"SHOW /* dbplanmon */ default_transaction_read_only")
+        ((timeout,),) = reader._session.rows(b"SHOW /* dbplanmon */ statement_timeout")
+
+    assert (plan.reason, read_only) == ("", "on")
+    assert timeout != "0"

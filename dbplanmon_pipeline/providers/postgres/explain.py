@@ -1,0 +1,57 @@
+"""One generic plan, made in a read-only transaction that is rolled back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dbplanmon_pipeline.providers.postgres.explainable import Explainable
+from dbplanmon_pipeline.providers.postgres.session import Session
+from dbplanmon_pipeline.providers.postgres.sqltext import MARKER, statement
+
+GENERIC_PLAN_VERSION = 160000
+_OPTIONS = "VERBOSE, FORMAT JSON"
+_PREPARED = "dbplanmon_plan"
+
+
+def explain(session: Session, version_number: int, wanted: Explainable, settings: Mapping[str, str]) -> Any:
+    """The decoded EXPLAIN document, planned under `settings`.
+
+    The transaction is read only whatever the functions do that the planner may evaluate, and nothing they set stays.
+
+    Raises:
+        psycopg.Error: the server refused to plan it.
+        QueryTimedOut: the budget is spent or somebody cancelled.
+    """
+    with_prepare = version_number < GENERIC_PLAN_VERSION
+    prepared = False
+    session.attempt(f"BEGIN {MARKER} READ ONLY")
+    try:
+        if settings:
+            session.attempt(statement("local_settings"), {"names": list(settings), "values": list(settings.values())})
+        if with_prepare:
+            session.attempt(f"PREPARE {MARKER} {_PREPARED} AS {wanted.text}".encode())
+            prepared = True
+        document = session.attempt(_question(wanted, with_prepare))[0][0]
+    finally:
+        if session.alive:
+            session.attempt(f"ROLLBACK {MARKER}")
+            if prepared:
+                session.attempt(f"DEALLOCATE {MARKER} {_PREPARED}")
+    _drop_column_lists(document)
+    return document
+
+
+def _question(wanted: Explainable, with_prepare: bool) -> bytes:
+    """Sent without parameters, so in the simple protocol: `$1` belongs to the statement that is explained."""
+    if not with_prepare:
+        return f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {wanted.text}".encode()
+    nulls = f"({', '.join(['NULL'] * wanted.parameters)})" if wanted.parameters else ""
+    return f"EXPLAIN {MARKER} ({_OPTIONS}) EXECUTE {_PREPARED}{nulls}".encode()
+
+
+def _drop_column_lists(document: Any) -> None:
+    """VERBOSE is asked for the schema of each table; the lists of columns it adds too would double every body."""
+    waiting = [entry["Plan"] for entry in document if "Plan" in entry]
+    while waiting:
+        node = waiting.pop()
+        node.pop("Output", None)
+        waiting.extend(node.get("Plans", ()))
