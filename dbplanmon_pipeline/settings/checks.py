@@ -33,6 +33,7 @@ _ONLY_FOR = {
     ("databases", "count"): Engine.SIMULATED,
 }
 _DEFAULTS: dict[str, Section] = {"resilience": ResilienceSettings(), "analysis": AnalysisSettings()}
+_SERVER_KEYS = ("server", "port", "database", "login")
 _HOST_FORBIDDEN = frozenset(";{}=@ ")
 
 
@@ -114,8 +115,9 @@ def kpi_problems(data: Any) -> Iterator[Finding]:
 def _server_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
     server = instance.get("server")
     if instance["engine"] == Engine.SIMULATED:
-        if server is not None:
-            yield ("server",), "a simulated instance has no server; remove it"
+        for key in _SERVER_KEYS:
+            if instance.get(key) is not None:
+                yield (key,), "a simulated instance connects to no server; remove it"
     elif server is None:
         yield ("server",), "is required; write the host name of the server"
     elif isinstance(server, str) and ("://" in server or _HOST_FORBIDDEN & set(server)):
@@ -166,7 +168,8 @@ def _repeated_names(items: Sequence[Any]) -> Iterator[Finding]:
 
 
 def _unknown_targets(root: Mapping[str, Any]) -> Iterator[Finding]:
-    names = {_fields(item).get("name") for item in _items(root.get("instances"))}
+    written = (_fields(item).get("name") for item in _items(root.get("instances")))
+    names = {name for name in written if isinstance(name, str)}
     for index, kpi in enumerate(_items(root.get("kpis"))):
         instance = _fields(kpi).get("instance")
         if isinstance(instance, str) and instance not in names:

@@ -167,6 +167,9 @@ class InstanceSettings(Section):
     port: Count | None = Field(
         default=None, ge=1, le=65_535, description="TCP port; not set: the usual one of the engine."
     )
+    database: DatabaseName | None = Field(
+        default=None, description="Where to connect for discovery; not set: postgres or master."
+    )
     login: LoginSettings = Field(default=LoginSettings(), description="Who connects.")
     sslmode: SslMode = Field(default=SslMode.PREFER, description="postgres: encryption of the connection.")
     sslrootcert: Line | None = Field(default=None, description="postgres: file of the authorities that are trusted.")
