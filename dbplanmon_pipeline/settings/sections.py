@@ -40,7 +40,7 @@ class CollectionSettings(Section):
     """How counters and plans are read from the monitored databases."""
 
     interval: Duration = Field(
-        default=5 * _MINUTE, ge=10 * _SECOND, le=_DAY, description="Time from one collection to the next."
+        default=5 * _MINUTE, ge=_SECOND, le=_DAY, description="Time from one collection to the next."
     )
     startup_delay: Duration = Field(
         default=10 * _SECOND, ge=timedelta(), le=_HOUR, description="Wait after the start of the daemon."
@@ -91,7 +91,7 @@ class AnalysisSettings(Section):
     )
     window: Duration = Field(default=_HOUR, ge=_MINUTE, le=_DAY, description="Newest stretch that is judged.")
     lookback: Duration = Field(
-        default=_DAY, ge=_MINUTE, le=30 * _DAY, description="Recorded intervals read for one analysis."
+        default=12 * _HOUR, ge=_MINUTE, le=30 * _DAY, description="Recorded intervals read for one analysis."
     )
     detector: DetectorName = Field(
         default=DetectorName.STATISTICAL, description="The rule; `threshold` uses the percentages of `regression`."
