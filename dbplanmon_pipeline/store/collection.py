@@ -64,13 +64,16 @@ class CollectionPart(StorePart):
         now = self._clock()
         with self._database.write() as connection:
             ids = ensure_databases(connection, {item.outcome.ref: str(item.engine) for item in collected}, now)
-            refused = _moved_on(connection, collected, ids)
+            locked = _lock_states(connection, collected, ids)
+            refused = _moved_on(collected, ids, locked)
             taken = [item for item in collected if item.outcome.ref not in refused]
             batch = IntervalBatch.of((ids[item.outcome.ref], item.rows) for item in taken if item.rows is not None)
             write_intervals(connection, batch, now)
-            record_statements(connection, [(ids[item.outcome.ref], item) for item in taken], batch)
+            numbered = [(ids[item.outcome.ref], item) for item in taken]
+            sightings = record_statements(connection, numbered, batch, locked.sightings)
             record_facts(connection, [(ids[i.outcome.ref], i.outcome.started_at, i.facts) for i in taken])
             _move_states(connection, taken, ids, bodies, batch.newest_ends())
+            _keep_sightings(connection, sightings)
             _log(connection, taken, ids)
         return refused
 
@@ -140,10 +143,17 @@ def _known_plans(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> d
     return plans
 
 
-def _moved_on(
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """Counter states of the databases of one `record`, locked until its end."""
+
+    read_at: dict[int, datetime | None]
+    sightings: dict[int, bytes | None]
+
+
+def _lock_states(
     connection: Connection, collected: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int]
-) -> frozenset[DatabaseRef]:
-    """Databases whose state is not the one their rows were differenced against; the states stay locked."""
+) -> _Locked:
     refs = [item.outcome.ref for item in collected]
     if len(set(refs)) != len(refs):
         raise ValueError("a database is named twice in one record()")
@@ -151,13 +161,31 @@ def _moved_on(
     columns = {"database_id": numbers, "counters": [0] * len(numbers)}
     insert_rows(connection, counter_state, columns, "ON CONFLICT DO NOTHING")
     table = counter_state
-    states = select(table.c.database_id, table.c.read_at).where(table.c.database_id.in_(numbers))
-    found = {row[0]: row[1] for row in connection.execute(states.order_by(table.c.database_id).with_for_update())}
+    states = select(table.c.database_id, table.c.read_at, table.c.sightings).where(table.c.database_id.in_(numbers))
+    rows = connection.execute(states.order_by(table.c.database_id).with_for_update()).all()
+    return _Locked({row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows})
+
+
+def _moved_on(
+    collected: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int], locked: _Locked
+) -> frozenset[DatabaseRef]:
+    """Databases whose state is not the one their rows were differenced against."""
     return frozenset(
         item.outcome.ref
         for item in collected
-        if item.reading is not None and found[ids[item.outcome.ref]] != item.previous_read_at
+        if item.reading is not None and locked.read_at[ids[item.outcome.ref]] != item.previous_read_at
     )
+
+
+def _keep_sightings(connection: Connection, bodies: Mapping[int, bytes]) -> None:
+    numbers = sorted(bodies)
+    columns: dict[str, list[Any]] = {
+        "database_id": numbers,
+        "counters": [0] * len(numbers),
+        "sightings": [bodies[number] for number in numbers],
+    }
+    keep = "ON CONFLICT (database_id) DO UPDATE SET sightings = excluded.sightings"
+    insert_rows(connection, counter_state, columns, keep)
 
 
 def _move_states(

@@ -114,6 +114,7 @@ counter_state = Table(
     Column("newest_end_us", BigInteger),
     _required("counters", Integer),
     Column("body_zstd", LargeBinary),
+    Column("sightings", LargeBinary),
 )
 
 collection_log = Table(

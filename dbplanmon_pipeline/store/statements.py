@@ -5,7 +5,7 @@ hour, so that a tick changes few rows.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from dbplanmon_pipeline.store.bulk import insert_records, insert_rows
 from dbplanmon_pipeline.store.interval_write import IntervalBatch
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import monitored_database, plan, plan_change, plan_observation, query, query_text
+from dbplanmon_pipeline.store.sightings import Sightings, decode_sightings, encode_sightings
 from dbplanmon_pipeline.store.targets import database_ids, ensure_databases
 
 _PLAN_LEVEL = 3
@@ -98,22 +99,40 @@ def _texts(connection: Connection, pairs: Sequence[tuple[int, int]]) -> Iterable
     return connection.execute(statement)
 
 
-def record_statements(connection: Connection, collected: Collected, batch: IntervalBatch) -> None:
-    """Write down what the readings show of statements, texts and plans; part of the transaction of `record`."""
+def record_statements(
+    connection: Connection, collected: Collected, batch: IntervalBatch, written: Mapping[int, bytes | None]
+) -> dict[int, bytes]:
+    """Write down what the readings show of statements, texts and plans; part of the transaction of `record`.
+
+    Args:
+        connection: the transaction of `record`.
+        collected: what is stored, with the number of each database.
+        batch: all interval rows of `collected`.
+        written: sightings of each database as the last `record` left them.
+
+    Returns:
+        New sightings of the databases where they changed.
+    """
     seen = {number: _moment(item) for number, item in collected}
-    _save_running(connection, batch, seen)
+    sightings = _save_running(connection, batch, seen, {number: written.get(number) for number in seen})
     _save_texts(connection, collected, seen)
     _save_captured(connection, collected, seen)
+    return sightings
 
 
 def _moment(item: CollectedDatabase) -> datetime:
     return item.reading.read_at if item.reading is not None else item.outcome.started_at
 
 
-def _save_running(connection: Connection, batch: IntervalBatch, seen: dict[int, datetime]) -> None:
-    _save_queries(connection, batch.plans_in_use(), seen)
-    triples = np.unique(batch.keys[batch.keys[:, 2] != 0][:, :3], axis=0)
-    _save_observations(connection, triples.tolist(), seen)
+def _save_running(
+    connection: Connection, batch: IntervalBatch, seen: dict[int, datetime], written: Mapping[int, bytes | None]
+) -> dict[int, bytes]:
+    observed = np.unique(batch.keys[batch.keys[:, 2] != 0][:, :3], axis=0)
+    now, earlier = Sightings(batch.plans_in_use(), observed), decode_sightings(written, seen)
+    new = now.new_against(earlier)
+    _save_queries(connection, new.current, seen)
+    _save_observations(connection, new.observed.tolist(), seen)
+    return encode_sightings(new.after(earlier), seen, new.databases())
 
 
 def _save_queries(connection: Connection, keys: Longs, seen: dict[int, datetime]) -> None:

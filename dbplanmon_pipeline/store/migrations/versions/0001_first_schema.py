@@ -86,6 +86,7 @@ def _create_counter_state() -> None:
         sa.Column("newest_end_us", sa.BigInteger(), nullable=True),
         sa.Column("counters", sa.Integer(), nullable=False),
         sa.Column("body_zstd", sa.LargeBinary(), nullable=True),
+        sa.Column("sightings", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("database_id", name=op.f("pk_counter_state")),
     )
 
