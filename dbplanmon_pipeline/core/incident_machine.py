@@ -68,6 +68,9 @@ def advance(
 ) -> tuple[IncidentChange, ...]:
     """What an evaluation changes; the same evaluation a second time changes nothing.
 
+    Calm is counted at most once per half step, so that databases whose intervals end at moments of their own do not
+    each add to it.
+
     Args:
         open_incidents: at most one per key.
         recent_closed: those closed within `policy.memory`.
@@ -235,6 +238,8 @@ def _continue(
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of
+    if at - incident.updated_at < policy.step / 2:
+        return None
     calm = incident.calm_intervals + 1
     changed = replace(incident, updated_at=at, calm_since=incident.calm_since or at, calm_intervals=calm)
     if calm < policy.calm_intervals(incident.scope):

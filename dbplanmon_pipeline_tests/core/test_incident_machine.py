@@ -154,6 +154,14 @@ def test_a_bad_interval_starts_the_calm_anew():
     assert [ledger.judge(evaluation(number)) for number in (4, 5, 6)][-1] == ["auto_resolved"]
 
 
+def test_calm_is_counted_once_per_step_however_often_one_looks():
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    looks = [replace(evaluation(1), as_of=tick(1) + timedelta(seconds=second)) for second in range(20)]
+    assert [ledger.judge(look) for look in looks] == [["updated"]] + [[]] * 19
+    assert ledger.only.calm_intervals == 1
+
+
 def test_the_default_calm_is_three_hours_of_activity_and_one_for_instances():
     policy = IncidentPolicy(step=STEP)
     assert [policy.calm_intervals(scope) for scope in (IncidentScope.QUERY, IncidentScope.INSTANCE)] == [36, 12]

@@ -19,7 +19,8 @@ class CommonMode:
     """The common mode on a grid of instances and ticks.
 
     Attributes:
-        log_ratio: float64 [instances, ticks], median of ln(cost / normal) over the statements; 0 where too few ran.
+        log_ratio: float64 [instances, ticks], median of ln(cost / normal) over the statements; cut off where few
+            ran, 0 where too few did.
         statements: int64 [instances, ticks], how many spoke.
         supported: bool [instances, ticks], most of them rose, and by more than chance would have it.
         ticks: int64 [rows], tick of each row; the last column is the tick of `as_of`.
@@ -58,7 +59,7 @@ def common_mode(rows: SeriesRows, deviation: Floats, as_of_us: int, policy: Dete
     where, values = cell[speaks], deviation[speaks]
     bounds = bounds_of(where, number * width)
     counts = np.diff(bounds)
-    medians = np.where(counts >= policy.common_mode_statements, group_medians(values, bounds), 0.0)
+    medians = _believed(group_medians(values, bounds), counts, policy)
     error = _MEDIAN_ERROR * group_medians(np.abs(values - medians[where]), bounds) / np.sqrt(np.maximum(counts, 1))
     rose = np.bincount(where[values > medians[where] / 2], minlength=number * width)
     supported = (
@@ -68,3 +69,10 @@ def common_mode(rows: SeriesRows, deviation: Floats, as_of_us: int, policy: Dete
     )
     shape = (number, width)
     return CommonMode(medians.reshape(shape), counts.reshape(shape), supported.reshape(shape), width - 1 - back, cell)
+
+
+def _believed(medians: Floats, counts: Longs, policy: DetectorPolicy) -> Floats:
+    """A handful of statements may be broken together, so their median is believed only up to a factor."""
+    limit = np.log(policy.common_mode_few_ratio)
+    few = np.where(counts >= policy.common_mode_few, np.clip(medians, -limit, limit), 0.0)
+    return np.where(counts >= policy.common_mode_statements, medians, few)

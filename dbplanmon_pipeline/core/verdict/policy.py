@@ -47,7 +47,9 @@ class DetectorPolicy:
         spread_floor: smallest believable spread of ln cost, shrinking with the fourth root of the window.
         jitter_us: cost noise of any execution; gives tiny statements a wider spread [microseconds].
         season_samples: hour offsets are shrunk by samples / (samples + this).
-        common_mode_statements: statements an instance needs in one tick before they speak for it.
+        common_mode_statements: statements an instance needs in one tick before it can be called slow.
+        common_mode_few: from this number on what they have in common is at least taken out of each of them.
+        common_mode_few_ratio: up to this factor, as few statements may well be broken together.
         common_mode_executions: executions that make a statement's interval count for that.
         common_mode_ratio: common factor above which an instance counts as slow.
         common_mode_support: share of the statements that must have risen by the root of the common factor.
@@ -78,6 +80,8 @@ class DetectorPolicy:
     jitter_us: float = 20.0
     season_samples: float = 30.0
     common_mode_statements: int = 8
+    common_mode_few: int = 4
+    common_mode_few_ratio: float = 2.0
     common_mode_executions: float = 3.0
     common_mode_ratio: float = 1.3
     common_mode_support: float = 0.6

@@ -16,6 +16,7 @@ _OLDEST = timedelta(days=3) // timedelta(microseconds=1)
 _OF_DEMANDED = 0.6
 _OF_MEAN = 0.4
 _EXECUTIONS_CONFIRM = 0.5
+_LATEST, _LATEST_CONFIRM = 3, 0.5
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def passes_gates(
     """Effect and impact: enough per execution, over all executions too, and enough per hour.
 
     The mean over intervals must reach `min_ratio`, and the cost over all executions half of it on the logarithmic
-    scale: a few expensive executions in quiet intervals do not speak for the thousands that ran in busy ones.
+    scale: a few expensive executions in quiet intervals do not speak for the thousands that ran in busy ones. The
+    last three intervals must show half of it too, or a long window would go on about what has long been cured.
     """
     effect = np.full(len(mean), np.log(min_ratio))
     if block.support is not None:
@@ -109,7 +111,8 @@ def passes_gates(
     hours = np.maximum(block.windows.span_us(length), policy.impact_intervals * policy.step_us) / 3.6e9
     costs = block.windows.extra_us(length) / hours >= block.min_extra_us
     confirmed = block.windows.log_ratio(length) >= _EXECUTIONS_CONFIRM * effect
-    passed: NDArray[np.bool_] = (mean >= effect) & costs & confirmed
+    lasts = block.windows.mean(np.minimum(length, _LATEST)) >= _LATEST_CONFIRM * effect
+    passed: NDArray[np.bool_] = (mean >= effect) & costs & confirmed & lasts
     return passed
 
 

@@ -1,6 +1,6 @@
 """Instances that are slow as a whole, unless a few statements of theirs are the cause."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.evidence import instance_evidence
-from dbplanmon_pipeline.core.verdict.model import InstanceVerdict, Verdict
+from dbplanmon_pipeline.core.verdict.model import InstanceVerdict
 from dbplanmon_pipeline.core.verdict.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.severity import severity_of
@@ -20,16 +20,15 @@ _SLOW_TICKS = 2
 
 
 def instance_verdicts(
-    comparison: Comparison, verdicts: Iterable[Verdict], names: Sequence[str], as_of_us: int, policy: DetectorPolicy
+    comparison: Comparison, names: Sequence[str], as_of_us: int, policy: DetectorPolicy
 ) -> tuple[InstanceVerdict, ...]:
     """Instances slow in the last tick and in at least two of the last three in which enough statements ran.
 
-    A statement far above normal that costs more than all the rest together is taken for the cause: it slows its
-    neighbours down, and its own incident says so.
+    Statements far above normal that cost more than the common rise of all the rest are taken for its cause: they
+    slow their neighbours down, and incidents of their own say so.
 
     Args:
         comparison: recent rows against their normal.
-        verdicts: verdicts on statements at the same moment.
         names: instance names by code.
         as_of_us: middle of the last tick.
         policy: thresholds.
@@ -37,7 +36,6 @@ def instance_verdicts(
     mode = comparison.modes[_METRIC]
     slow = mode.supported & (mode.log_ratio > np.log(policy.common_mode_ratio))
     spoke = mode.statements >= policy.common_mode_statements
-    caused = _caused_seconds(verdicts, policy)
     found = []
     for instance in np.flatnonzero(slow.any(axis=1)).tolist():
         ticks = np.flatnonzero(spoke[instance])[-_LAST_TICKS:]
@@ -45,19 +43,11 @@ def instance_verdicts(
         if not still or np.count_nonzero(slow[instance, ticks]) < _SLOW_TICKS:
             continue
         run = _trailing_run(slow[instance], np.flatnonzero(spoke[instance]))
-        verdict = _verdict(comparison, instance, names[instance], run, as_of_us, policy)
-        if caused.get(verdict.instance, 0.0) < verdict.extra_seconds_per_hour:
-            found.append(verdict)
+        own = (comparison.rows.instance[comparison.rows.series] == instance) & np.isin(mode.ticks, run[-_LAST_TICKS:])
+        extra_us = _common_extra_us(comparison, own)
+        if _culprits_extra_us(comparison, own, policy) < extra_us:
+            found.append(_verdict(comparison, instance, names[instance], run, extra_us, as_of_us, policy))
     return tuple(found)
-
-
-def _caused_seconds(verdicts: Iterable[Verdict], policy: DetectorPolicy) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-    for verdict in verdicts:
-        if verdict.effect_ratio >= policy.culprit_ratio:
-            instance = verdict.ref.instance
-            seconds[instance] = seconds.get(instance, 0.0) + verdict.extra_seconds_per_hour
-    return seconds
 
 
 def _trailing_run(slow: NDArray[np.bool_], ticks: Longs) -> Longs:
@@ -68,18 +58,34 @@ def _trailing_run(slow: NDArray[np.bool_], ticks: Longs) -> Longs:
     return run[slow[run]]
 
 
+def _common_extra_us(comparison: Comparison, own: NDArray[np.bool_]) -> float:
+    """What the common rise alone costs over the chosen rows [microseconds]."""
+    mode = comparison.modes[_METRIC]
+    normal_us = comparison.rows.executions[own] * np.exp(_normal(comparison, own))
+    return float(np.nansum(normal_us * np.expm1(mode.log_ratio.ravel()[mode.cell[own]])))
+
+
+def _culprits_extra_us(comparison: Comparison, own: NDArray[np.bool_], policy: DetectorPolicy) -> float:
+    """What statements far above normal cost beyond the common rise over the chosen rows [microseconds]."""
+    costs = comparison.costs[_METRIC]
+    with np.errstate(invalid="ignore"):
+        far = own & (costs.residual > np.log(policy.culprit_ratio))
+    return float((costs.observed_us[far] - costs.expected_us[far]).sum())
+
+
 def _verdict(
-    comparison: Comparison, instance: int, name: str, run: Longs, as_of_us: int, policy: DetectorPolicy
+    comparison: Comparison,
+    instance: int,
+    name: str,
+    run: Longs,
+    extra_us: float,
+    as_of_us: int,
+    policy: DetectorPolicy,
 ) -> InstanceVerdict:
-    mode, rows = comparison.modes[_METRIC], comparison.rows
+    mode = comparison.modes[_METRIC]
     recent = run[-_LAST_TICKS:]
-    own = (rows.instance[rows.series] == instance) & np.isin(mode.ticks, recent)
-    common = mode.log_ratio.ravel()[mode.cell[own]]
-    normal = rows.executions[own] * np.exp(_normal(comparison, own))
-    extra_us = float(np.nansum(normal * np.expm1(common)))
-    hours = len(recent) * policy.step_us / 3.6e9
     ratio = float(np.exp(np.median(mode.log_ratio[instance, recent])))
-    seconds = extra_us / 1e6 / hours
+    seconds = extra_us / 1e6 / (len(recent) * policy.step_us / 3.6e9)
     spoke = int(mode.statements[instance, run[-1]])
     rose = _risen(comparison, mode, instance, int(run[-1]), policy)
     back = mode.log_ratio.shape[1] - 1 - int(run[0])

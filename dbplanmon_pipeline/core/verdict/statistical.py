@@ -78,7 +78,7 @@ class StatisticalDetector:
             verdict_of(comparison, fired, refs[int(comparison.rows.database_id[fired.series])], self.policy)
             for fired in find(comparison, judged, min_extra_us, self.policy)
         )
-        slow = instance_verdicts(comparison, verdicts, recent.instance_codes()[1], now, self.policy)
+        slow = instance_verdicts(comparison, recent.instance_codes()[1], now, self.policy)
         return Evaluation(
             as_of=as_of,
             verdicts=verdicts,

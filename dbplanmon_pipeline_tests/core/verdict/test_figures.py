@@ -126,14 +126,14 @@ def test_tiny_statements_have_a_wide_floor():
     assert spread[0, 0] > 6 * spread[1, 0]
 
 
-def test_common_mode_is_the_median_where_enough_statements_ran():
-    workload = Workload(9, 4)
-    workload.calls[:2, 3] = 1
+def test_common_mode_is_the_median_cut_off_where_few_statements_ran():
+    workload = Workload(9, 3)
+    workload.calls[:2, 1] = 1
+    workload.calls[:6, 2] = 1
     rows = rows_of(workload)
-    deviation = rows.series * 0.1
-    mode = common_mode(rows, deviation, epoch_us(workload.moment(3)), DetectorPolicy())
-    assert mode.log_ratio[0] == pytest.approx([0.4, 0.4, 0.4, 0.0])
-    assert mode.statements[0].tolist() == [9, 9, 9, 7]
+    mode = common_mode(rows, rows.series * 0.2, epoch_us(workload.moment(2)), DetectorPolicy())
+    assert mode.log_ratio[0] == pytest.approx([0.8, np.log(2), 0.0])
+    assert mode.statements[0].tolist() == [9, 7, 3]
 
 
 def test_a_rise_of_a_bare_majority_is_not_supported():

@@ -135,15 +135,56 @@ def test_a_statement_far_worse_than_its_slow_instance_is_still_reported():
     assert len(found[0].instance_verdicts) == 1
 
 
-def test_statements_that_slow_their_neighbours_down_are_the_cause_not_the_instance():
+@pytest.mark.parametrize(("new_plan", "first"), [(77, 49), (0, 50)], ids=["new plan", "same plan"])
+def test_statements_that_slow_their_neighbours_down_are_the_cause_not_the_instance(new_plan, first):
     workload = Workload(20, step=THREE_SECONDS, calls=6, cost=2000.0).on_postgres()
     for statement, factor in ((0, 100), (1, 300), (2, 1000)):
         workload.slow_down(statement, slice(48, None), factor)
-        workload.plan[statement, 48:] = 77
+        workload.plan[statement, 48:] = new_plan
     workload.cost[3:, 48:] *= 1.6
     found = evaluations(workload, range(48, 60))
-    assert fired_queries(found) == [[]] + [[1, 2, 3]] * 11
+    assert fired_queries(found) == [[]] * (first - 48) + [[1, 2, 3]] * (60 - first)
     assert all(not evaluation.instance_verdicts for evaluation in found)
+
+
+@pytest.mark.parametrize("statements", [5, 7])
+def test_few_statements_suffice_to_see_that_neighbours_only_suffer(statements):
+    workload = Workload(statements, step=THREE_SECONDS, calls=6, cost=2000.0).on_postgres()
+    workload.slow_down(0, slice(48, None), 300)
+    workload.cost[1:, 48:] *= 1.7
+    found = evaluations(workload, range(49, 60))
+    assert fired_queries(found)[1:] == [[1]] * 10
+    assert all(not evaluation.instance_verdicts for evaluation in found)
+
+
+def test_broken_statements_are_seen_even_where_they_are_most_of_an_instance():
+    workload = Workload(5, step=THREE_SECONDS, calls=6, cost=2000.0).on_postgres()
+    workload.slow_down(slice(0, 3), slice(48, None), 100)
+    assert fired_queries(evaluations(workload, [51])) == [[1, 2, 3]]
+
+
+def test_a_cured_statement_is_no_longer_reported():
+    workload = Workload(12, 400)
+    workload.slow_down(3, slice(48, 300), 5)
+    found = evaluations(workload, [299, *range(303, 400)])
+    assert fired_queries(found) == [[4]] + [[]] * 97
+
+
+def test_readings_that_come_early_or_late_change_nothing():
+    workload = Workload(20, 60, step=THREE_SECONDS, calls=6, cost=2000.0)
+    workload.slow_down(3, slice(48, None), 8)
+    frame = workload.frame(2)
+    late = np.random.default_rng(5).integers(-400_000, 400_000, (2, 60))
+    tick = (frame.rows["interval_start_us"] - frame.rows["interval_start_us"].min()) // 3_000_000
+    shift = late[frame.rows["database_id"], tick]
+    rows = frame.rows.assign(interval_end_us=frame.rows["interval_end_us"] + shift)
+    frame = IntervalFrame(rows, frame.databases)
+    detector = StatisticalDetector(DetectorPolicy(step=THREE_SECONDS))
+    baselines = detector.learn(frame, workload.moment(LEARNT))
+    at = workload.moment(52) + timedelta(milliseconds=400)
+    evaluation = detector.evaluate(frame, baselines, at)
+    assert fired_queries([evaluation]) == [[4]]
+    assert (evaluation.judged, len(evaluation.active)) == (20, 20)
 
 
 def test_three_broken_statements_of_twenty_do_not_make_the_instance_slow():
