@@ -46,6 +46,13 @@ def database(monitored_server) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="session")
+def steady_database(monitored_server) -> Iterator[str]:
+    """The same for all tests that only connect and look; making a database costs 0.2 s."""
+    with fresh_database(monitored_server, *SCHEMA) as name:
+        yield name
+
+
 @pytest.fixture
 def spare_database(spare_server) -> Iterator[str]:
     """The same on the spare server."""

@@ -37,8 +37,8 @@ def query_hash_of(server: PostgresServer, database: str, pattern: str) -> int:
     """The queryid of the one counted statement whose text is like `pattern`."""
     with connect(server, database) as session:
         rows = session.execute(
-            "SELECT DISTINCT queryid FROM public.pg_stat_statements WHERE query LIKE %s"
-            " AND query NOT LIKE '%%queryid%%' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            "SELECT DISTINCT queryid FROM public.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid"
+            " WHERE datname = current_database() AND query LIKE %s AND query NOT LIKE '%%queryid%%'",
             (pattern,),
         ).fetchall()
     (row,) = rows

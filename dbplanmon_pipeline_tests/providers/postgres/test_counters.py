@@ -26,11 +26,11 @@ COUNTED = "SELECT sum(total) FROM orders WHERE customer_id = 7"
 LIKE = "SELECT sum(total) FROM orders WHERE customer_id%"
 
 
-def test_executions_and_rows_are_those_that_ran(monitored_server, database):
-    before = read_counters(monitored_server, database)
-    run(monitored_server, database, "SELECT id FROM orders WHERE id <= 30", times=7)
-    after = read_counters(monitored_server, database)
-    query_hash = query_hash_of(monitored_server, database, "SELECT id FROM orders WHERE id <=%")
+def test_executions_and_rows_are_those_that_ran(monitored_server, steady_database):
+    before = read_counters(monitored_server, steady_database)
+    run(monitored_server, steady_database, "SELECT id FROM orders WHERE id <= 30", times=7)
+    after = read_counters(monitored_server, steady_database)
+    query_hash = query_hash_of(monitored_server, steady_database, "SELECT id FROM orders WHERE id <=%")
 
     assert query_hash not in before.query_hash
     assert (value_of(after, query_hash), value_of(after, query_hash, "rows")) == (7, 210)
@@ -220,12 +220,12 @@ def test_other_statements_under_our_role_still_show(monitored_server, database):
     assert query_hash in read_counters(monitored_server, database, "mon_reader").query_hash
 
 
-def test_a_quiet_role_leaves_no_statement_on_the_server(monitored_server, database):
-    run(monitored_server, database, COUNTED)
-    with provider_of(monitored_server, "mon_quiet").open(database, budget()) as reader:
+def test_a_quiet_role_leaves_no_statement_on_the_server(monitored_server, steady_database):
+    run(monitored_server, steady_database, COUNTED)
+    with provider_of(monitored_server, "mon_quiet").open(steady_database, budget()) as reader:
         reader.capabilities()
         reader.read_counters()
-    with connect(monitored_server, database) as session:
+    with connect(monitored_server, steady_database) as session:
         count = session.execute(
             "SELECT count(*) FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE rolname = 'mon_quiet'"
         ).fetchone()

@@ -119,7 +119,7 @@ def test_a_silent_server_is_left_after_the_connect_timeout():
         with pytest.raises(CannotConnect, match="no answer in time"):
             _open(provider)
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0
 
 
 def test_the_budget_bounds_the_connecting_too():
@@ -129,7 +129,7 @@ def test_the_budget_bounds_the_connecting_too():
         with pytest.raises(CannotConnect):
             _open(provider, seconds=0.3)
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0
 
 
 def test_a_cancelled_run_stops_connecting_at_once():
@@ -140,49 +140,49 @@ def test_a_cancelled_run_stops_connecting_at_once():
         with pytest.raises(QueryTimedOut), provider.open("postgres", budget(30, stop.is_set)):
             pass
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0
 
 
-def test_a_statement_ends_with_the_budget(monitored_server, database):
+def test_a_statement_ends_with_the_budget(monitored_server, steady_database):
     began = time.monotonic()
     with (
         pytest.raises(QueryTimedOut, match=r"budget|ran out of time"),
-        provider_of(monitored_server).open(database, budget(0.5)) as reader,
+        provider_of(monitored_server).open(steady_database, budget(1.0)) as reader,
     ):
         reader._session.rows(SLEEP)
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 2.5
 
 
-def test_nothing_is_asked_once_the_budget_is_spent(monitored_server, database):
-    with provider_of(monitored_server).open(database, budget(0.3)) as reader:
-        time.sleep(0.35)
+def test_nothing_is_asked_once_the_budget_is_spent(monitored_server, steady_database):
+    with provider_of(monitored_server).open(steady_database, budget(0.6)) as reader:
+        time.sleep(0.65)
         with pytest.raises(QueryTimedOut, match="time budget is spent"):
             reader.read_counters()
 
 
 @pytest.mark.parametrize("way", ["provider", "budget"])
-def test_cancelling_breaks_a_running_statement_at_once(monitored_server, database, way):
+def test_cancelling_breaks_a_running_statement_at_once(monitored_server, steady_database, way):
     provider, stop = provider_of(monitored_server), threading.Event()
-    with provider.open(database, budget(30, stop.is_set)) as reader:
+    with provider.open(steady_database, budget(30, stop.is_set)) as reader:
         began = time.monotonic()
         with (
             after(0.2, provider.cancel if way == "provider" else stop.set),
             pytest.raises(QueryTimedOut, match="cancelled"),
         ):
             reader._session.rows(SLEEP)
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 2.0
         with pytest.raises(QueryTimedOut):
             reader.read_counters()
 
 
-def test_cancelling_breaks_several_readers_and_leaves_no_session_behind(monitored_server, database):
+def test_cancelling_breaks_several_readers_and_leaves_no_session_behind(monitored_server, steady_database):
     provider = provider_of(monitored_server)
     failures: list[ProviderError] = []
 
     def read() -> None:
         try:
-            with provider.open(database, budget(30)) as reader:
+            with provider.open(steady_database, budget(30)) as reader:
                 reader._session.rows(SLEEP)
         except ProviderError as error:
             failures.append(error)
@@ -218,7 +218,7 @@ def _wait_for_sessions(server, count: int) -> None:
 
 def test_a_server_that_stopped_answering_is_cut_off(spare_server, spare_database):
     """The backend is halted, so that neither a cancel request nor a statement timeout can end the statement."""
-    with provider_of(spare_server).open(spare_database, budget(0.8)) as reader:
+    with provider_of(spare_server).open(spare_database, budget(1.2)) as reader:
         backend = reader._session._connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)
         began = time.monotonic()
@@ -229,20 +229,20 @@ def test_a_server_that_stopped_answering_is_cut_off(spare_server, spare_database
         finally:
             os.kill(backend, signal.SIGCONT)
 
-    assert took < 2.0
+    assert took < 3.0
 
 
-def test_the_session_is_read_only(monitored_server, database):
+def test_the_session_is_read_only(monitored_server, steady_database):
     provider = provider_of(monitored_server, "postgres", password=lambda: monitored_server.password)
-    with provider.open(database, budget()) as reader, pytest.raises(ProviderError, match="25006"):
+    with provider.open(steady_database, budget()) as reader, pytest.raises(ProviderError, match="25006"):
         reader._session.rows(b"CREATE TABLE /* dbplanmon */ forbidden (id int)")
 
 
-def test_the_connection_is_gone_after_the_block_even_when_it_raised(monitored_server, database):
+def test_the_connection_is_gone_after_the_block_even_when_it_raised(monitored_server, steady_database):
     backends: list[int] = []
 
     def fail_inside() -> None:
-        with provider_of(monitored_server).open(database, budget()) as reader:
+        with provider_of(monitored_server).open(steady_database, budget()) as reader:
             backends.append(reader._session._connection.info.backend_pid)
             reader._session.rows(b"SELECT /* dbplanmon */ 1 / 0")
 
@@ -256,18 +256,18 @@ def test_the_connection_is_gone_after_the_block_even_when_it_raised(monitored_se
     assert not alive
 
 
-def test_it_shows_under_its_application_name(monitored_server, database):
-    with provider_of(monitored_server).open(database, budget()), connect(monitored_server) as session:
+def test_it_shows_under_its_application_name(monitored_server, steady_database):
+    with provider_of(monitored_server).open(steady_database, budget()), connect(monitored_server) as session:
         row = session.execute("SELECT usename FROM pg_stat_activity WHERE application_name = 'dbplanmon'").fetchone()
 
     assert row == ("mon",)
 
 
-def test_a_lock_on_a_table_does_not_hold_up_the_counters(monitored_server, database):
-    with connect(monitored_server, database) as blocker:
+def test_a_lock_on_a_table_does_not_hold_up_the_counters(monitored_server, steady_database):
+    with connect(monitored_server, steady_database) as blocker:
         blocker.execute("BEGIN")
         blocker.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
-        with provider_of(monitored_server).open(database, budget(2)) as reader:
+        with provider_of(monitored_server).open(steady_database, budget(2)) as reader:
             assert len(reader.read_counters()) > 0
         blocker.execute("ROLLBACK")
 
@@ -316,7 +316,7 @@ def test_a_statement_that_is_too_slow_to_plan_is_a_reason(monitored_server, data
     key = StatementKey(query_hash_of(monitored_server, database, "SELECT max(id) FROM slowly"), 0, "")
     run(monitored_server, database, "CREATE OR REPLACE VIEW slowly AS SELECT id FROM orders WHERE id > slow(1)")
     provider = provider_of(monitored_server, "mon_reader")
-    with provider.open(database, budget(2.4)) as reader:
+    with provider.open(database, budget(6)) as reader:
         (plan,) = reader.read_plans([key])
 
     assert plan.reason == "no plan: planning took longer than 2 s"

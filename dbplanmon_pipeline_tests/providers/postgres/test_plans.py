@@ -194,8 +194,8 @@ def test_a_dropped_table_is_a_reason(monitored_server, database):
     assert plan.reason.startswith("no plan: a relation was not found")
 
 
-def test_a_statement_the_server_has_forgotten_is_a_reason(monitored_server, database):
-    with provider_of(monitored_server, "mon_reader").open(database, budget()) as reader:
+def test_a_statement_the_server_has_forgotten_is_a_reason(monitored_server, steady_database):
+    with provider_of(monitored_server, "mon_reader").open(steady_database, budget()) as reader:
         (plan,) = reader.read_plans([StatementKey(42, 0, "")])
 
     assert plan.reason == "no plan: the text is not readable"

@@ -29,8 +29,8 @@ def test_databases_that_are_named_need_no_connection(monitored_server):
     assert provider.databases() == ["b", "a"]
 
 
-def test_capabilities_of_a_well_prepared_role_lack_nothing(monitored_server, database):
-    with provider_of(monitored_server, "mon_quiet").open(database, budget()) as reader:
+def test_capabilities_of_a_well_prepared_role_lack_nothing(monitored_server, steady_database):
+    with provider_of(monitored_server, "mon_quiet").open(steady_database, budget()) as reader:
         found = reader.capabilities()
 
     assert found.missing == ()
@@ -41,8 +41,8 @@ def test_capabilities_of_a_well_prepared_role_lack_nothing(monitored_server, dat
     assert found.facts["evictions"] == "0"
 
 
-def test_each_missing_right_comes_with_the_statement_that_grants_it(monitored_server, database):
-    with provider_of(monitored_server, "outsider").open(database, budget()) as reader:
+def test_each_missing_right_comes_with_the_statement_that_grants_it(monitored_server, steady_database):
+    with provider_of(monitored_server, "outsider").open(steady_database, budget()) as reader:
         remedies = {item.name: item.remedy for item in reader.capabilities().missing}
 
     assert "GRANT pg_monitor TO outsider;" in remedies["read_all_stats"]
@@ -50,16 +50,16 @@ def test_each_missing_right_comes_with_the_statement_that_grants_it(monitored_se
     assert "ALTER ROLE outsider SET pg_stat_statements.track = 'none';" in remedies["own_statements_uncounted"]
 
 
-def test_the_remedies_work(monitored_server, database):
-    with provider_of(monitored_server, "outsider").open(database, budget()) as reader:
+def test_the_remedies_work(monitored_server, steady_database):
+    with provider_of(monitored_server, "outsider").open(steady_database, budget()) as reader:
         remedies = [item.remedy for item in reader.capabilities().missing]
     statements = [remedy.removeprefix("Run ").partition(";")[0].replace("outsider", "helped") for remedy in remedies]
     try:
-        run(monitored_server, database, f"CREATE ROLE helped LOGIN PASSWORD '{PASSWORD}'", *statements)
-        with provider_of(monitored_server, "helped").open(database, budget()) as reader:
+        run(monitored_server, steady_database, f"CREATE ROLE helped LOGIN PASSWORD '{PASSWORD}'", *statements)
+        with provider_of(monitored_server, "helped").open(steady_database, budget()) as reader:
             left = reader.capabilities().missing
     finally:
-        run(monitored_server, database, "DROP ROLE helped")
+        run(monitored_server, steady_database, "DROP ROLE helped")
 
     assert len(statements) == 3
     assert left == ()
@@ -73,8 +73,8 @@ def test_what_the_server_does_not_measure_is_a_missing_capability(spare_server, 
     assert found.facts["pg_stat_statements.max"] == "100"
 
 
-def test_the_cost_grows_with_each_question(monitored_server, database):
-    with provider_of(monitored_server).open(database, budget()) as reader:
+def test_the_cost_grows_with_each_question(monitored_server, steady_database):
+    with provider_of(monitored_server).open(steady_database, budget()) as reader:
         first = reader.cost_ms
         reader.read_counters()
         second = reader.cost_ms
@@ -82,9 +82,9 @@ def test_the_cost_grows_with_each_question(monitored_server, database):
     assert 0 < first < second < 5000
 
 
-def test_it_is_a_provider(monitored_server, database):
+def test_it_is_a_provider(monitored_server, steady_database):
     provider: Provider = provider_of(monitored_server)
-    with provider.open(database, budget()) as reader:
+    with provider.open(steady_database, budget()) as reader:
         asked: DatabaseReader = reader
         assert len(asked.read_counters().keys) >= 0
     provider.close()
@@ -92,7 +92,7 @@ def test_it_is_a_provider(monitored_server, database):
     assert provider.engine is Engine.POSTGRES
 
 
-def test_a_password_is_asked_for_at_each_connection(monitored_server, database):
+def test_a_password_is_asked_for_at_each_connection(monitored_server, steady_database):
     asked = []
 
     def password() -> str:
@@ -101,7 +101,7 @@ def test_a_password_is_asked_for_at_each_connection(monitored_server, database):
 
     provider = provider_of(monitored_server, password=password)
     for _ in range(2):
-        with provider.open(database, budget()):
+        with provider.open(steady_database, budget()):
             pass
 
     assert len(asked) == 2
