@@ -1,6 +1,5 @@
 """From interval rows to one series of costs per statement, over all its plans."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -219,8 +218,3 @@ def _reduce_longs(values: Longs, first: Longs) -> Longs:
 def _log_cost(metric: str, sums: dict[str, Floats], maxima: dict[str, Floats]) -> Floats:
     cost = robust_cost(sums["execution_count"], sums[metric], maxima[f"{metric}_max"], sums[f"{metric}_sumsq"])
     return np.log(np.maximum(cost, 1.0))
-
-
-def known_metrics(rows: SeriesRows) -> Sequence[str]:
-    """Metrics that at least one row knows."""
-    return [metric for metric in METRICS if not np.isnan(rows.log_cost[metric]).all()]
