@@ -118,7 +118,7 @@ STARTER = """
 import pathlib, sys, time
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer, find_postgres
 server = PostgresServer(find_postgres(), pathlib.Path(sys.argv[1])).init().start()
-print((server.data_folder / "postmaster.pid").read_text().splitlines()[0], flush=True)
+print((server.data_folder / "postmaster.pid").read_text().splitlines()[0], server.data_folder.parent, flush=True)
 if sys.argv[2] == "stay":
     time.sleep(60)
 """
@@ -129,13 +129,15 @@ def test_the_server_does_not_outlive_its_starter(tmp_path, way):
     any_binaries()
     child = subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path / "pg"), way], stdout=subprocess.PIPE)
     with child:
-        postmaster = int(child.stdout.readline())
+        first, place = child.stdout.readline().decode().split()
+        postmaster = int(first)
         if way == "stay":
             assert _alive(postmaster)
             child.send_signal(signal.SIGKILL)
     until = time.monotonic() + 5
     while _alive(postmaster) and time.monotonic() < until:
         time.sleep(0.05)
+    shutil.rmtree(place, ignore_errors=True)
 
     assert not _alive(postmaster)
 

@@ -1,6 +1,7 @@
 import math
 import os
 import signal
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
+from dbplanmon_pipeline.core.deltas import difference
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline.errors import PermissionMissing
 from dbplanmon_pipeline_tests.providers.postgres.monitored import (
@@ -244,6 +246,23 @@ def test_lives_begin_on_our_clock_even_where_the_servers_is_off(monitored_server
     assert bool(len(began)) == expected_known
     assert all(math.isclose(moment, ours.timestamp(), abs_tol=60) for moment in began)
     assert reading.read_at == ours
+
+
+def test_a_first_execution_that_spans_a_reading_is_counted_by_the_next_one(monitored_server, database):
+    """The server creates the counter when the statement begins, and shows it when it has ended."""
+    slow = "SELECT count(*) FROM orders WHERE id = 3 AND pg_sleep(0.8) IS NOT NULL"
+    running = threading.Thread(target=run, args=(monitored_server, database, slow))
+    running.start()
+    time.sleep(0.3)
+    during = read_counters(monitored_server, database)
+    running.join()
+    query_hash = query_hash_of(monitored_server, database, "SELECT count(*) FROM orders WHERE id = $1 AND pg_sleep%")
+    rows = difference(during, read_counters(monitored_server, database)).rows
+    (row,) = np.flatnonzero(rows.query_hash == query_hash)
+
+    assert query_hash not in during.query_hash
+    assert rows.values[row, COUNTERS.index("execution_count")] == 1
+    assert rows.values[row, COUNTERS.index("elapsed_time_us")] > 700_000
 
 
 def test_an_extension_left_behind_by_an_upgrade_is_read_in_its_own_form(monitored_server, database):

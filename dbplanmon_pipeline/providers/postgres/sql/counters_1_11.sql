@@ -1,12 +1,13 @@
 -- Purpose: cumulative counters of every statement of the current database; texts are not read.
 -- Minimum version: pg_stat_statements 1.11. Permission: pg_read_all_stats (in pg_monitor) for statements of other roles.
+-- A life begins when the first execution begins, but counts and shows only from its end: hence min_exec_time.
 -- Units: microseconds and 8 KB pages; the server counts time in milliseconds.
 SELECT /* dbplanmon */
     s.queryid AS query_hash,
     s.userid::bigint AS role_oid,
     s.userid || '/' || s.queryid || '/' || s.toplevel::int AS counter_key,
     (extract(epoch FROM s.stats_since) * 1000000)::bigint::text AS life,
-    (extract(epoch FROM s.stats_since) * 1000000)::bigint AS life_began_us,
+    (extract(epoch FROM s.stats_since) * 1000000 + s.min_exec_time * 1000)::bigint AS life_began_us,
     (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS server_now_us,
     s.min_exec_time * 1000 AS elapsed_time_us_min,
     s.max_exec_time * 1000 AS elapsed_time_us_max,
