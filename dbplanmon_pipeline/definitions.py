@@ -19,16 +19,19 @@ from dbplanmon_pipeline.settings import Settings, load_settings
 STALE_AFTER_INTERVALS = 3
 
 
-def build_definitions(settings: Settings, key_prefix: str | Sequence[str] | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, key_prefix: str | Sequence[str] | None = None, *, monitor: Monitor | None = None
+) -> dg.Definitions:
     """Everything this package gives to Dagster.
 
     Args:
         settings: as `load_settings` returns them; nothing is opened here.
         key_prefix: goes before every asset key and, joined by two underscores, before every job, schedule and
             sensor name, so that the result can be merged into a code location that already exists.
+        monitor: in place of the one made from the settings, for a story with a clock or a source of its own.
     """
     names = Names.under(key_prefix)
-    monitor = Monitor(settings)
+    monitor = monitor or Monitor(settings)
     stale = max(settings.collection.interval * STALE_AFTER_INTERVALS, timedelta(minutes=2))
     checks = health_checks(names)
     followers = analysis_jobs(names)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
-from dbplanmon_pipeline.composition.channels import build_channel_list, channel_severities
+from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
@@ -27,8 +27,10 @@ from dbplanmon_pipeline.services.remember_collection import remember_collection
 from dbplanmon_pipeline.services.resolve_targets import Resolution, resolve_targets
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
-from dbplanmon_pipeline.settings import Settings
+from dbplanmon_pipeline.settings import InstanceSettings, Settings
 from dbplanmon_pipeline.store import SqlStore, open_store
+
+MakeProvider = Callable[[InstanceSettings, Settings], Provider]
 
 REOPEN_WITHIN = timedelta(hours=24)
 SNAPSHOT_STATEMENTS = 10
@@ -45,11 +47,15 @@ class Monitor:
     Args:
         settings: as loaded.
         clock: the present moment, aware UTC.
+        make_provider: another source for the same settings, for a story with a truth of its own.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock = utc_now, *, make_provider: MakeProvider = build_provider
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self._make_provider = make_provider
 
     @contextmanager
     def session(self, *, upgrade: bool = True, stopped: Callable[[], bool] = lambda: False) -> Iterator["Session"]:
@@ -61,7 +67,7 @@ class Monitor:
             stopped: asked often during a collection; true ends it within seconds.
         """
         store = open_store(self.settings.store_url(), archive=self.settings.store.archive, clock=self.clock)
-        session = Session(self.settings, store, self.clock, stopped)
+        session = Session(self.settings, store, self.clock, stopped, self._make_provider)
         try:
             if upgrade and not store.schema_status().revision:
                 store.upgrade()
@@ -73,16 +79,24 @@ class Monitor:
 class Session:
     """The use cases on open adapters; each method is one of `services/` with its policy from the settings."""
 
-    def __init__(self, settings: Settings, store: SqlStore, clock: Clock, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqlStore,
+        clock: Clock,
+        stopped: Callable[[], bool],
+        make_provider: MakeProvider,
+    ) -> None:
         self.settings = settings
         self.store = store
         self._clock = clock
         self._stopped = stopped
+        self._make_provider = make_provider
 
     @cached_property
     def providers(self) -> dict[str, Provider]:
         """Adapters of the enabled instances, by name."""
-        return {i.name: build_provider(i, self.settings) for i in self.settings.instances if i.enabled}
+        return {i.name: self._make_provider(i, self.settings) for i in self.settings.instances if i.enabled}
 
     @cached_property
     def detector(self) -> Detector:
@@ -155,7 +169,7 @@ class Session:
                 lookback=settings.analysis.lookback,
                 incidents=IncidentPolicy(step=settings.collection.interval, reopen_within=REOPEN_WITHIN),
                 dialect=self.dialect,
-                channels=channel_severities(settings),
+                channels=channel_names(settings),
             ),
             as_of=as_of,
         )

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
 
+Row = Mapping[str, str | float | None]
+"""One line of a table that shows a finding."""
+
 
 class Health(StrEnum):
     """Healthy, worth a look, or broken."""
@@ -22,7 +25,7 @@ class Finding:
 
     health: Health
     summary: str
-    rows: tuple[Mapping[str, str | float | None], ...] = ()
+    rows: tuple[Row, ...] = ()
 
 
 def latest_outcomes(log: Iterable[CollectionOutcome]) -> dict[DatabaseRef, CollectionOutcome]:
@@ -51,7 +54,7 @@ def freshness(
     """Healthy when each database was read within `tolerated` intervals; unhealthy when none was."""
     limit = interval * tolerated
     stale = {ref: at for ref, at in last_success.items() if at is None or now - at > limit}
-    rows = tuple(
+    rows: tuple[Row, ...] = tuple(
         {
             "database": str(ref),
             "last_read": f"{at:%Y-%m-%d %H:%M:%S}" if at else "never",
@@ -68,7 +71,9 @@ def freshness(
 def coverage(outcomes: Sequence[CollectionOutcome], named_share: Mapping[DatabaseRef, float], least: float) -> Finding:
     """Healthy when at least `least` (0..1) of the recorded time of each database belongs to named statements."""
     poor = {ref: share for ref, share in named_share.items() if share < least}
-    rows = tuple({"database": str(ref), "named_share": round(share, 3)} for ref, share in sorted(poor.items()))
+    rows: tuple[Row, ...] = tuple(
+        {"database": str(ref), "named_share": round(share, 3)} for ref, share in sorted(poor.items())
+    )
     read = sum(o.status in (CollectionStatus.OK, CollectionStatus.FIRST_READING) for o in outcomes)
     if not poor:
         return Finding(Health.HEALTHY, f"{read} databases read; named statements hold at least {least:.0%} of the time")
@@ -79,7 +84,7 @@ def collector_cost(outcomes: Sequence[CollectionOutcome], interval: timedelta, l
     """Healthy when no target spent more than `largest_share` (0..1) of one core on our statements."""
     allowed_ms = interval.total_seconds() * 1000 * largest_share
     dear = [o for o in outcomes if (o.cost_ms or 0.0) > allowed_ms]
-    rows = tuple(
+    rows: tuple[Row, ...] = tuple(
         {"database": str(o.ref), "cost_ms": round(o.cost_ms or 0.0, 1), "allowed_ms": round(allowed_ms, 1)}
         for o in sorted(dear, key=lambda o: -(o.cost_ms or 0.0))
     )

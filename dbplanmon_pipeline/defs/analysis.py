@@ -1,5 +1,6 @@
 """Assets of the analysis: what changed, what got worse, and who was told."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import dagster as dg
@@ -8,11 +9,13 @@ from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.defs.config import MomentConfig
-from dbplanmon_pipeline.defs.naming import ANALYSIS, INSIGHTS, Names
+from dbplanmon_pipeline.defs.naming import ANALYSIS, INSIGHTS, AssetJob, Names
 from dbplanmon_pipeline.defs.pictures import incident_pictures
 from dbplanmon_pipeline.defs.tables import short_table
 from dbplanmon_pipeline.services.analyse import AnalysisReport
 from dbplanmon_pipeline.services.process_alerts import AlertReport
+
+Results = Iterator[dg.MaterializeResult[None]]
 
 
 def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
@@ -41,7 +44,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def analyse_assets(config: MomentConfig, dbplanmon: dg.ResourceParam[Monitor]):
+    def analyse_assets(config: MomentConfig, dbplanmon: dg.ResourceParam[Monitor]) -> Results:
         with dbplanmon.session() as session:
             report = session.analyse(as_of=datetime.fromisoformat(config.as_of) if config.as_of else None)
             yield _plan_changes_result(names, report)
@@ -68,7 +71,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def insight_assets(dbplanmon: dg.ResourceParam[Monitor]):
+    def insight_assets(dbplanmon: dg.ResourceParam[Monitor]) -> Results:
         with dbplanmon.session() as session:
             ranking = session.rank_hotspots()
             yield dg.MaterializeResult(
@@ -109,7 +112,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
     return [analyse_assets, insight_assets]
 
 
-def _plan_changes_result(names: Names, report: AnalysisReport) -> dg.MaterializeResult:
+def _plan_changes_result(names: Names, report: AnalysisReport) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         asset_key=names.key("plan_changes"),
         metadata={
@@ -153,7 +156,7 @@ def _incident_row(incident: Incident) -> dict[str, str | float]:
     }
 
 
-def _alerts_result(names: Names, report: AlertReport, queued: int) -> dg.MaterializeResult:
+def _alerts_result(names: Names, report: AlertReport, queued: int) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         asset_key=names.key("alerts"),
         metadata={
@@ -166,7 +169,7 @@ def _alerts_result(names: Names, report: AlertReport, queued: int) -> dg.Materia
     )
 
 
-def analysis_jobs(names: Names) -> list[dg.UnresolvedAssetJobDefinition]:
+def analysis_jobs(names: Names) -> list[AssetJob]:
     """Both jobs that follow a collection."""
     return [
         dg.define_asset_job(

@@ -6,7 +6,7 @@ import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.health import Finding, Health
-from dbplanmon_pipeline.defs.naming import HEALTH, Names
+from dbplanmon_pipeline.defs.naming import HEALTH, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import short_table
 
 CHECKS = {
@@ -48,7 +48,7 @@ def _result(names: Names, name: str, finding: Finding) -> dg.AssetCheckResult:
     )
 
 
-def health_job(names: Names, checks: dg.AssetChecksDefinition) -> dg.UnresolvedAssetJobDefinition:
+def health_job(names: Names, checks: dg.AssetChecksDefinition) -> AssetJob:
     """Runs the checks by themselves, so that they speak even when the collection is silent."""
     return dg.define_asset_job(
         names.name(HEALTH),

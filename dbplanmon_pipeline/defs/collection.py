@@ -1,15 +1,21 @@
 """Assets of the collection: what runs now, and with which plans."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor, Session
 from dbplanmon_pipeline.core.health import Health, reachability
 from dbplanmon_pipeline.defs.config import CollectionConfig
-from dbplanmon_pipeline.defs.naming import COLLECTION, Names
+from dbplanmon_pipeline.defs.naming import COLLECTION, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import short_table
 from dbplanmon_pipeline.services.collect import CollectionReport
 
+REACHABLE = "targets_are_reachable"
 SEVERITY = {Health.DEGRADED: dg.AssetCheckSeverity.WARN, Health.UNHEALTHY: dg.AssetCheckSeverity.ERROR}
+
+
+Results = Iterator[dg.MaterializeResult[None]]
 
 
 def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.AssetsDefinition:
@@ -34,14 +40,14 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                "targets_are_reachable",
+                REACHABLE,
                 asset=names.key("query_metrics"),
                 description="Every target of this run answered; amber names those that did not.",
             )
         ],
         op_tags={"dbplanmon/stage": "collection"},
     )
-    def collect_assets(config: CollectionConfig, dbplanmon: dg.ResourceParam[Monitor]):
+    def collect_assets(config: CollectionConfig, dbplanmon: dg.ResourceParam[Monitor]) -> Results:
         with dbplanmon.session() as session:
             report = session.collect(only=config.databases)
             yield from _results(names, report)
@@ -51,7 +57,7 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
     return collect_assets
 
 
-def _results(names: Names, report: CollectionReport):
+def _results(names: Names, report: CollectionReport) -> Results:
     outcomes = report.outcomes
     yield dg.MaterializeResult(
         asset_key=names.key("plan_snapshots"),
@@ -85,7 +91,7 @@ def _results(names: Names, report: CollectionReport):
         },
         check_results=[
             dg.AssetCheckResult(
-                check_name="targets_are_reachable",
+                check_name=REACHABLE,
                 passed=finding.health is Health.HEALTHY,
                 severity=SEVERITY.get(finding.health, dg.AssetCheckSeverity.WARN),
                 description=finding.summary,
@@ -105,11 +111,14 @@ def _fail_when_blind(session: Session, report: CollectionReport) -> None:
         )
 
 
-def collection_job(names: Names) -> dg.UnresolvedAssetJobDefinition:
+def collection_job(names: Names) -> AssetJob:
     """The job of the 5-minute schedule."""
+    keys = names.key("plan_snapshots"), names.key("query_metrics")
+    reachable = dg.AssetCheckKey(names.key("query_metrics"), REACHABLE)
     return dg.define_asset_job(
         names.name(COLLECTION),
-        selection=dg.AssetSelection.assets(names.key("plan_snapshots"), names.key("query_metrics")),
+        # Without the checks of `health_job`, which would come along as checks of these assets.
+        selection=dg.AssetSelection.assets(*keys).without_checks() | dg.AssetSelection.checks(reachable),
         description="Read every target once.",
         tags=names.job_tags(COLLECTION),
     )

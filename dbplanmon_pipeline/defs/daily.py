@@ -1,14 +1,20 @@
 """Assets by UTC day, worth a backfill: baselines, rollups, the archive and the daily summary."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.summary import render_markdown
-from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, Names
+from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import Cell, short_table
+
+DayResult = dg.MaterializeResult[None]
+ComputeDays = Callable[[dg.AssetExecutionContext, Monitor], DayResult]
+DecorateAsset = Callable[[ComputeDays], dg.AssetsDefinition]
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_offset=1)
 """The present day is there as well, so that a baseline can be learnt on the first day."""
@@ -26,15 +32,14 @@ def end_of(day: date) -> datetime:
 
 def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     """The four of them; a backfill of many days is one run."""
-    every_day = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "group_name": "daily"}
 
-    @dg.asset(
-        key=names.key("baselines"),
-        deps=[names.key("query_metrics")],
-        description="What is normal for each statement, learnt from the week before the end of the day.",
-        **every_day,
+    @_daily_asset(
+        names,
+        "baselines",
+        ("query_metrics",),
+        "What is normal for each statement, learnt from the week before the end of the day.",
     )
-    def baselines(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> dg.MaterializeResult:
+    def baselines(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
             reports = [session.rebuild_baselines(as_of=min(end_of(day), dbplanmon.clock())) for day in days_of(context)]
         return _by_day(
@@ -45,25 +50,23 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @dg.asset(
-        key=names.key("hourly_rollups"),
-        deps=[names.key("query_metrics")],
-        description="Totals of every statement and plan by hour, kept for more than a year.",
-        **every_day,
+    @_daily_asset(
+        names,
+        "hourly_rollups",
+        ("query_metrics",),
+        "Totals of every statement and plan by hour, kept for more than a year.",
     )
-    def hourly_rollups(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> dg.MaterializeResult:
+    def hourly_rollups(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
             return _by_day(context, [{"rows": session.store.roll_up_day(day)} for day in days_of(context)])
 
-    @dg.asset(
-        key=names.key("metrics_archive"),
-        deps=[names.key("hourly_rollups")],
-        description="A finished day as Parquet, sorted by statement; its hot rows leave the store.",
-        **every_day,
+    @_daily_asset(
+        names,
+        "metrics_archive",
+        ("hourly_rollups",),
+        "A finished day as Parquet, sorted by statement; its hot rows leave the store.",
     )
-    def metrics_archive(
-        context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
-    ) -> dg.MaterializeResult:
+    def metrics_archive(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
             sealed = [session.store.seal_day(day) for day in days_of(context)]
         return _by_day(
@@ -76,13 +79,13 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @dg.asset(
-        key=names.key("daily_summary"),
-        deps=[names.key("regressions"), names.key("hotspots"), names.key("plan_changes")],
-        description="The day in one page: incidents, plan changes, dearest statements, and how well we watched.",
-        **every_day,
+    @_daily_asset(
+        names,
+        "daily_summary",
+        ("regressions", "hotspots", "plan_changes"),
+        "The day in one page: incidents, plan changes, dearest statements, and how well we watched.",
     )
-    def daily_summary(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> dg.MaterializeResult:
+    def daily_summary(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
             summaries = [session.summarise(day) for day in days_of(context)]
         result = _by_day(
@@ -105,13 +108,35 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     return [baselines, hourly_rollups, metrics_archive, daily_summary]
 
 
-def _by_day(context: dg.AssetExecutionContext, facts: Sequence[Mapping[str, Cell]]) -> dg.MaterializeResult:
+def _daily_asset(names: Names, name: str, upstream: Sequence[str], what: str) -> DecorateAsset:
+    """The decorator of a daily asset; a backfill of many days is one run."""
+    with warnings.catch_warnings():
+        # Single-run backfills carry a beta mark; their behaviour is pinned by a test.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        policy = dg.BackfillPolicy.single_run()
+
+    def decorate(compute: ComputeDays) -> dg.AssetsDefinition:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            return dg.asset(
+                key=names.key(name),
+                deps=[names.key(asset) for asset in upstream],
+                partitions_def=DAYS,
+                backfill_policy=policy,
+                group_name="daily",
+                description=what,
+            )(compute)
+
+    return decorate
+
+
+def _by_day(context: dg.AssetExecutionContext, facts: Sequence[Mapping[str, Cell]]) -> DayResult:
     """Facts of one day as metadata of their own; a backfill of several days shows them as one table.
 
     Dagster gives every partition of a single-run backfill the metadata of the one result.
     """
     if len(facts) == 1:
-        metadata: dict[str, object] = dict(facts[0])
+        metadata: dict[str, Any] = dict(facts[0])
         rows = next(iter(facts[0].values()))
         if isinstance(rows, int):
             metadata["dagster/row_count"] = rows
@@ -120,10 +145,10 @@ def _by_day(context: dg.AssetExecutionContext, facts: Sequence[Mapping[str, Cell
     return dg.MaterializeResult(metadata={"days": short_table(table)})
 
 
-def daily_jobs(names: Names) -> list[dg.UnresolvedAssetJobDefinition]:
+def daily_jobs(names: Names) -> list[AssetJob]:
     """One job per schedule."""
 
-    def job(name: str, what: str, *assets: str) -> dg.UnresolvedAssetJobDefinition:
+    def job(name: str, what: str, *assets: str) -> AssetJob:
         return dg.define_asset_job(
             names.name(name),
             selection=dg.AssetSelection.assets(*(names.key(asset) for asset in assets)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -13,6 +14,9 @@ BASELINES = "baselines_job"
 ROLLUPS = "rollups_job"
 SUMMARY = "daily_summary_job"
 SNAPSHOT = "database_snapshot_job"
+
+AssetJob = Any
+"""What `define_asset_job` returns; Dagster does not export the type."""
 
 JOB_TAG = "dbplanmon/job"
 """The shipped dagster.yaml lets one run per value of this tag go at a time."""

@@ -59,5 +59,6 @@ def _draw(minutes: np.ndarray, cost_ms: np.ndarray, incident: Incident, title: s
     axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    figure.set_canvas(FigureCanvasAgg(figure))
+    figure.savefig(buffer, format="png")
     return base64.b64encode(buffer.getvalue()).decode()

@@ -6,7 +6,7 @@ from datetime import datetime
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.defs.naming import ANALYSIS, COLLECTION, INSIGHTS, SNAPSHOT, Names
+from dbplanmon_pipeline.defs.naming import ANALYSIS, COLLECTION, INSIGHTS, SNAPSHOT, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.snapshot import databases_partitions
 from dbplanmon_pipeline.errors import DbPlanMonError
@@ -20,7 +20,7 @@ def sensors(
     names: Names,
     monitor: Monitor,
     loaded_at: datetime,
-    followers: Sequence[dg.UnresolvedAssetJobDefinition],
+    followers: Sequence[AssetJob],
 ) -> list[dg.SensorDefinition]:
     """Those the settings leave on."""
     on = monitor.settings.schedules
@@ -33,9 +33,7 @@ def sensors(
     return [sensor for wanted, sensor in chosen if wanted]
 
 
-def _analysis_sensor(
-    names: Names, monitor: Monitor, followers: Sequence[dg.UnresolvedAssetJobDefinition]
-) -> dg.SensorDefinition:
+def _analysis_sensor(names: Names, monitor: Monitor, followers: Sequence[AssetJob]) -> dg.SensorDefinition:
     @dg.sensor(
         name=names.name("analysis_sensor"),
         jobs=followers,

@@ -5,7 +5,7 @@ import dagster as dg
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.health import reachability
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, hash_text
-from dbplanmon_pipeline.defs.naming import SNAPSHOT, Names
+from dbplanmon_pipeline.defs.naming import SNAPSHOT, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import short_table
 
 
@@ -25,7 +25,7 @@ def snapshot_asset(names: Names) -> dg.AssetsDefinition:
     )
     def database_snapshot(
         context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with dbplanmon.session() as session:
             report = session.collect(only=[context.partition_key])
             outcome = report.outcomes[0]
@@ -62,7 +62,7 @@ def snapshot_asset(names: Names) -> dg.AssetsDefinition:
     return database_snapshot
 
 
-def snapshot_job(names: Names) -> dg.UnresolvedAssetJobDefinition:
+def snapshot_job(names: Names) -> AssetJob:
     """The same as a job, for the launchpad."""
     return dg.define_asset_job(
         names.name(SNAPSHOT),

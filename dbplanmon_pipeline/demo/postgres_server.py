@@ -154,7 +154,6 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Fast shutdown, an immediate one after 10 s; does nothing when the server is not running."""
-        atexit.unregister(self.stop)
         self._end_guard()
         process, self._process = self._process, None
         if process is None:
@@ -173,6 +172,7 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop, and remove the scratch folder if there is one; the data in `folder` stays."""
+        atexit.unregister(self.close)
         self.stop()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -277,7 +277,7 @@ class PostgresServer:
                 raise PostgresNotStarted(f"{program[0]} does not run: {error.strerror}") from None
         guard = ("/bin/sh", "-c", _GUARD, "guard", str(self._process.pid))
         self._guard = self._spawn(*guard, stdin=subprocess.PIPE, output=subprocess.DEVNULL)
-        atexit.register(self.stop)
+        atexit.register(self.close)
 
     def _end_guard(self) -> None:
         guard, self._guard = self._guard, None

@@ -7,7 +7,8 @@ from psycopg import sql
 
 DATABASE = "shop"
 MONITOR = "dbplanmon_monitor"
-ROWS = 1_355_000
+LARGEST_ORDER = 5
+"""Order that holds every fortieth order line, of another forty."""
 BESTSELLER = 7
 """Product that every fortieth order line holds: far more than the planner expects of any product."""
 
@@ -15,30 +16,52 @@ _STEPS = (
     ("extension", "create extension if not exists pg_stat_statements"),
     (
         "customers",
-        "create table customers as select g as id, 'customer ' || g as name,"
-        " (array['DE', 'FR', 'US', 'GB', 'IT'])[1 + g % 5] as country,"
-        " now() - g * interval '1 minute' as created from generate_series(1, 50000) g",
+        (
+            "create table customers as select g as id, 'customer ' || g as name,"
+            " (array['DE', 'FR', 'US', 'GB', 'IT'])[1 + g % 5] as country,"
+            " now() - g * interval '1 minute' as created from generate_series(1, 50000) g"
+        ),
     ),
     (
         "orders",
-        "create table orders as select g as id, (1 + (g * 7919) % 50000)::int as customer_id,"
-        " now() - (g % 525600) * interval '1 minute' as placed,"
-        " case when g % 100 > 20 then 'done' when g % 100 > 10 then 'shipped' when g % 100 > 2 then 'paid'"
-        " else 'new' end as status, (g * 37 % 100000) / 100.0 as total from generate_series(1, 300000::bigint) g",
+        (
+            "create table orders as select g as id, (1 + (g * 7919) % 50000)::int as customer_id,"
+            " now() - (g % 525600) * interval '1 minute' as placed,"
+            " case when g % 100 > 20 then 'done' when g % 100 > 10 then 'shipped' when g % 100 > 2 then 'paid'"
+            " else 'new' end as status, (g * 37 % 100000) / 100.0 as total from generate_series(1, 300000::bigint) g"
+        ),
     ),
     (
         "order lines",
-        "create table lines as select g as id, 1 + g % 300000 as order_id,"
-        f" case when g % 40 = 0 then {BESTSELLER} else 1 + (g * 31) % 5000 end::int as product_id,"
-        " (1 + g % 9)::int as qty, (g * 17 % 9999) / 100.0 as price from generate_series(1, 1000000::bigint) g",
+        (
+            "create table lines as select g as id,"
+            f" case when g % 40 = 20 then {LARGEST_ORDER} else 1 + g % 300000 end as order_id,"
+            f" case when g % 40 = 0 then {BESTSELLER} else 1 + (g * 31) % 5000 end::int as product_id,"
+            " (1 + g % 9)::int as qty, (g * 17 % 9999) / 100.0 as price from generate_series(1, 1000000::bigint) g"
+        ),
     ),
-    ("products", "create table products as select g as id, 'product ' || g as name, g % 50 as category"
-                 " from generate_series(1, 5000) g"),
+    (
+        "products",
+        (
+            "create table products as select g as id, 'product ' || g as name, g % 50 as category"
+            " from generate_series(1, 5000) g"
+        ),
+    ),
     ("feature flags", "create table flags as select g as id, g % 7 as grp from generate_series(1, 700) g"),
-    ("keys", "alter table customers add primary key (id); alter table orders add primary key (id);"
-             " alter table lines add primary key (id); alter table products add primary key (id)"),
-    ("indexes", "create index orders_customer on orders (customer_id); create index orders_placed on orders (placed);"
-                " create index lines_order on lines (order_id); create index lines_product on lines (product_id)"),
+    (
+        "keys",
+        (
+            "alter table customers add primary key (id); alter table orders add primary key (id);"
+            " alter table lines add primary key (id); alter table products add primary key (id)"
+        ),
+    ),
+    (
+        "indexes",
+        (
+            "create index orders_customer on orders (customer_id); create index orders_placed on orders (placed);"
+            " create index lines_order on lines (order_id); create index lines_product on lines (product_id)"
+        ),
+    ),
     ("statistics", "analyze"),
 )
 

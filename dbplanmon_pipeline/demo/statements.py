@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from dbplanmon_pipeline.demo.shop import BESTSELLER
+from dbplanmon_pipeline.demo.shop import BESTSELLER, LARGEST_ORDER
 
 Parameters = tuple[int | str, ...]
 
@@ -33,12 +33,11 @@ class ShopStatement:
 
 
 def _customer(random: Random) -> Parameters:
-    # Customer 1 is left to the statement that is about him.
     return (random.randint(2, 50_000),)
 
 
 def _order(random: Random) -> Parameters:
-    return (random.randint(1, 300_000),)
+    return (random.randint(10, 300_000),)
 
 
 def _product(random: Random) -> Parameters:
@@ -74,6 +73,12 @@ STATEMENTS = (
         "select count(*), sum(qty * price) from lines where product_id = %s",
         2,
         _always(BESTSELLER),
+    ),
+    ShopStatement(
+        "largest_order",
+        "select count(*), sum(qty * price) from lines where order_id = %s",
+        2,
+        _always(LARGEST_ORDER),
     ),
     ShopStatement(
         "top_customers",
@@ -115,7 +120,10 @@ STATEMENTS = (
         lambda r: (start := r.randint(1, 290_000), start + 500),
     ),
     ShopStatement(
-        "name_search", "select name from customers where id > %s order by id limit 5", 4, lambda r: (r.randint(1, 49_000),)
+        "name_search",
+        "select name from customers where id > %s order by id limit 5",
+        4,
+        lambda r: (r.randint(1, 49_000),),
     ),
     ShopStatement(
         "category_ranking",
@@ -125,9 +133,7 @@ STATEMENTS = (
         lambda r: (start := r.randint(100, 4_900), start + 3),
     ),
     ShopStatement("last_order", "select max(placed) from orders where customer_id = %s", 5, _customer),
-    ShopStatement(
-        "price_of_product", "select name, category from products where id = %s", 8, _product
-    ),
+    ShopStatement("price_of_product", "select name, category from products where id = %s", 8, _product),
     ShopStatement(
         "running_totals",
         "select id, sum(total) over (order by id) from orders where id between %s and %s",

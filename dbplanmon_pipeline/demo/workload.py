@@ -1,7 +1,6 @@
 """The application of the demo: a process of its own that runs the shop's statements at steady rates."""
 
 import heapq
-import os
 import random
 import signal
 import subprocess
@@ -11,10 +10,10 @@ import time
 from collections.abc import Sequence
 
 import psycopg
+from psycopg.types.numeric import Int4
 
-from dbplanmon_pipeline.demo.statements import STATEMENTS, ShopStatement
+from dbplanmon_pipeline.demo.statements import STATEMENTS, Parameters, ShopStatement
 
-DSN_VARIABLE = "DBPLANMON_DEMO_DSN"
 WORKERS = 4
 TOO_LATE_SECONDS = 0.5
 OPTIONS = "-c plan_cache_mode=force_generic_plan"
@@ -23,13 +22,17 @@ OPTIONS = "-c plan_cache_mode=force_generic_plan"
 
 def start_workload(dsn: str) -> "subprocess.Popen[bytes]":
     """Start the process; `stop_workload` ends it, and it ends itself when its parent does."""
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    process = subprocess.Popen(
         [sys.executable, "-m", "dbplanmon_pipeline.demo.workload"],
-        env={**os.environ, DSN_VARIABLE: dsn},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    if process.stdin is not None:
+        # Not on the command line, where every user of the machine could read it.
+        process.stdin.write(dsn.encode() + b"\n")
+        process.stdin.flush()
+    return process
 
 
 def stop_workload(process: "subprocess.Popen[bytes]") -> None:
@@ -44,7 +47,7 @@ def stop_workload(process: "subprocess.Popen[bytes]") -> None:
 
 def main() -> None:
     """Run until the pipe from the parent closes or a signal comes."""
-    dsn = os.environ[DSN_VARIABLE]
+    dsn = sys.stdin.buffer.readline().decode().strip()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -89,10 +92,15 @@ def _run_until_lost(
             stop.wait(wait)
             continue
         statement = statements[number]
-        connection.execute(statement.tagged.encode(), statement.parameters(chance)).close()
+        connection.execute(statement.tagged.encode(), _typed(statement.parameters(chance))).close()
         # A statement that became slow must not pile up a backlog that hides what the others do.
         earliest = max(at, time.monotonic() - TOO_LATE_SECONDS)
         heapq.heapreplace(due, (earliest + chance.uniform(0.8, 1.2) / statement.per_second, number))
+
+
+def _typed(parameters: Parameters) -> tuple[Int4 | str, ...]:
+    """One type for all numbers: by their size they would make two statements of one for the server."""
+    return tuple(Int4(value) if isinstance(value, int) else value for value in parameters)
 
 
 if __name__ == "__main__":

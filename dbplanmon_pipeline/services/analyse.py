@@ -1,7 +1,7 @@
 """Judge what was recorded since the last analysis, keep the incidents, and queue the alerts they owe."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import Engine, Severity
+from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
 from dbplanmon_pipeline.core.verdict.model import Detector
@@ -38,14 +38,14 @@ class AnalysisPolicy:
         lookback: how far back a verdict looks.
         incidents: when incidents end and come back.
         dialect: the language of an instance, for scripts.
-        channels: names of the channels that are told, and how bad an incident must be for each.
+        channels: names of the channels that are told.
         link: address of the page of an incident, None where there is none.
     """
 
     lookback: timedelta
     incidents: IncidentPolicy
     dialect: Callable[[str], Engine]
-    channels: Mapping[str, Severity] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
     link: Callable[[str], str | None] = no_link
 
 
@@ -90,7 +90,8 @@ def analyse(
     found = _store_plan_changes(store, frame, since)
 
     baselines = store.baselines(newest, detector.layout)
-    changes, alerts = [], 0
+    changes: list[IncidentChange] = []
+    alerts = 0
     evaluation = None
     for tick in ticks[-MAX_CATCH_UP:]:
         evaluation = detector.evaluate(frame, baselines, tick)
@@ -167,8 +168,7 @@ def _store_step(store: AnalysisStores, step: Sequence[IncidentChange], policy: A
                     command=f"dbplanmon incidents show {incident.incident_id}",
                     link=policy.link(incident.incident_id),
                 )
-                for channel, least in policy.channels.items()
-                if incident.severity.rank >= least.rank
+                for channel in policy.channels
             ]
         )
     store.save_incident_changes(step)

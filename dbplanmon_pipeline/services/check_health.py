@@ -1,6 +1,5 @@
 """The monitor's own health from its store: five facts, none of them costs a monitored server anything."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -11,6 +10,7 @@ from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.health import (
     Finding,
     Health,
+    Row,
     baseline_age,
     collector_cost,
     coverage,
@@ -78,7 +78,7 @@ def schema_finding(status: SchemaStatus) -> Finding:
     if status.is_current:
         return Finding(Health.HEALTHY, f"schema {status.revision}")
     if status.missing_tables:
-        rows: tuple[Mapping[str, str | float | None], ...] = tuple({"table": name} for name in status.missing_tables)
+        rows: tuple[Row, ...] = tuple({"table": name} for name in status.missing_tables)
         return Finding(Health.UNHEALTHY, "tables are missing: run `dbplanmon store upgrade`", rows)
     return Finding(
         Health.UNHEALTHY,
@@ -90,10 +90,9 @@ def named_shares(frame: IntervalFrame) -> dict[DatabaseRef, float]:
     """Share of the elapsed time of each database that belongs to statements kept by name, 0..1."""
     rows = frame.rows
     named = np.where(rows["query_hash"] == OTHER_STATEMENTS, 0.0, rows["elapsed_time_us"])
-    total = rows["elapsed_time_us"].groupby(rows["database_id"]).sum()
-    kept = rows.assign(named=named).groupby("database_id")["named"].sum()
+    sums = rows.assign(named=named).groupby("database_id", as_index=False)[["named", "elapsed_time_us"]].sum()
     return {
-        frame.databases[int(database_id)]: float(kept[database_id] / elapsed)
-        for database_id, elapsed in total.items()
+        frame.databases[int(database_id)]: float(kept / elapsed)
+        for database_id, kept, elapsed in sums.itertuples(index=False)
         if elapsed > 0
     }

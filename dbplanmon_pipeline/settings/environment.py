@@ -36,3 +36,8 @@ def override_path(name: str) -> tuple[str, ...]:
 def override_name(path: tuple[str, ...]) -> str:
     """The variable that overrides the key at this path."""
     return PREFIX + "__".join(path).upper()
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment of this process for a child of it, with some variables set."""
+    return {**os.environ, **more}
