@@ -7,7 +7,7 @@ import click
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_fields, print_json, print_section, print_table
 from dbplanmon_pipeline.composition import Session
-from dbplanmon_pipeline.core.model import Capability
+from dbplanmon_pipeline.core.model import Capability, DatabaseRef
 from dbplanmon_pipeline.core.ports import SchemaStatus
 from dbplanmon_pipeline.services.check_targets import TargetCheck, check_targets
 
@@ -119,11 +119,15 @@ def _row(item: TargetCheck) -> tuple[str | int | None, ...]:
 
 
 def _advice(item: TargetCheck) -> list[str]:
-    lines = [] if item.usable else [f"{item.ref}: {item.message} {item.remedy}".rstrip()]
+    lines = [] if item.usable else [_sentence(item.ref, item.message, item.remedy)]
     missing = item.capabilities.missing if item.capabilities else ()
     told = f"{item.message} {item.remedy}"
     return lines + [
-        f"{item.ref}: {one.detail or one.name} {one.remedy}".rstrip()
+        _sentence(item.ref, one.detail or one.name, one.remedy)
         for one in missing
         if not one.remedy or one.remedy not in told
     ]
+
+
+def _sentence(ref: DatabaseRef, what: str, remedy: str) -> str:
+    return f"{ref}: {what.rstrip('.')}. {remedy}".rstrip()

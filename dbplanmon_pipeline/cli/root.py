@@ -1,6 +1,5 @@
 """The root command: global options, the table of commands, and what becomes of errors."""
 
-import logging
 import os
 import signal
 import sys
@@ -14,11 +13,11 @@ import dbplanmon_pipeline
 from dbplanmon_pipeline.cli.invocation import Invocation
 from dbplanmon_pipeline.cli.lazy import CommandSource, LazyGroup
 from dbplanmon_pipeline.errors import DbPlanMonError
+from dbplanmon_pipeline.logs import configure_logging
 
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
-BROKEN_PIPE = 128 + signal.SIGPIPE
 
 _HERE = "dbplanmon_pipeline.cli"
 COMMANDS = {
@@ -43,8 +42,10 @@ COMMANDS = {
 class RootGroup(LazyGroup):
     """The group that turns every expected failure into one line and an exit code."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
-        """Run and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 when nobody reads the output."""
+    def main(  # type: ignore[override]  # `standalone_mode` is chosen here
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Run and exit: 0 done, 1 failed or nobody reads the output, 2 wrong usage, 130 interrupted."""
         extra["standalone_mode"] = False
         sys.exit(self._run(args, prog_name, extra))
 
@@ -65,7 +66,7 @@ class RootGroup(LazyGroup):
             return INTERRUPTED
         except BrokenPipeError:
             _forget_output()
-            return BROKEN_PIPE
+            return FAILED
         # Without the standalone mode click hands back the code of `ctx.exit`, and the result of the command.
         return code if isinstance(code, int) else 0
 
@@ -96,10 +97,5 @@ def dbplanmon(ctx: click.Context, config: Path | None, verbose: int) -> None:
 
     Settings come from --config, else DBPLANMON_CONFIG, else dbplanmon.yaml in the working directory.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)],
-        format="%(levelname)s %(name)s: %(message)s" if verbose else "%(levelname)s: %(message)s",
-        force=True,
-    )
+    configure_logging(json=False, level=("WARNING", "INFO", "DEBUG")[min(verbose, 2)])
     ctx.obj = Invocation(config, verbose)

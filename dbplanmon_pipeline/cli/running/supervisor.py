@@ -1,0 +1,177 @@
+"""Code server, daemon and webserver as one: started in order, watched, and stopped so that nothing stays behind."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbplanmon_pipeline.cli.running.child import Child, ChildSpec
+from dbplanmon_pipeline.cli.running.home import DagsterHome
+from dbplanmon_pipeline.cli.running.ports import accepts, answers, free_port, reachable_host
+from dbplanmon_pipeline.cli.running.restarts import RestartPolicy
+from dbplanmon_pipeline.cli.running.runs import migrate, terminate_runs
+from dbplanmon_pipeline.errors import DbPlanMonError
+
+CODE_SERVER, DAEMON, WEBSERVER = "code server", "daemon", "webserver"
+MODULE = "dbplanmon_pipeline.definitions"
+
+POLL_SECONDS = 0.2
+START_SECONDS = 300.0
+"""A slow start is no failure: a busy machine takes minutes to import Dagster three times."""
+
+DAEMON_BY, RUNS_BY, REST_BY = 2.5, 5.0, 7.0
+"""Seconds after the wish to stop by which each step is over; a busy machine may add to the last, ten are allowed."""
+
+
+class ChildFailed(DbPlanMonError):
+    """A child died too often, or never came up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the webserver listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """As a browser on this host takes it."""
+        host = reachable_host(self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Looks after the three children.
+
+    Attributes:
+        home: where state lies.
+        address: where the webserver listens.
+        environ: variables of the children.
+        stopping: asked often; true ends everything.
+        tell: gets an event (`starting`, `ready`, `restarting`, `stopping`, `stopped`) and its facts.
+        log: takes what the children say.
+        restarts: how often a child that dies is started again.
+    """
+
+    home: DagsterHome
+    address: Address
+    environ: Mapping[str, str]
+    stopping: Callable[[], bool]
+    tell: Callable[[str, Mapping[str, object]], None]
+    log: logging.Logger
+    restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    _specs: dict[str, ChildSpec] = field(default_factory=dict)
+    _children: dict[str, Child] = field(default_factory=dict)
+    _due: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Start, watch, and stop when asked to.
+
+        Raises:
+            ChildFailed: a child cannot be kept running; everything is stopped.
+        """
+        self.tell("starting", {"home": self.home.folder, "log": self.home.log_file})
+        migrate(self.home.folder)
+        code_port = free_port()
+        self.home.write_workspace(code_port)
+        self._specs = {spec.name: spec for spec in child_specs(code_port, self.home.workspace_file, self.address)}
+        try:
+            self._start(CODE_SERVER)
+            self._watch_until(lambda: accepts(code_port), CODE_SERVER)
+            self._start(DAEMON)
+            self._start(WEBSERVER)
+            host = reachable_host(self.address.host)
+            self._watch_until(lambda: answers(host, self.address.port, "/server_info"), WEBSERVER)
+            if not self.stopping():
+                self.tell("ready", {"url": self.address.url})
+            while not self.stopping():
+                self._watch()
+        finally:
+            self._stop()
+
+    def _start(self, name: str) -> None:
+        if not self.stopping():
+            self._children[name] = Child(self._specs[name], self.environ, self.log)
+
+    def _watch_until(self, done: Callable[[], bool], name: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self.stopping() and not done():
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"the {name} did not answer within {START_SECONDS:.0f} s; see {self.home.log_file}")
+            self._watch()
+
+    def _watch(self) -> None:
+        """Look after the children once."""
+        time.sleep(POLL_SECONDS)
+        now = time.monotonic()
+        for name, child in list(self._children.items()):
+            code = child.exit_code()
+            if code is None or self.stopping():
+                continue
+            if name not in self._due:
+                self._bury(child, code, now)
+            elif now >= self._due[name]:
+                del self._due[name]
+                self._start(name)
+
+    def _bury(self, child: Child, code: int, now: float) -> None:
+        child.kill_group()
+        name = child.spec.name
+        wait = self.restarts.wait_before_restart(name, now)
+        if wait is None:
+            said = f"; it said: {child.last_line}" if child.last_line else ""
+            raise ChildFailed(
+                f"the {name} ended {self.restarts.limit + 1} times within "
+                f"{self.restarts.within_seconds / 60:.0f} minutes, the last time with {code}{said}"
+            )
+        self.tell("restarting", {"child": name, "exit_code": code, "wait_seconds": wait})
+        self._due[name] = now + wait
+
+    def _stop(self) -> None:
+        """Daemon first, so that nothing new starts; then the runs; then the rest; then what is left of the groups."""
+        began = time.monotonic()
+        children = list(self._children.values())
+        self.tell("stopping", {})
+        first = [child for child in children if child.spec.name != CODE_SERVER]
+        _stop_by(first, began + DAEMON_BY)
+        runs = self._terminate_runs(began + RUNS_BY) if children else 0
+        _stop_by(children, began + REST_BY)
+        self.tell("stopped", {"runs_terminated": runs})
+
+    def _terminate_runs(self, deadline: float) -> int:
+        try:
+            return terminate_runs(self.home.folder, deadline)
+        # Whatever is wrong with the storage of Dagster, no process may stay behind.
+        except Exception as error:  # noqa: BLE001
+            self.log.warning("runs in progress could not be ended in order: %s", type(error).__name__)
+            return 0
+
+
+def child_specs(code_port: int, workspace: Path, address: Address) -> tuple[ChildSpec, ...]:
+    """The three command lines.
+
+    `-P` keeps files of the working directory from being taken for modules of Dagster or its dependencies.
+    """
+    python = (sys.executable, "-P", "-m")
+    log = ("--log-format", "json")
+    listen = ("-h", "127.0.0.1", "-p", str(code_port))
+    web = ("-h", address.host, "-p", str(address.port))
+    return (
+        ChildSpec(CODE_SERVER, (*python, "dagster", "code-server", "start", *listen, "-m", MODULE, *log)),
+        ChildSpec(DAEMON, (*python, "dagster._daemon", "run", "-w", str(workspace), *log)),
+        ChildSpec(WEBSERVER, (*python, "dagster_webserver", "-w", str(workspace), *web, *log)),
+    )
+
+
+def _stop_by(children: list[Child], deadline: float) -> None:
+    """Ask them to stop, and end whoever is left of their groups at `deadline` [monotonic seconds]."""
+    for child in children:
+        child.ask_to_stop()
+    while any(child.group_lives() for child in children) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS / 4)
+    for child in children:
+        child.kill_group()

@@ -1,0 +1,118 @@
+"""`dbplanmon up`: everything on one host, looked after until it is told to stop."""
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import click
+
+from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
+from dbplanmon_pipeline.cli.output import print_json_line, print_line
+from dbplanmon_pipeline.cli.running.home import DagsterHome, find_home, only_one
+from dbplanmon_pipeline.cli.running.ports import require_free
+from dbplanmon_pipeline.logs import HumanLines, ScrubbingFilter
+from dbplanmon_pipeline.settings.environment import child_environment, variables
+
+LOG_BYTES, LOG_FILES = 10_000_000, 3
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65_535), default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@json_option
+@pass_invocation
+@click.pass_context
+def up(ctx: click.Context, invocation: Invocation, port: int, host: str, as_json: bool) -> None:
+    """Run Dagster's daemon and web UI on this host until SIGTERM or Ctrl-C.
+
+    State lies in DAGSTER_HOME, else in the working directory where it holds dagster.yaml, else in the state folder.
+    The web UI asks for no password: keep it on the loopback address, or put a proxy that does before it.
+    """
+    settings = invocation.settings()
+    require_free(host, port)
+    try:
+        home = find_home(settings.state_dir, variables(), Path.cwd())
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}; it must be a folder I may write to") from None
+    environ = child_environment(**home.variables(invocation.config))
+    with only_one(home), _stop_requests() as requests, _children_log(home) as log:
+        teller = _Teller(home, as_json=as_json)
+        # Dagster takes a second to import: after the checks, so that a mistake is told at once.
+        from dbplanmon_pipeline.cli.running.supervisor import Address, Supervisor  # noqa: PLC0415
+
+        if host not in LOOPBACK:
+            log.warning("the web UI on %s asks for no password: whoever reaches it may start runs", host)
+        Supervisor(home, Address(host, port), environ, lambda: bool(requests), teller.tell, log).run()
+    if requests and requests[0] == signal.SIGINT:
+        ctx.exit(128 + signal.SIGINT)
+
+
+class _Teller:
+    """Says what happens: lines for people, one JSON document per event for programs, and the status file."""
+
+    def __init__(self, home: DagsterHome, *, as_json: bool) -> None:
+        self._home = home
+        self._as_json = as_json
+
+    def tell(self, event: str, facts: Mapping[str, object]) -> None:
+        if event == "ready":
+            self._home.status_file.write_text(json.dumps({"pid": os.getpid(), "url": facts["url"]}), encoding="utf-8")
+        if event == "stopping":
+            self._home.status_file.unlink(missing_ok=True)
+        if self._as_json:
+            print_json_line({"event": event, **facts})
+        else:
+            print_line(_words(event, facts))
+
+
+def _words(event: str, facts: Mapping[str, object]) -> str:
+    match event:
+        case "starting":
+            return f"starting; Dagster home {facts['home']}, log {facts['log']}"
+        case "ready":
+            return f"Dagster answers at {facts['url']} (stop with Ctrl-C)"
+        case "restarting":
+            return f"the {facts['child']} ended with {facts['exit_code']}; again in {facts['wait_seconds']:.0f} s"
+        case "stopped":
+            runs = facts["runs_terminated"]
+            return f"stopped, {runs} runs in progress terminated" if runs else "stopped"
+        case _:
+            return event
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Signals that asked to stop, in order of arrival; the handlers only note them."""
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: received.append(got)) for number in STOP_SIGNALS}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _children_log(home: DagsterHome) -> Iterator[logging.Logger]:
+    """A log file of what the children say; warnings also go where our own log goes."""
+    log = logging.getLogger("dbplanmon_pipeline.up")
+    handler = RotatingFileHandler(home.log_file, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    handler.addFilter(ScrubbingFilter())
+    handler.setFormatter(HumanLines())
+    root = logging.getLogger()
+    for shown in root.handlers:
+        shown.setLevel(root.level)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield log
+    finally:
+        log.removeHandler(handler)
+        handler.close()
