@@ -107,8 +107,9 @@ class CollectionPart(StorePart):
 
 def _bodies(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, bytes]:
     table = counter_state
-    rows = connection.execute(select(table.c.database_id, table.c.body_zstd).where(table.c.body_zstd.is_not(None)))
-    return {number: bytes(body) for number, body in rows if number in wanted}
+    known = table.c.body_zstd.is_not(None) & table.c.database_id.in_(list(wanted))
+    rows = connection.execute(select(table.c.database_id, table.c.body_zstd).where(known))
+    return {number: bytes(body) for number, body in rows}
 
 
 def _known_statements(

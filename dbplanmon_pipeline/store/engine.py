@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -164,7 +165,7 @@ class Database:
             yield
         except StatementError as error:
             raise self._house_error(error) from error
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
             raise StoreError(f"the store at {self} failed: {_first_line(error)}") from error
 
     def _house_error(self, error: StatementError) -> Exception:

@@ -1,5 +1,6 @@
 """Tables of the store as Parquet or CSV files, for tools that do not speak SQL."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from dbplanmon_pipeline.store.days import day_bounds_us, hot_days, moment_of
 from dbplanmon_pipeline.store.parquet import PUBLIC_SCHEMA, public_table
 from dbplanmon_pipeline.store.schema import metadata
 from dbplanmon_pipeline.store.sealing import SealingPart
-from dbplanmon_pipeline.store.types import UtcDateTime
+from dbplanmon_pipeline.store.types import Figure, UtcDateTime
 
 _ROWS_AT_ONCE = 20_000
 _METRICS = "interval_metric"
@@ -95,6 +96,7 @@ def _arrow_type(column: Any) -> "pa.DataType":
         (BigInteger, pa.int64()),
         (Integer, pa.int64()),
         (Float, pa.float64()),
+        (Figure, pa.float64()),
         (Date, pa.date32()),
     ]
     return next((arrow for kind, arrow in kinds if isinstance(column.type, kind)), pa.string())
@@ -103,4 +105,4 @@ def _arrow_type(column: Any) -> "pa.DataType":
 def _shown(name: str, values: tuple[Any, ...]) -> list[Any]:
     if name.endswith("_hash"):
         return [hash_text(value) for value in values]
-    return [str(value) if isinstance(value, dict | list) else value for value in values]
+    return [json.dumps(value) if isinstance(value, dict | list) else value for value in values]

@@ -84,11 +84,14 @@ def write_intervals(connection: Connection, batch: IntervalBatch, now: datetime)
 
 
 def _insert_sqlite(connection: Connection, name: str, batch: IntervalBatch) -> None:
-    # The order of the unique index: neighbours in the index are written one after the other. NaN arrives as NULL.
+    # In the order of the unique index, so that neighbours are written one after the other; columns that nobody knows
+    # are not named, and a single NaN arrives as NULL.
     part = batch.take(np.lexsort((batch.keys[:, 2], batch.keys[:, 1], batch.keys[:, 0])))
-    columns = [column.tolist() for column in (*part.keys.T, *part.metrics.T, part.reset.astype(np.int64))]
+    known = ~np.isnan(part.metrics).all(axis=0)
+    names = [*STORED_COLUMNS[:_KEYS], *np.array(STORED_COLUMNS[_KEYS:-1])[known].tolist(), STORED_COLUMNS[-1]]
+    columns = [column.tolist() for column in (*part.keys.T, *part.metrics.T[known], part.reset.astype(np.int64))]
     marks = ", ".join("?" * len(columns))
-    sql = f"INSERT INTO {name} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+    sql = f"INSERT INTO {name} ({quoted(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
     connection.exec_driver_sql(sql, list(zip(*columns, strict=True)))
 
 

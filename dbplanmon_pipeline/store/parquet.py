@@ -4,7 +4,7 @@ Rows are sorted by (instance, database, query_hash, plan_hash, interval_end), so
 in one row group, and the strings are dictionaries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ _FIRST_METRICS = (
 _FURTHER_METRICS = tuple(name for name in (*COUNTERS, *EXTREMA) if name not in _FIRST_METRICS)
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT = pa.dictionary(pa.int32(), pa.string())
-_ROW_GROUP = 65_536
+_ROW_GROUP = 16_384
 _ZSTD_LEVEL = 3
 
 PUBLIC_SCHEMA = pa.schema(
@@ -89,9 +89,11 @@ def read_sealed(stream: IO[bytes], wanted: Selection, ids: Mapping[DatabaseRef, 
         StoreError: the file names a database that this store does not know.
     """
     columns = ["interval_start", "interval_end", *_NAMES, *wanted.metrics]
-    table = pq.read_table(
-        stream, columns=columns, filters=_filter(wanted, ids), read_dictionary=list(_NAMES), use_threads=False
-    )
+    numbers = None if wanted.database_ids is None else set(wanted.database_ids)
+    refs = None if numbers is None else [ref for ref, number in ids.items() if number in numbers]
+    file = pq.ParquetFile(stream, read_dictionary=list(_NAMES))
+    groups = [number for number in range(file.num_row_groups) if _may_hold(file, number, wanted, refs)]
+    table = file.read_row_groups(groups, columns, use_threads=False).filter(_filter(wanted, refs))
     house: dict[str, NDArray[Any]] = {
         "database_id": _database_ids(table, ids),
         "query_hash": _hashes(table["query_hash"]),
@@ -102,16 +104,40 @@ def read_sealed(stream: IO[bytes], wanted: Selection, ids: Mapping[DatabaseRef, 
     return house | {name: table[name].to_numpy() for name in wanted.metrics}
 
 
-def _filter(wanted: Selection, ids: Mapping[DatabaseRef, int]) -> pc.Expression:
+def _may_hold(file: pq.ParquetFile, number: int, wanted: Selection, refs: Sequence[DatabaseRef] | None) -> bool:
+    """Whether the least and greatest values of a row group leave room for wanted rows.
+
+    The filters of pyarrow leave out no row group by a column that is read as a dictionary: ten times slower.
+    """
+    group = file.metadata.row_group(number)
+    bounds: dict[str, tuple[Any, Any]] = {}
+    for index, name in enumerate(PUBLIC_SCHEMA.names[1:5], start=1):
+        statistics = group.column(index).statistics
+        if statistics is None or not statistics.has_min_max:
+            return True
+        bounds[name] = (statistics.min, statistics.max)
+    first, last = bounds["interval_end"]
+    fits = bool(first <= moment_of(wanted.end_us) and last > moment_of(wanted.start_us))
+    if wanted.query_hash is not None:
+        fits = fits and _between(hash_text(wanted.query_hash), bounds["query_hash"])
+    if refs is not None:
+        instances, databases = bounds["instance"], bounds["database"]
+        fits = fits and any(_between(ref.instance, instances) and _between(ref.database, databases) for ref in refs)
+    return fits
+
+
+def _between(value: str, bounds: tuple[str, str]) -> bool:
+    return bounds[0] <= value <= bounds[1]
+
+
+def _filter(wanted: Selection, refs: Sequence[DatabaseRef] | None) -> pc.Expression:
     end = pc.field("interval_end")
     expression = (end > pa.scalar(moment_of(wanted.start_us), _TIME)) & (
         end <= pa.scalar(moment_of(wanted.end_us), _TIME)
     )
     if wanted.query_hash is not None:
         expression &= pc.field("query_hash") == hash_text(wanted.query_hash)
-    if wanted.database_ids is not None:
-        numbers = set(wanted.database_ids)
-        refs = [ref for ref, number in ids.items() if number in numbers]
+    if refs is not None:
         names: dict[str, list[str]] = {}
         for ref in refs:
             names.setdefault(ref.instance, []).append(ref.database)

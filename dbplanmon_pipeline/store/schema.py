@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS
-from dbplanmon_pipeline.store.types import JsonText, UtcDateTime
+from dbplanmon_pipeline.store.types import Figure, JsonText, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -211,7 +211,7 @@ incident = Table(
     _required("plan_hash", BigInteger),
     _required("previous_plan_hash", BigInteger),
     *(
-        Column(name, Float)
+        Column(name, Figure)
         for name in (
             "effect_ratio",
             "extra_seconds_per_hour",
@@ -246,7 +246,7 @@ incident_event = Table(
     _required("note", Text),
     _required("severity", String(32)),
     _required("state", String(32)),
-    _required("extra_seconds_per_hour", Float),
+    Column("extra_seconds_per_hour", Figure),
 )
 
 database_fact = Table(
@@ -279,11 +279,11 @@ hotspot = Table(
     _key("rank", Integer),
     _required("database_id", Integer),
     _required("query_hash", BigInteger),
-    Column("execution_count", Float),
-    Column("elapsed_time_us", Float),
-    Column("worker_time_us", Float),
-    Column("logical_reads_pages", Float),
-    Column("share", Float),
+    Column("execution_count", Figure),
+    Column("elapsed_time_us", Figure),
+    Column("worker_time_us", Figure),
+    Column("logical_reads_pages", Figure),
+    Column("share", Figure),
 )
 
 # ---------------------------------------------------------------- people

@@ -130,6 +130,8 @@ def _save_running(
     observed = np.unique(batch.keys[batch.keys[:, 2] != 0][:, :3], axis=0)
     now, earlier = Sightings(batch.plans_in_use(), observed), decode_sightings(written, seen)
     new = now.new_against(earlier)
+    if not new.databases():
+        return {}
     _save_queries(connection, new.current, seen)
     _save_observations(connection, new.observed.tolist(), seen)
     return encode_sightings(new.after(earlier), seen, new.databases())

@@ -58,9 +58,9 @@ def _one(ref: DatabaseRef, position: int, number: int, random: np.random.Generat
     read_at, previous = START + TICK * number + lag, START + TICK * (number - 1) + lag
     hashes = np.random.default_rng(position).integers(-(2**63), 2**63, QUERIES)
     plans = hashes ^ 0x5555
-    values = random.lognormal(8, 1, (QUERIES, len(COUNTERS)))
+    values = np.round(random.lognormal(8, 1, (QUERIES, len(COUNTERS))))
     values[:, -4:] = np.nan
-    extrema = random.lognormal(8, 1, (QUERIES, len(EXTREMA)))
+    extrema = np.round(random.lognormal(8, 1, (QUERIES, len(EXTREMA))))
     extrema[:, -2:] = np.nan
     zeros = np.zeros(QUERIES, np.int64)
     keys = tuple(f"10:16384:{value}:t" for value in hashes)

@@ -1,12 +1,14 @@
 """Several processes, threads and sudden deaths: nothing lost, nothing double, nothing half visible."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,15 @@ from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.store.samples import NOON, collected, ticks
 
-SPAWN = multiprocessing.get_context("spawn")
+CLEAN = multiprocessing.get_context("forkserver")
+CLEAN.set_forkserver_preload([__name__])
 HASHES = list(range(1, 21))
 SECOND = timedelta(seconds=1)
 
 
-def write_for_a_while(url: str, name: str, seconds: float, results: "multiprocessing.Queue[tuple[str, int]]") -> None:
+def write_for_a_while(
+    url: str, name: str, seconds: float, results: "multiprocessing.Queue[tuple[str, int, int]]"
+) -> None:
     """Write ticks of an own and of the shared database; report own ticks and accepted shared ticks."""
     store = open_store(url)
     own, shared = DatabaseRef("own", name), DatabaseRef("shared", "Sales")
@@ -38,7 +43,7 @@ def write_for_a_while(url: str, name: str, seconds: float, results: "multiproces
     results.put((name, written, accepted))
 
 
-def read_for_a_while(url: str, seconds: float, results: "multiprocessing.Queue[tuple[str, int]]") -> None:
+def read_for_a_while(url: str, seconds: float, results: "multiprocessing.Queue[tuple[str, int, int]]") -> None:
     """Read everything again and again; report reads, and reads that saw a part of a tick."""
     store = open_store(url)
     end = time.monotonic() + seconds
@@ -52,10 +57,10 @@ def read_for_a_while(url: str, seconds: float, results: "multiprocessing.Queue[t
 
 
 def test_four_writers_and_a_reader_get_along(store: SqlStore, store_url: str) -> None:
-    results = SPAWN.Queue()
+    results = CLEAN.Queue()
     names = [f"w{number}" for number in range(4)]
-    processes = [SPAWN.Process(target=write_for_a_while, args=(store_url, name, 2.0, results)) for name in names]
-    processes.append(SPAWN.Process(target=read_for_a_while, args=(store_url, 2.0, results)))
+    processes = [CLEAN.Process(target=write_for_a_while, args=(store_url, name, 2.0, results)) for name in names]
+    processes.append(CLEAN.Process(target=read_for_a_while, args=(store_url, 2.0, results)))
     for process in processes:
         process.start()
     found = {name: counts for name, *counts in (results.get(timeout=60) for _ in processes)}
@@ -74,7 +79,7 @@ def test_four_writers_and_a_reader_get_along(store: SqlStore, store_url: str) ->
     assert shared == (sum(accepted for _written, accepted in found.values()) - 1) * len(HASHES)
 
 
-def write_until_killed(url: str, out: int) -> None:
+def write_until_killed(url: str, acknowledge: Connection) -> None:
     """Continue the ticks of one database; acknowledge each commit by its moment."""
     store = open_store(url)
     ref = DatabaseRef("alpha", "Sales")
@@ -83,23 +88,24 @@ def write_until_killed(url: str, out: int) -> None:
         at = state.read_at + SECOND if state else NOON
         item = collected(ref, at, HASHES, previous=state.read_at if state else None, plan_hash=3)
         assert store.record([item]) == frozenset()
-        os.write(out, f"{at.isoformat()}\n".encode())
+        acknowledge.send(at)
 
 
 def kill_one_writer(url: str, delay: float) -> datetime:
     """Let a writer work and kill it; returns the newest moment it acknowledged."""
-    inlet, outlet = os.pipe()
-    writer = multiprocessing.get_context("fork").Process(target=write_until_killed, args=(url, outlet))
+    inlet, outlet = CLEAN.Pipe(duplex=False)
+    writer = CLEAN.Process(target=write_until_killed, args=(url, outlet))
     writer.start()
-    os.close(outlet)
-    with os.fdopen(inlet) as acknowledged:
-        first = acknowledged.readline()
-        time.sleep(delay)
-        os.kill(writer.pid, signal.SIGKILL)
-        moments = [first, *acknowledged.read().splitlines()]
+    outlet.close()
+    newest = inlet.recv()
+    time.sleep(delay)
+    os.kill(writer.pid, signal.SIGKILL)
+    with inlet, contextlib.suppress(EOFError):
+        while True:
+            newest = inlet.recv()
     writer.join(30)
     assert writer.exitcode == -signal.SIGKILL
-    return datetime.fromisoformat(moments[-1].strip()).astimezone(UTC)
+    return newest
 
 
 def test_killed_writers_lose_and_double_nothing(store: SqlStore, store_url: str) -> None:
@@ -116,30 +122,27 @@ def test_killed_writers_lose_and_double_nothing(store: SqlStore, store_url: str)
         assert len(store.collection_log(NOON)) == ticks_done + 1
 
 
-def seal_and_die(url: str, archive: str, outlet: int) -> None:
+def seal_and_wait(url: str, archive: str, outlet: Connection) -> None:
     store = open_store(url, archive=archive, clock=lambda: NOON + timedelta(days=3))
-    os.write(outlet, b"!")
+    outlet.send("begins")
     store.seal_day(NOON.date())
-    os.write(outlet, b"s")
     time.sleep(30)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.004, 0.012])
+@pytest.mark.parametrize("delay", [0.0, 0.006, 0.03])
 def test_killed_sealing_leaves_the_day_whole(store: SqlStore, store_url: str, tmp_path: Path, delay: float) -> None:
     for item in ticks(DatabaseRef("alpha", "Sales"), NOON, 5, HASHES):
         store.record([item])
     window = (NOON - timedelta(days=1), NOON + timedelta(days=1))
     before = store.interval_frame(*window).rows
-    inlet, outlet = os.pipe()
-    archive = str(tmp_path / "archive")
-    sealer = multiprocessing.get_context("fork").Process(target=seal_and_die, args=(store_url, archive, outlet))
+    inlet, outlet = CLEAN.Pipe(duplex=False)
+    sealer = CLEAN.Process(target=seal_and_wait, args=(store_url, str(tmp_path / "archive"), outlet))
     sealer.start()
-    os.close(outlet)
-    os.read(inlet, 1)
-    time.sleep(delay)
-    os.kill(sealer.pid, signal.SIGKILL)
+    with inlet, outlet:
+        assert inlet.recv() == "begins"
+        time.sleep(delay)
+        os.kill(sealer.pid, signal.SIGKILL)
     sealer.join(30)
-    os.close(inlet)
     assert store.interval_frame(*window).rows.equals(before)
     assert store.seal_day(NOON.date()).rows == len(before)
     assert store.interval_frame(*window).rows.equals(before)
@@ -161,6 +164,7 @@ def read_in_child(store: SqlStore) -> None:
     sys.exit(len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows))
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_child_uses_its_own_connections(store: SqlStore) -> None:
     for item in ticks(DatabaseRef("alpha", "Sales"), NOON, 2, HASHES):
         store.record([item])

@@ -205,3 +205,12 @@ def test_audit_cannot_be_changed(store: SqlStore, statement: str) -> None:
     store.append_audit("dba", "acknowledge", "i1", {})
     with pytest.raises(StoreError, match="append-only"), store._database.write() as connection:
         connection.exec_driver_sql(statement)
+
+
+def test_unknown_figures_come_back_unknown(store: SqlStore) -> None:
+    unknown = float("nan")
+    store.save_incident_changes([step(IncidentEvent.OPENED, score=unknown, extra_seconds_per_hour=unknown)])
+    store.save_hotspots(NOON - DAY, NOON, [hotspot(SALES, 1)])
+    found = store.open_incidents()[0]
+    assert np.isnan([found.score, found.extra_seconds_per_hour, store.hotspots()[0].worker_time_us]).all()
+    assert np.isnan(store.incident_events(found.incident_id)[0].incident.extra_seconds_per_hour)

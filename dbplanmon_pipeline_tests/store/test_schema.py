@@ -96,9 +96,10 @@ def _upgrade(url: str, start: "multiprocessing.synchronize.Event") -> None:
 
 
 def test_processes_that_upgrade_at_once_all_succeed(store_url: str) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    start = spawn.Event()
-    processes = [spawn.Process(target=_upgrade, args=(store_url, start)) for _ in range(3)]
+    clean = multiprocessing.get_context("forkserver")
+    clean.set_forkserver_preload([__name__])
+    start = clean.Event()
+    processes = [clean.Process(target=_upgrade, args=(store_url, start)) for _ in range(3)]
     for process in processes:
         process.start()
     start.set()

@@ -251,7 +251,7 @@ def _create_incident_event() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("severity", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("extra_seconds_per_hour", sa.Float(), nullable=False),
+        sa.Column("extra_seconds_per_hour", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["incident_id"], ["incident.incident_id"], name=op.f("fk_incident_event_incident_id")),
         sa.PrimaryKeyConstraint("incident_id", "at", "event", name=op.f("pk_incident_event")),
     )
