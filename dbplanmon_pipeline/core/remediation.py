@@ -119,8 +119,8 @@ def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: E
         yield _Draft(
             SuggestionKind.RECREATE_INDEX,
             "high" if scripts.blocks_writes else "medium",
-            f"The former plan read {scripts.table} through the index {change.node}, which is no longer "
-            f"seen. Where it was dropped, recreating it as it was gives the former plan back. {cost}",
+            f"The former plan read {scripts.table} through the index {change.node}, which is gone. Recreating it "
+            f"as it was gives the former plan back. {cost}",
             scripts.create,
             scripts.drop,
         )

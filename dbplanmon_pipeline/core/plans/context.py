@@ -48,9 +48,9 @@ def _indexes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PlanDif
     for name in dict.fromkeys([*before, *after]):
         was, now = str(before.get(name, "")), str(after.get(name, ""))
         if was and not now:
-            text = f"index {name} is no longer seen: {was}"
+            text = f"index {name} is gone: {was}"
         elif now and not was:
-            text = f"index {name} is now seen: {now}"
+            text = f"index {name} is new: {now}"
         elif was != now:
             text = f"index {name} was rebuilt differently: {was} became {now}"
         else:

@@ -16,13 +16,13 @@ class PlanContexts:
     """Facts of all plans of one reading.
 
     Attributes:
-        indexes: definition by (schema, index).
+        indexes: definition by index name, by (schema, table).
         tables: `rows` (estimate, None where never counted), `last_analyze` (ISO, None where never) and
             `n_mod_since_analyze` (rows changed since) by (schema, table).
         settings: planner settings, values with their units.
     """
 
-    indexes: dict[Name, str] = field(default_factory=dict)
+    indexes: dict[Name, dict[str, str]] = field(default_factory=dict)
     tables: dict[Name, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -35,31 +35,29 @@ class PlanContexts:
         """
         if not documents:
             return cls()
-        indexes = {name for document in documents for name in index_names(document)}
         tables = {name for document in documents for name in table_names(document)}
+        indexes: dict[Name, dict[str, str]] = {}
+        for schema, table, index, definition in session.rows(statement("indexes"), _arrays(tables)):
+            indexes.setdefault((schema, table), {})[index] = definition
         return cls(
-            indexes={(row[0], row[1]): row[2] for row in session.rows(statement("indexes"), _arrays(indexes))},
+            indexes=indexes,
             tables={(row[0], row[1]): _table(row) for row in session.rows(statement("tables"), _arrays(tables))},
             settings=dict(session.rows(statement("settings"))),
         )
 
     def of(self, document: Any, role_settings: Mapping[str, str]) -> dict[str, Any]:
-        """The part that one plan mentions; indexes by their bare name, tables as `schema.table`.
+        """The part that concerns one plan; indexes of its tables by bare name, tables as `schema.table`.
 
         Args:
             document: the decoded plan.
             role_settings: what held for this plan instead of the defaults.
         """
+        tables = table_names(document)
         return {
-            "indexes": {name[1]: self.indexes[name] for name in index_names(document) if name in self.indexes},
-            "tables": {".".join(name): self.tables[name] for name in table_names(document) if name in self.tables},
+            "indexes": {index: ddl for name in tables for index, ddl in self.indexes.get(name, {}).items()},
+            "tables": {".".join(name): self.tables[name] for name in tables if name in self.tables},
             "settings": {**self.settings, **role_settings},
         }
-
-
-def index_names(document: Any) -> list[Name]:
-    """Schema and name of each index; an index lies in the schema of its table, which its node or a parent tells."""
-    return sorted({(schema, node["Index Name"]) for node, schema in _nodes(document) if "Index Name" in node})
 
 
 def table_names(document: Any) -> list[Name]:
