@@ -32,13 +32,25 @@ from dbplanmon_pipeline.store import SqlStore, open_store
 
 MakeProvider = Callable[[InstanceSettings, Settings], Provider]
 
-REOPEN_WITHIN = timedelta(hours=24)
+CALM_INTERVALS, INSTANCE_CALM_INTERVALS = 36, 12
+"""Three hours and one hour of activity at the usual cadence."""
+
 SNAPSHOT_STATEMENTS = 10
 
 
 def utc_now() -> datetime:
     """The clock of production."""
     return datetime.now(UTC)
+
+
+def incident_policy(step: timedelta) -> IncidentPolicy:
+    """When incidents end; with a faster cadence the same number of calm intervals passes sooner."""
+    usual = IncidentPolicy()
+    return IncidentPolicy(
+        step=step,
+        calm_after=min(usual.calm_after, CALM_INTERVALS * step),
+        instance_calm_after=min(usual.instance_calm_after, INSTANCE_CALM_INTERVALS * step),
+    )
 
 
 class Monitor:
@@ -167,7 +179,7 @@ class Session:
             self.detector,
             policy=AnalysisPolicy(
                 lookback=settings.analysis.lookback,
-                incidents=IncidentPolicy(step=settings.collection.interval, reopen_within=REOPEN_WITHIN),
+                incidents=incident_policy(settings.collection.interval),
                 dialect=self.dialect,
                 channels=channel_names(settings),
             ),

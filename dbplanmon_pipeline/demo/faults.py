@@ -60,7 +60,7 @@ FAULTS = (
         "small_work_mem",
         "regression_without_plan_change",
         "A new configuration lowers work_mem from 4MB to 64kB.",
-        ("largest_order", "bestseller_report", "top_customers", "recent_by_country"),
+        ("busiest_warehouse", "bestseller_report", "top_customers", "recent_by_country"),
         (f"alter database {DATABASE} set work_mem = '64kB'",),
         (f"alter database {DATABASE} reset work_mem",),
         reconnect=True,

@@ -7,8 +7,8 @@ from psycopg import sql
 
 DATABASE = "shop"
 MONITOR = "dbplanmon_monitor"
-LARGEST_ORDER = 5
-"""Order that holds every fortieth order line, of another forty."""
+BUSIEST_WAREHOUSE = 3
+"""Warehouse that sends every fortieth order line, of another forty."""
 BESTSELLER = 7
 """Product that every fortieth order line holds: far more than the planner expects of any product."""
 
@@ -34,8 +34,8 @@ _STEPS = (
     (
         "order lines",
         (
-            "create table lines as select g as id,"
-            f" case when g % 40 = 20 then {LARGEST_ORDER} else 1 + g % 300000 end as order_id,"
+            "create table lines as select g as id, 1 + g % 300000 as order_id,"
+            f" case when g % 40 = 20 then {BUSIEST_WAREHOUSE} else 1 + (g * 17) % 4000 end::int as warehouse_id,"
             f" case when g % 40 = 0 then {BESTSELLER} else 1 + (g * 31) % 5000 end::int as product_id,"
             " (1 + g % 9)::int as qty, (g * 17 % 9999) / 100.0 as price from generate_series(1, 1000000::bigint) g"
         ),
@@ -59,7 +59,8 @@ _STEPS = (
         "indexes",
         (
             "create index orders_customer on orders (customer_id); create index orders_placed on orders (placed);"
-            " create index lines_order on lines (order_id); create index lines_product on lines (product_id)"
+            " create index lines_order on lines (order_id); create index lines_product on lines (product_id);"
+            " create index lines_warehouse on lines (warehouse_id)"
         ),
     ),
     ("statistics", "analyze"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from dbplanmon_pipeline.demo.shop import BESTSELLER, LARGEST_ORDER
+from dbplanmon_pipeline.demo.shop import BESTSELLER, BUSIEST_WAREHOUSE
 
 Parameters = tuple[int | str, ...]
 
@@ -75,10 +75,10 @@ STATEMENTS = (
         _always(BESTSELLER),
     ),
     ShopStatement(
-        "largest_order",
-        "select count(*), sum(qty * price) from lines where order_id = %s",
+        "busiest_warehouse",
+        "select count(*), sum(qty * price) from lines where warehouse_id = %s",
         2,
-        _always(LARGEST_ORDER),
+        _always(BUSIEST_WAREHOUSE),
     ),
     ShopStatement(
         "top_customers",

@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
 from dbplanmon_pipeline.core.verdict.model import Detector
+from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.services.explain import ExplanationStore, describe_plan_change, explain_incident
 
 MAX_CATCH_UP = 24
@@ -85,7 +86,8 @@ def analyse(
         return AnalysisReport(None, 0, (), (), tuple(store.open_incidents()), 0, 0, 0)
     memory = store.job_states([JOB])[JOB]
     since = newest - timedelta(microseconds=1) if as_of else _judged_until(memory, newest - policy.lookback)
-    frame = store.interval_frame(max(since, newest - policy.lookback) - policy.lookback, newest)
+    start = max(since, newest - policy.lookback) - policy.lookback
+    frame = store.interval_frame(start, newest, columns=DETECTOR_COLUMNS)
     ticks = _ticks(frame, since) or [newest]
     found = _store_plan_changes(store, frame, since)
 
@@ -97,7 +99,7 @@ def analyse(
         evaluation = detector.evaluate(frame, baselines, tick)
         step = advance(
             store.open_incidents(),
-            store.recent_incidents(tick - policy.incidents.reopen_within),
+            store.recent_incidents(tick - policy.incidents.memory),
             evaluation,
             policy.incidents,
         )

@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import AnalysisStore
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, ExcludedSpan
+from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def rebuild_baselines(store: AnalysisStore, detector: Detector, *, as_of: dateti
     A statement with an open incident keeps the version it had; intervals of past incidents are left out.
     """
     since = as_of - timedelta(days=days)
-    history = store.interval_frame(since, as_of)
+    history = store.interval_frame(since, as_of, columns=DETECTOR_COLUMNS)
     past = [i for i in store.recent_incidents(since) if i.began_at < as_of]
     now_open = [i for i in store.open_incidents() if i.began_at < as_of]
     spans = _spans(past, as_of) + _spans(now_open, as_of) + _instance_spans([*past, *now_open], history, as_of)
