@@ -1,0 +1,81 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dbplanmon_pipeline.core.incident_machine import IllegalTransition
+from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.model import Label, Severity
+from dbplanmon_pipeline.services.decide_incident import UnknownIncident, decide_incident, find_incident
+from dbplanmon_pipeline.store import open_store
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+OPEN = Incident(
+    incident_id="aaaa00000001",
+    scope=IncidentScope.QUERY,
+    instance="pg",
+    database="shop",
+    query_hash=1,
+    state=IncidentState.NEW,
+    label=Label.UNKNOWN,
+    severity=Severity.LOW,
+    metric="elapsed_time_us",
+    plan_hash=0,
+    previous_plan_hash=0,
+    effect_ratio=2.0,
+    extra_seconds_per_hour=1.0,
+    extra_seconds_low=0.5,
+    extra_seconds_high=1.5,
+    baseline_us=1.0,
+    observed_us=2.0,
+    score=8.0,
+    began_at=AT,
+    opened_at=AT,
+    updated_at=AT,
+    last_bad_at=AT,
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}", clock=lambda: AT)
+    store.upgrade()
+    yield store
+    store.close()
+
+
+def save(store, incidents: Sequence[Incident]):
+    store.save_incident_changes([IncidentChange(IncidentEvent.OPENED, incident, AT) for incident in incidents])
+
+
+def test_incident_is_found_by_the_start_of_its_id(store):
+    save(store, [OPEN, replace(OPEN, incident_id="aabb00000002", query_hash=2)])
+    assert find_incident(store, "AAAA").incident_id == "aaaa00000001"
+    with pytest.raises(UnknownIncident, match="start of 2 incidents"):
+        find_incident(store, "aa")
+
+
+@pytest.mark.parametrize("wanted", ["", "ffff", "%", "aaaa000000010"])
+def test_unknown_incident_is_refused(store, wanted):
+    save(store, [OPEN])
+    with pytest.raises(UnknownIncident, match="no incident"):
+        find_incident(store, wanted)
+
+
+def test_decision_is_stored_with_its_audit(store):
+    save(store, [OPEN])
+    later = AT + timedelta(minutes=5)
+    decide_incident(store, "aaaa", IncidentEvent.RESOLVED, actor="dba", at=later, note="index is back")
+    saved = store.incident(OPEN.incident_id)
+    assert (saved.state, saved.closed_at, saved.note) == (IncidentState.RESOLVED, later, "index is back")
+    (entry,) = store.audit(AT - timedelta(days=1))
+    assert (entry.actor, entry.action, entry.subject) == ("dba", "incident resolved", OPEN.incident_id)
+
+
+def test_illegal_decision_leaves_no_trace(store):
+    save(store, [OPEN])
+    decide_incident(store, "aaaa", IncidentEvent.DISMISSED, actor="dba", at=AT + timedelta(minutes=1))
+    with pytest.raises(IllegalTransition):
+        decide_incident(store, "aaaa", IncidentEvent.ACKNOWLEDGED, actor="dba", at=AT + timedelta(minutes=2))
+    assert len(store.audit(AT - timedelta(days=1))) == 1
