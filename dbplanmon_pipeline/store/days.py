@@ -91,10 +91,12 @@ def longest_us(connection: Connection, days: Sequence[date]) -> int:
 def ensure_day(connection: Connection, day: date, longest: int, now: datetime) -> None:
     """Make the hot table of a day unless it exists, and remember its longest interval [microseconds]."""
     table = interval_day
-    known = connection.execute(select(table.c.longest_us).where(table.c.day == day)).scalar()
+    # The row stays locked against removal, so that nobody drops the table under the rows on their way into it.
+    held = select(table.c.longest_us).where(table.c.day == day).with_for_update(read=True, key_share=True)
+    known = connection.execute(held).scalar()
     if known is None and connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_DAY_LOCK,))
-        known = connection.execute(select(table.c.longest_us).where(table.c.day == day)).scalar()
+        known = connection.execute(held).scalar()
     if known is None:
         _create_day(connection, day)
         connection.execute(table.insert().values(day=day, created_at=now, longest_us=longest))
@@ -102,6 +104,16 @@ def ensure_day(connection: Connection, day: date, longest: int, now: datetime) -
     elif known < longest:
         where = (table.c.day == day) & (table.c.longest_us < longest)
         connection.execute(table.update().where(where).values(longest_us=longest))
+
+
+def hold_day(connection: Connection, day: date) -> bool:
+    """Keep all writers out of a hot day until the end of the transaction; False when there is no such day."""
+    held = select(interval_day.c.day).where(interval_day.c.day == day).with_for_update()
+    if connection.execute(held).scalar() is None:
+        return False
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table_name(day)} IN ACCESS EXCLUSIVE MODE")
+    return True
 
 
 def drop_day(connection: Connection, day: date) -> bool:

@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.ports import SealedDay
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.archive import ArchiveFolder
 from dbplanmon_pipeline.store.bulk import insert_rows, replace_on
-from dbplanmon_pipeline.store.days import HOUR_US, day_bounds_us, drop_day, hot_days, moment_of, table_name
+from dbplanmon_pipeline.store.days import HOUR_US, day_bounds_us, drop_day, hold_day, hot_days, moment_of, table_name
 from dbplanmon_pipeline.store.interval_read import Columns, whole_day
 from dbplanmon_pipeline.store.intervals import IntervalPart
 from dbplanmon_pipeline.store.parquet import parquet_writer, public_table, write_rows
@@ -160,10 +160,8 @@ class SealingPart(IntervalPart):
 
 
 def _is_unchanged(connection: Connection, day: date, hot: int, old: SealedDay | None) -> bool:
-    if day not in hot_days(connection):
+    if not hold_day(connection, day):
         return False
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"LOCK TABLE {table_name(day)} IN ACCESS EXCLUSIVE MODE")
     table = archive_segment
     sealed = connection.scalar(select(table.c.location).where(table.c.day == day))
     if sealed != (old.location if old else None):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, IntervalRows
+from dbplanmon_pipeline.core.ports import Store
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.store.samples import CRM, NOON, SALES, late_rows, ticks, us
@@ -73,3 +74,9 @@ def test_both_engines_give_equal_exports(both: list[SqlStore], tmp_path: Path) -
         texts.append([(tmp_path / f"{number}-{table}.csv").read_text() for table in ("query", "interval_metric")])
     assert texts[0] == texts[1]
     assert "fffffffffffffffa" in texts[0][0]
+
+
+def test_sql_store_offers_all_that_the_ports_ask(tmp_path: Path) -> None:
+    store: Store = open_store(f"sqlite:///{tmp_path}/store.db")
+    wanted = {name for port in Store.__mro__ for name in vars(port) if not name.startswith("_")}
+    assert {name for name in wanted if not callable(getattr(store, name, None))} == set()

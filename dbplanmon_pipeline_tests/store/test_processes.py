@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import SqlStore, open_store
-from dbplanmon_pipeline_tests.store.samples import NOON, collected, ticks
+from dbplanmon_pipeline_tests.store.samples import NOON, collected, late_rows, rows, ticks
 
 CLEAN = multiprocessing.get_context("forkserver")
 CLEAN.set_forkserver_preload([__name__])
@@ -173,3 +174,21 @@ def test_forked_child_uses_its_own_connections(store: SqlStore) -> None:
     child.join(30)
     assert child.exitcode == 2 * len(HASHES)
     assert len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows) == 2 * len(HASHES)
+
+
+def test_late_rows_and_sealing_meet_without_loss(store: SqlStore) -> None:
+    ref = DatabaseRef("alpha", "Sales")
+    starts = [NOON + number * SECOND for number in range(40)]
+
+    def write() -> None:
+        for start in starts:
+            store.record([late_rows(ref, start, rows(start, start + SECOND, HASHES))])
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while not writing.done():
+            with contextlib.suppress(StoreError):
+                store.seal_day(NOON.date())
+        writing.result()
+    assert store.seal_day(NOON.date()).rows == len(starts) * len(HASHES)
+    assert len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows) == len(starts) * len(HASHES)

@@ -214,3 +214,29 @@ def test_unknown_figures_come_back_unknown(store: SqlStore) -> None:
     found = store.open_incidents()[0]
     assert np.isnan([found.score, found.extra_seconds_per_hour, store.hotspots()[0].worker_time_us]).all()
     assert np.isnan(store.incident_events(found.incident_id)[0].incident.extra_seconds_per_hour)
+
+
+def test_purge_removes_old_rows_only(store: SqlStore) -> None:
+    store.save_plan_changes([PlanChange(SALES, number, NOON + number * DAY, 2, 1) for number in range(4)])
+    assert store.purge("plan_change", NOON + 2 * DAY) == 2
+    assert [change.query_hash for change in store.plan_changes(NOON)] == [3, 2]
+
+
+def test_purge_works_in_batches(store: SqlStore) -> None:
+    count = 5_003
+    store.save_plan_changes([PlanChange(SALES, number, NOON, 2, 1) for number in range(count)])
+    assert store.purge("plan_change", NOON + DAY) == count
+    assert store.plan_changes(NOON) == []
+
+
+def test_purge_keeps_the_newest_baseline_of_each_statement(store: SqlStore) -> None:
+    store.save_baselines(baselines(NOON, [(1, 1), (1, 2)], start=1.0))
+    store.save_baselines(baselines(NOON + DAY, [(1, 2)], start=2.0))
+    assert store.purge("baseline", NOON + 5 * DAY) == 1
+    assert store.baselines(NOON + DAY, "v1").parameters[:, 0].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("table", ["audit_log", "incident", "nothing"])
+def test_purge_refuses_what_does_not_expire(store: SqlStore, table: str) -> None:
+    with pytest.raises(StoreError, match="do not expire"):
+        store.purge(table, NOON)
