@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -15,6 +15,7 @@ from dbplanmon_pipeline.core.plain_words import lines_of, one_line
 
 Cell = str | int | float | datetime | None
 _GAP = "  "
+_SHORT = 20
 
 
 def print_json(value: object) -> None:
@@ -123,13 +124,21 @@ def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None
 
 
 def _print_framed(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - see below
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(header_style="bold")
+    console = Console(file=sys.stdout)
+    widths = [max(len(name), *(len(cell_text(row[number])) for row in rows)) for number, name in enumerate(columns)]
+    short = [width <= _SHORT for width in widths]
+    needed = sum(width if is_short else _SHORT for width, is_short in zip(widths, short, strict=True))
+    room = needed + 2 * len(columns) <= console.width
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if _to_the_right(rows, number) else "left", overflow="fold")
+        # Where there is room, names and figures stay in one piece and long texts give way; else everything does.
+        justify: Literal["left", "right"] = "right" if _to_the_right(rows, number) else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=room and short[number])
     for row in rows:
         table.add_row(*(Text(cell_text(cell)) for cell in row))
-    Console(file=sys.stdout).print(table)
+    console.print(table)

@@ -164,10 +164,17 @@ def in_progress(home: Path) -> list[dg.DagsterRun]:
         return list(instance.get_runs(dg.RunsFilter(statuses=statuses)))
 
 
+SLOW_TARGETS = """\
+environment: development
+collection: {startup_delay: 0s, budget_per_database: 10m}
+instances: [{name: fleet, engine: simulated, databases: 2, options: {latency_ms: 60000}}]
+"""
+
+
 @pytest.mark.slow
 def test_up_starts_on_an_empty_home_restarts_a_child_and_leaves_nothing_behind(tmp_path):
-    (tmp_path / "dbplanmon.yaml").write_text(SETTINGS)
-    out, port = tmp_path / "out", free_port()
+    (tmp_path / "dbplanmon.yaml").write_text(SLOW_TARGETS)
+    out, port, home = tmp_path / "out", free_port(), tmp_path / ".dbplanmon"
     with out.open("w") as stdout, (tmp_path / "err").open("w") as stderr:
         process = subprocess.Popen(
             [*DBPLANMON, "up", "--port", str(port), "--json"],
@@ -190,6 +197,8 @@ def test_up_starts_on_an_empty_home_restarts_a_child_and_leaves_nothing_behind(t
         wait_for(lambda: of_kind(out, "restarting"), "restart")
         wait_for(lambda: "dagster_webserver" in str([c.cmdline() for c in whole.children()]), "webserver")
 
+        started = dg.DagsterRunStatus.STARTED
+        (run,) = wait_for(lambda: [r for r in in_progress(home) if r.status is started], "collection in progress")
         family = whole.children(recursive=True)
         groups = {os.getpgid(child.pid) for child in whole.children()}
         asked_at = time.monotonic()
@@ -208,6 +217,8 @@ def test_up_starts_on_an_empty_home_restarts_a_child_and_leaves_nothing_behind(t
     for group in groups:
         with pytest.raises(ProcessLookupError):
             os.killpg(group, 0)
-    assert in_progress(tmp_path / ".dbplanmon") == []
-    assert not (tmp_path / ".dbplanmon" / "up" / "up.json").exists()
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED
+    assert in_progress(home) == []
+    assert not (home / "up" / "up.json").exists()
     assert "Traceback" not in (tmp_path / "err").read_text()

@@ -21,7 +21,7 @@ POLL_SECONDS = 0.2
 START_SECONDS = 300.0
 """A slow start is no failure: a busy machine takes minutes to import Dagster three times."""
 
-DAEMON_BY, RUNS_BY, REST_BY = 2.5, 5.0, 7.0
+DAEMON_BY, RUNS_BY, REST_BY = 2.5, 4.5, 5.5
 """Seconds after the wish to stop by which each step is over; a busy machine may add to the last, ten are allowed."""
 
 
