@@ -27,7 +27,8 @@ def build_definitions(
     Args:
         settings: as `load_settings` returns them; nothing is opened here.
         key_prefix: goes before every asset key and, joined by two underscores, before every job, schedule and
-            sensor name, so that the result can be merged into a code location that already exists.
+            sensor name, so that the result can be merged into a code location that already exists. The executor of
+            that location stays its own; our jobs bring theirs.
         monitor: in place of the one made from the settings, for a story with a clock or a source of its own.
     """
     names = Names.under(key_prefix)
@@ -47,7 +48,7 @@ def build_definitions(
         schedules=schedules(names, monitor, monitor.clock()),
         sensors=sensors(names, monitor, monitor.clock(), followers),
         resources={"dbplanmon": monitor},
-        executor=dg.in_process_executor,
+        executor=dg.in_process_executor if key_prefix is None else None,
     )
 
 

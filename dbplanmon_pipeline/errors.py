@@ -45,9 +45,15 @@ class ProviderError(DbPlanMonError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        where = f"{self.target}: " if self.target else ""
-        then = f" {self.remedy}" if self.remedy else ""
-        return f"{where}{self.message}{then}"
+        return f"{self.target}: {self.sentence}" if self.target else self.sentence
+
+    @property
+    def sentence(self) -> str:
+        """Message and remedy in one line, without the target."""
+        message = " ".join(self.message.split())
+        if not self.remedy:
+            return message
+        return f"{message.rstrip('.')}. {' '.join(self.remedy.split())}"
 
 
 class CannotConnect(ProviderError):

@@ -1,6 +1,6 @@
 """The monitor of one settings file: sessions that hold the adapters and run the use cases on them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -13,11 +13,12 @@ from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
-from dbplanmon_pipeline.core.ports import Channel, Clock, Hotspot, Provider
+from dbplanmon_pipeline.core.ports import Channel, Clock, Hotspot, JobState, Provider
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.verdict.model import Detector
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, analyse
+from dbplanmon_pipeline.services.breakers import breaker_states, resting_instances
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
 from dbplanmon_pipeline.services.process_alerts import AlertReport, process_alerts
@@ -133,20 +134,26 @@ class Session:
                 provider.close()
         self.store.close()
 
-    def targets(self, only: Sequence[str] = ()) -> Resolution:
-        """Databases to read; discovery asks the servers."""
+    def targets(self, only: Sequence[str] = (), *, resting: Mapping[str, JobState] | None = None) -> Resolution:
+        """Databases to read; discovery asks the servers, but for those that rest."""
         specs = [
             instance_spec(instance, self.settings, self.providers[instance.name])
             for instance in self.settings.instances
             if instance.enabled
         ]
         return resolve_targets(
-            specs, self.providers, only=only, now=self._clock(), max_workers=self.settings.collection.max_workers
+            specs,
+            self.providers,
+            only=only,
+            now=self._clock(),
+            max_workers=self.settings.collection.max_workers,
+            resting=resting,
+            stopped=self._stopped,
         )
 
     def collect(self, only: Sequence[str] = ()) -> CollectionReport:
-        """Read the targets once."""
-        resolution = self.targets(only)
+        """Read the targets once; those that `only` names are read even where their breaker is open."""
+        resolution = self.targets(only, resting={} if only else self._resting())
         collection = self.settings.collection
         return collect(
             resolution.targets,
@@ -155,8 +162,13 @@ class Session:
             clock=self._clock,
             policy=CollectionPolicy(collection.max_workers, collection.interval, self.breaker),
             unlisted=resolution.unlisted,
+            partial=bool(only),
             stopped=self._stopped,
         )
+
+    def _resting(self) -> dict[str, JobState]:
+        breakers = breaker_states(self.providers, self.store)
+        return {name: breakers[name] for name in resting_instances(breakers, self._clock(), self.breaker)}
 
     def remember_collection(self, report: CollectionReport) -> bool:
         """Count the run as good or failed; returns true where too many targets were not read."""
@@ -168,6 +180,7 @@ class Session:
             now=self._clock(),
             policy=self.breaker,
             detail=unread[0].message if failed and unread else "",
+            partial=report.partial,
         )
         return failed
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.ports import Provider
-from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.providers.missing import MissingProvider
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.services.read_database import CaptureLimits
@@ -18,17 +18,13 @@ POSTGRES_PORT = 5432
 def build_provider(instance: InstanceSettings, settings: Settings) -> Provider:
     """The adapter of one instance; connects to nothing yet.
 
-    Raises:
-        SettingsError: this version has no adapter for the engine.
+    An engine without one fails when it is read, so that the other instances go on.
     """
     if instance.engine is Engine.POSTGRES:
         return _postgres(instance, settings)
     if instance.engine is Engine.SIMULATED:
         return _simulated(instance)
-    raise SettingsError(
-        f"instances: {instance.name}: engine {instance.engine.value} is not available in this version; "
-        "use postgres or simulated"
-    )
+    return MissingProvider(instance.name, instance.engine, "This version reads postgres and simulated instances.")
 
 
 def instance_spec(instance: InstanceSettings, settings: Settings, provider: Provider) -> InstanceSpec:

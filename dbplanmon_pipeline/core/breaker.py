@@ -17,7 +17,8 @@ class BreakerPolicy:
     def pause(self, failures: int) -> timedelta:
         """Pause after so many failures in a row: backoff, twice, four times ... never above max_backoff."""
         # 2**20 pauses of any length already exceed every bound; it keeps the product of timedelta in range.
-        return min(self.backoff * 2 ** min(max(failures - 1, 0), 20), self.max_backoff)
+        doublings = min(max(failures - 1, 0), 20)
+        return min(self.backoff * (1 << doublings), self.max_backoff)
 
 
 def after_failure(state: JobState, policy: BreakerPolicy, now: datetime, detail: str) -> JobState:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from dbplanmon_pipeline.core.context_facts import FRESH, SETTING_FACT, STALE, STATISTICS_FACT
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.index_ddl import index_scripts
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, StatementText, hash_text
@@ -19,9 +20,6 @@ from dbplanmon_pipeline.core.plans.tree import Plan
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path, quote_value
 from dbplanmon_pipeline.errors import PlanParseError
-
-SETTING_FACT = "setting "
-"""Facts with this prefix are settings of the database; the rest of their name is the setting's."""
 
 
 class SuggestionKind(StrEnum):
@@ -78,7 +76,7 @@ def suggest(
     drafts = [
         *_lost_indexes(old, new, dialect),
         *_changed_settings(incident, old, new, dialect, facts),
-        *_stale_statistics(new or old, dialect),
+        *_stale_statistics(new or old, dialect, facts),
     ]
     if not drafts:
         drafts = [_review(incident, old, new, statement)]
@@ -195,18 +193,23 @@ def _set(database: str, name: str, value: str) -> str:
     return f"{head} SET {name} = {quote_value(value)};" if value else f"{head} RESET {name};"
 
 
-def _stale_statistics(plan: CapturedPlan | None, dialect: Engine) -> Iterator[_Draft]:
-    """Tables the plan reads whose rows changed much since the planner's statistics were taken."""
+def _stale_statistics(plan: CapturedPlan | None, dialect: Engine, facts: Sequence[FactChange]) -> Iterator[_Draft]:
+    """Tables the plan reads whose rows changed much since the planner's statistics were taken.
+
+    The plan knows how its tables were when it was first seen, the facts know what became of them since.
+    """
     tables: Mapping[str, Mapping[str, Any]] = plan.context.get("tables", {}) if plan else {}
+    latest = {fact.name.removeprefix(STATISTICS_FACT): fact.after for fact in facts}
     for name, table in tables.items():
         changed = stale_rows(table)
-        if not changed:
+        if latest.get(name, STALE if changed else FRESH) == FRESH:
             continue
+        how_many = figure(changed) if changed else "Many"
         verb = "ANALYZE" if dialect == Engine.POSTGRES else "UPDATE STATISTICS"
         yield _Draft(
             SuggestionKind.REFRESH_STATISTICS,
             "low",
-            f"{figure(changed)} rows of {name} changed since its statistics were taken, so the planner works with old "
+            f"{how_many} rows of {name} changed since its statistics were taken, so the planner works with old "
             "row counts. Fresh statistics read a sample of the table and block nobody; they may change other plans on "
             "it, and there is no way to put the old ones back.",
             f"{verb} {quote_path(name, dialect)};",
@@ -246,4 +249,4 @@ def _what_changed(old: CapturedPlan | None, new: CapturedPlan | None) -> str:
     trees = [_tree(plan) if plan else None for plan in (old, new)]
     if trees[0] and trees[1]:
         return diff_plans(trees[0], trees[1]).summary
-    return "Both plans are needed for a comparison, and they were not captured."
+    return "There is no second plan to compare with."

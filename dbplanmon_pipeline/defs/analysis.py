@@ -1,7 +1,6 @@
 """Assets of the analysis: what changed, what got worse, and who was told."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import dagster as dg
 
@@ -46,7 +45,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
     )
     def analyse_assets(config: MomentConfig, dbplanmon: dg.ResourceParam[Monitor]) -> Results:
         with dbplanmon.session() as session:
-            report = session.analyse(as_of=datetime.fromisoformat(config.as_of) if config.as_of else None)
+            report = session.analyse(as_of=config.moment())
             yield _plan_changes_result(names, report)
             yield dg.MaterializeResult(
                 asset_key=names.key("regressions"),
@@ -177,11 +176,13 @@ def analysis_jobs(names: Names) -> list[AssetJob]:
             selection=dg.AssetSelection.assets(*(names.key(a) for a in ("plan_changes", "regressions", "alerts"))),
             description="Judge what was recorded since the last analysis and tell those who should know.",
             tags=names.job_tags(ANALYSIS),
+            executor_def=dg.in_process_executor,
         ),
         dg.define_asset_job(
             names.name(INSIGHTS),
             selection=dg.AssetSelection.assets(*(names.key(a) for a in ("hotspots", "remediation_suggestions"))),
             description="Rank the dearest statements and write down ways back.",
             tags=names.job_tags(INSIGHTS),
+            executor_def=dg.in_process_executor,
         ),
     ]

@@ -55,4 +55,5 @@ def health_job(names: Names, checks: dg.AssetChecksDefinition) -> AssetJob:
         selection=dg.AssetSelection.checks(checks),
         description="Judge the monitor's own health.",
         tags=names.job_tags(HEALTH),
+        executor_def=dg.in_process_executor,
     )

@@ -121,4 +121,5 @@ def collection_job(names: Names) -> AssetJob:
         selection=dg.AssetSelection.assets(*keys).without_checks() | dg.AssetSelection.checks(reachable),
         description="Read every target once.",
         tags=names.job_tags(COLLECTION),
+        executor_def=dg.in_process_executor,
     )

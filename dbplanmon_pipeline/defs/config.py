@@ -1,7 +1,11 @@
 """What a person can choose when launching a run by hand."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 from pydantic import Field
+
+from dbplanmon_pipeline.errors import SettingsError
 
 
 class CollectionConfig(dg.Config):
@@ -19,3 +23,19 @@ class MomentConfig(dg.Config):
         default="",
         description="ISO time with zone, for example 2026-11-22T10:00:00+00:00; empty is the newest reading.",
     )
+
+    def moment(self) -> datetime | None:
+        """The time, None for the newest reading.
+
+        Raises:
+            SettingsError: it is none, or has no zone.
+        """
+        if not self.as_of:
+            return None
+        try:
+            moment = datetime.fromisoformat(self.as_of)
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except ValueError:
+            pass
+        raise SettingsError(f"as_of: {self.as_of!r} is no ISO time with zone, such as 2026-11-22T10:00:00+00:00")

@@ -154,6 +154,7 @@ def daily_jobs(names: Names) -> list[AssetJob]:
             selection=dg.AssetSelection.assets(*(names.key(asset) for asset in assets)),
             description=what,
             tags=names.job_tags(name),
+            executor_def=dg.in_process_executor,
         )
 
     return [

@@ -55,7 +55,8 @@ def _draw(minutes: np.ndarray, cost_ms: np.ndarray, incident: Incident, title: s
     axes.set_yscale("log")
     axes.set_xlabel("minutes from the start of the incident")
     axes.set_ylabel("ms per execution")
-    axes.set_title(title, fontsize=9, loc="left", family="monospace")
+    # Dollar signs in the name of a database are no formula.
+    axes.set_title(title, fontsize=9, loc="left", family="monospace", parse_math=False)
     axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()

@@ -7,6 +7,7 @@ import dagster as dg
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.naming import BASELINES, COLLECTION, HEALTH, ROLLUPS, SUMMARY, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
+from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.services.remember_collection import collection_state
 
 ROLLUPS_AT = time(1, 0)
@@ -18,7 +19,7 @@ def cron_every(interval: timedelta) -> str:
     """The cron of a collection interval; cron knows whole minutes, so a shorter interval becomes one minute.
 
     Raises:
-        ValueError: the interval does not divide an hour or a day evenly.
+        SettingsError: the interval does not divide an hour or a day evenly.
     """
     minutes = max(1, round(interval.total_seconds() / 60))
     if minutes < 60 and 60 % minutes == 0:
@@ -26,7 +27,10 @@ def cron_every(interval: timedelta) -> str:
     hours, rest = divmod(minutes, 60)
     if rest == 0 and hours <= 24 and 24 % hours == 0:
         return f"0 */{hours} * * *" if hours < 24 else "0 0 * * *"
-    raise ValueError(f"an interval of {interval} cannot be a schedule: choose one that divides an hour or a day evenly")
+    raise SettingsError(
+        f"collection.interval: {interval} cannot be a schedule; choose one that divides an hour or a day evenly, "
+        "such as 5m, 15m or 1h"
+    )
 
 
 def cron_daily(at: time) -> str:

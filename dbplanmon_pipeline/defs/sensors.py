@@ -6,6 +6,8 @@ from datetime import datetime
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.defs.naming import ANALYSIS, COLLECTION, INSIGHTS, SNAPSHOT, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.snapshot import databases_partitions
@@ -43,7 +45,7 @@ def _analysis_sensor(names: Names, monitor: Monitor, followers: Sequence[AssetJo
     )
     def analysis_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with monitor.session() as session:
-            ended = collection_state(session.store).last_success_at
+            ended = _last_reading(collection_state(session.store), monitor)
         if ended is None or context.cursor == ended.isoformat():
             return dg.SkipReason("no collection since the last analysis")
         due = ended + monitor.settings.analysis.delay
@@ -60,6 +62,14 @@ def _analysis_sensor(names: Names, monitor: Monitor, followers: Sequence[AssetJo
         )
 
     return analysis_sensor
+
+
+def _last_reading(state: JobState, monitor: Monitor) -> datetime | None:
+    """End of the last collection that may have stored something: a failed one has, unless only all targets fail it."""
+    ends = [state.last_success_at]
+    if monitor.settings.collection.failure_threshold < 1:
+        ends.append(state.last_failure_at)
+    return max((end for end in ends if end), default=None)
 
 
 def _retry_sensor(names: Names, monitor: Monitor) -> dg.SensorDefinition:
@@ -129,10 +139,14 @@ def _databases_sensor(names: Names, monitor: Monitor) -> dg.SensorDefinition:
     def databases_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
             with monitor.session() as session:
-                wanted = {str(target.ref) for target in session.targets().targets}
+                found = session.targets()
         except DbPlanMonError as error:
             return dg.SkipReason(str(error))
         present = set(context.instance.get_dynamic_partitions(partitions_name))
+        # A server that does not answer now has not lost its databases.
+        silent = {outcome.ref.instance for outcome in found.unlisted}
+        wanted = {str(target.ref) for target in found.targets}
+        wanted |= {key for key in present if DatabaseRef.parse(key).instance in silent}
         if wanted == present:
             return dg.SkipReason(f"{len(present)} databases, none new, none gone")
         return dg.SensorResult(

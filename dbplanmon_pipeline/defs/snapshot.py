@@ -68,4 +68,5 @@ def snapshot_job(names: Names) -> AssetJob:
         names.name(SNAPSHOT),
         selection=dg.AssetSelection.assets(names.key("database_snapshot")),
         description="Read one database now.",
+        executor_def=dg.in_process_executor,
     )

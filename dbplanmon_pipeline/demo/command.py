@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dbplanmon_pipeline.demo.result import DemoResult, found
 
-DEFAULT_TICK = 3
+DEFAULT_TICK = 2
 
 
 @click.command()

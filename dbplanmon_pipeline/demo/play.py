@@ -1,5 +1,6 @@
 """Play the demo from its empty folder to its result."""
 
+import os
 import shutil
 import time
 from importlib.resources import files
@@ -12,6 +13,8 @@ from dbplanmon_pipeline.demo.scenario import false_incidents, tell
 from dbplanmon_pipeline.demo.screen import RichScreen
 from dbplanmon_pipeline.demo.source import DemoSource
 from dbplanmon_pipeline.demo.ticks import DemoRuns
+
+NICENESS = 10
 
 
 def fresh_home(folder: Path) -> Path:
@@ -35,6 +38,9 @@ def play(source: DemoSource, home: Path, screen: RichScreen) -> DemoResult:
     monitor = source.monitor()
     with DemoRuns(home, build_definitions(monitor.settings, monitor=monitor), monitor) as runs:
         runs.register_databases()
+        source.start()
+        # The story's own runs must not slow down the server they watch; what it started keeps its priority.
+        os.nice(NICENESS)
         story_began = time.monotonic()
         story = tell(source, runs, monitor, screen)
         story_seconds = time.monotonic() - story_began

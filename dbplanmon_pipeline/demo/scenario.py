@@ -15,7 +15,7 @@ from dbplanmon_pipeline.demo.ticks import DemoRuns
 from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline.store import SqlStore
 
-LEARN_TICKS = 30
+LEARN_TICKS = 40
 CALM_TICKS = 3
 SETTLE_TICKS = 4
 AFTER_TICKS = 1
@@ -61,7 +61,6 @@ def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen) -
             story.ticks += 1
             screen.tick(story.ticks, store, source.names())
 
-        source.start()
         screen.phase("learn", "watching about twenty kinds of statements until their normal is known", LEARN_TICKS)
         for _ in range(LEARN_TICKS):
             tick(analyse=False)

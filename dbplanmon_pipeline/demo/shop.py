@@ -8,9 +8,9 @@ from psycopg import sql
 DATABASE = "shop"
 MONITOR = "dbplanmon_monitor"
 BUSIEST_WAREHOUSE = 3
-"""Warehouse that sends every fortieth order line, of another forty."""
+"""Warehouse that sends every hundredth order line, none of the bestseller."""
 BESTSELLER = 7
-"""Product that every fortieth order line holds: far more than the planner expects of any product."""
+"""Product that every hundredth order line holds: far more than the planner expects of any product."""
 
 _STEPS = (
     ("extension", "create extension if not exists pg_stat_statements"),
@@ -35,8 +35,8 @@ _STEPS = (
         "order lines",
         (
             "create table lines as select g as id, 1 + g % 300000 as order_id,"
-            f" case when g % 40 = 20 then {BUSIEST_WAREHOUSE} else 1 + (g * 17) % 4000 end::int as warehouse_id,"
-            f" case when g % 40 = 0 then {BESTSELLER} else 1 + (g * 31) % 5000 end::int as product_id,"
+            f" case when g % 100 = 50 then {BUSIEST_WAREHOUSE} else 1 + (g * 17) % 4000 end::int as warehouse_id,"
+            f" case when g % 100 = 0 then {BESTSELLER} else 1 + (g * 31) % 5000 end::int as product_id,"
             " (1 + g % 9)::int as qty, (g * 17 % 9999) / 100.0 as price from generate_series(1, 1000000::bigint) g"
         ),
     ),

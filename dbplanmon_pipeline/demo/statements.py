@@ -71,13 +71,13 @@ STATEMENTS = (
     ShopStatement(
         "bestseller_report",
         "select count(*), sum(qty * price) from lines where product_id = %s",
-        2,
+        3,
         _always(BESTSELLER),
     ),
     ShopStatement(
         "busiest_warehouse",
         "select count(*), sum(qty * price) from lines where warehouse_id = %s",
-        2,
+        4,
         _always(BUSIEST_WAREHOUSE),
     ),
     ShopStatement(

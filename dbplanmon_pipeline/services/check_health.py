@@ -20,6 +20,7 @@ from dbplanmon_pipeline.core.health import (
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports import AnalysisStore, SchemaStatus, UpkeepStore
+from dbplanmon_pipeline.errors import StoreError
 
 LARGEST_COST_SHARE = 0.01
 LEAST_NAMED_SHARE = 0.8
@@ -41,7 +42,7 @@ class HealthPolicy:
 
 def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> dict[str, Finding]:
     """Each fact by the name of its asset check."""
-    schema = schema_finding(store.schema_status())
+    schema = _schema(store)
     if schema.health is not Health.HEALTHY:
         unknown = Finding(Health.DEGRADED, "not known while the store is not ready")
         return {"store_schema_is_current": schema} | dict.fromkeys(
@@ -71,6 +72,13 @@ def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> 
             baselines.as_of if len(baselines.table) else None, len(baselines.table), now, BASELINE_LIMIT
         ),
     }
+
+
+def _schema(store: HealthStore) -> Finding:
+    try:
+        return schema_finding(store.schema_status())
+    except StoreError as error:
+        return Finding(Health.UNHEALTHY, f"the store cannot be read: {' '.join(str(error).split())}")
 
 
 def schema_finding(status: SchemaStatus) -> Finding:

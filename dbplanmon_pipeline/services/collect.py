@@ -3,12 +3,14 @@
 import hashlib
 import queue
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import PurePath
 
-from dbplanmon_pipeline.core.breaker import BreakerPolicy, after_failure, after_success, is_open
+from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import (
     Budget,
@@ -16,10 +18,16 @@ from dbplanmon_pipeline.core.ports import (
     Clock,
     CollectedDatabase,
     CollectionStore,
-    JobState,
     Provider,
 )
-from dbplanmon_pipeline.errors import ProviderError
+from dbplanmon_pipeline.errors import DbPlanMonError, ProviderError, SettingsError, StoreError
+from dbplanmon_pipeline.services.breakers import (
+    BREAKER,
+    breaker_states,
+    left_alone,
+    remember_breakers,
+    resting_instances,
+)
 from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
 
 COMMIT_ROWS = 8_000
@@ -48,12 +56,16 @@ class CollectionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
-    """What one collection did, one outcome per target, in the order of the targets."""
+    """What one collection did, one outcome per target, in the order of the targets.
+
+    `partial` is true where somebody asked for some targets only: such a run proves nothing about the rest.
+    """
 
     tick: datetime
     outcomes: tuple[CollectionOutcome, ...]
     peak_workers: int
     duration_seconds: float
+    partial: bool = False
 
     @property
     def failed(self) -> tuple[CollectionOutcome, ...]:
@@ -63,7 +75,7 @@ class CollectionReport:
     @property
     def skipped(self) -> tuple[CollectionOutcome, ...]:
         """Targets left alone because the breaker of their instance is open."""
-        return tuple(o for o in self.outcomes if o.status is CollectionStatus.SKIPPED)
+        return tuple(o for o in self.outcomes if o.error_class == BREAKER)
 
     @property
     def rows(self) -> int:
@@ -84,24 +96,39 @@ def collect(
     clock: Clock,
     policy: CollectionPolicy,
     unlisted: Sequence[CollectionOutcome] = (),
+    partial: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> CollectionReport:
     """Read all targets in parallel and store what they did since their last reading.
 
     Rows and counter states of a database commit together, so a run that is killed or repeated neither loses nor
-    doubles work. All intervals of one run end at the same tick. `unlisted` are instances whose databases could not be
-    listed; they are logged and reported with the rest.
+    doubles work. All intervals of one run end at the same tick.
+
+    Args:
+        targets: databases to read.
+        providers: by instance.
+        store: where counter states come from and rows go to.
+        clock: the present moment; asked once, for the tick.
+        policy: limits of the run.
+        unlisted: instances whose databases could not be listed; they are logged and reported with the rest.
+        partial: somebody asked for these targets by name: they are read even where the breaker of their instance is
+            open, and their failures do not open it, as one dead database is no dead server.
+        stopped: asked often; true ends the run within seconds.
+        monotonic: clock of the budgets.
 
     Raises:
+        CollectionStopped: `stopped` said so; nothing half is stored.
         StoreError: our own store failed; nothing half is stored.
     """
     started = monotonic()
     tick = clock()
-    breakers = _breakers(targets, store)
-    resting = {name for name, state in breakers.items() if is_open(state, tick, policy.breaker)}
+    breakers = breaker_states([*(t.ref.instance for t in targets), *(o.ref.instance for o in unlisted)], store)
+    resting = set() if partial else resting_instances(breakers, tick, policy.breaker)
     skipped = [
-        _skip(target, breakers[target.ref.instance], tick) for target in targets if target.ref.instance in resting
+        CollectedDatabase(left_alone(target.ref, breakers[target.ref.instance], tick), target.engine)
+        for target in targets
+        if target.ref.instance in resting
     ]
     reading = sorted((t for t in targets if t.ref.instance not in resting), key=_stagger)
     states = store.capture_states([target.ref for target in reading])
@@ -113,9 +140,11 @@ def collect(
         store.record(unread)
     outcomes.update(run.read_and_store(reading, states, store))
 
-    _remember_breakers(reading, outcomes, breakers, store, policy.breaker, tick)
+    read = [*(outcomes[target.ref] for target in reading), *unlisted]
+    remember_breakers(read, breakers, store, policy.breaker, tick, partial=partial)
     ordered = tuple(outcomes[target.ref] for target in targets)
-    return CollectionReport(tick, (*ordered, *unlisted), min(policy.max_workers, len(reading)), monotonic() - started)
+    workers = min(policy.max_workers, len(reading))
+    return CollectionReport(tick, (*ordered, *unlisted), workers, monotonic() - started, partial)
 
 
 class _Run:
@@ -182,7 +211,9 @@ class _Run:
             collected = read_database(
                 provider, target.ref, state, budget, self._tick, target.limits, self._policy.interval
             )
-        except ProviderError as error:
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one target does, the others are read
             collected = _failed(target, self._tick, error)
         duration_ms = (self._monotonic() - began) * 1000
         return replace(collected, outcome=replace(collected.outcome, duration_ms=duration_ms))
@@ -197,19 +228,20 @@ class _Run:
         batch: list[CollectedDatabase] = []
         batch_began = self._monotonic()
         while expected:
+            item = _next(results)
+            # Asked after the wait: what a target answers once the run is being stopped is no failure of its own.
             if self._stopped():
                 raise CollectionStopped
-            try:
-                item = results.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                continue
             if isinstance(item, BaseException):
                 raise item
-            expected -= 1
-            batch.append(item)
+            if item is not None:
+                expected -= 1
+                batch.append(item)
             rows = sum(len(c.rows) if c.rows is not None else 0 for c in batch)
-            if not expected or rows >= COMMIT_ROWS or self._monotonic() - batch_began >= COMMIT_SECONDS:
+            due = not expected or rows >= COMMIT_ROWS or self._monotonic() - batch_began >= COMMIT_SECONDS
+            if batch and due:
                 self._commit(batch, store, outcomes)
+            if due:
                 batch, batch_began = [], self._monotonic()
 
     def _commit(
@@ -239,57 +271,31 @@ def _stagger(target: CollectionTarget) -> bytes:
     return hashlib.blake2b(str(target.ref).encode(), digest_size=8).digest()
 
 
-def _failed(target: CollectionTarget, tick: datetime, error: ProviderError) -> CollectedDatabase:
-    outcome = CollectionOutcome(
-        target.ref, tick, CollectionStatus.FAILED, error_class=error.error_class, message=_one_line(error)
-    )
+def _next(results: "queue.SimpleQueue[CollectedDatabase | BaseException]") -> CollectedDatabase | BaseException | None:
+    try:
+        return results.get(timeout=POLL_SECONDS)
+    except queue.Empty:
+        return None
+
+
+def _failed(target: CollectionTarget, tick: datetime, error: Exception) -> CollectedDatabase:
+    error_class, message = why_unreadable(error)
+    outcome = CollectionOutcome(target.ref, tick, CollectionStatus.FAILED, error_class=error_class, message=message)
     return CollectedDatabase(outcome, target.engine)
 
 
-def _one_line(error: ProviderError) -> str:
-    then = f" {error.remedy}" if error.remedy else ""
-    return " ".join(f"{error.message}{then}".split())
+def why_unreadable(error: Exception) -> tuple[str, str]:
+    """Error class and one line for the collection log.
+
+    Of an error that is not ours only its type and place are told: its words may hold a secret or a literal.
+    """
+    if isinstance(error, ProviderError):
+        return error.error_class, " ".join(f"{error.message} {error.remedy}".split())
+    if isinstance(error, DbPlanMonError):
+        return "settings" if isinstance(error, SettingsError) else "defect", " ".join(str(error).split())
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return "defect", f"unexpected {type(error).__name__} in {PurePath(frame.filename).name}, line {frame.lineno}"
 
 
 def _engine(providers: Mapping[str, Provider], outcome: CollectionOutcome) -> Engine:
     return providers[outcome.ref.instance].engine
-
-
-def _skip(target: CollectionTarget, breaker: JobState, tick: datetime) -> CollectedDatabase:
-    until = f" until {breaker.next_attempt_at:%H:%M:%S} UTC" if breaker.next_attempt_at else ""
-    message = f"left alone{until} after {breaker.consecutive_failures} failures in a row: {breaker.detail}"
-    outcome = CollectionOutcome(target.ref, tick, CollectionStatus.SKIPPED, error_class="breaker", message=message)
-    return CollectedDatabase(outcome, target.engine)
-
-
-def _breaker_name(instance: str) -> str:
-    return f"breaker:{instance}"
-
-
-def _breakers(targets: Sequence[CollectionTarget], store: CollectionStore) -> dict[str, JobState]:
-    instances = sorted({target.ref.instance for target in targets})
-    states = store.job_states([_breaker_name(name) for name in instances])
-    return {name: states[_breaker_name(name)] for name in instances}
-
-
-def _remember_breakers(
-    targets: Sequence[CollectionTarget],
-    outcomes: Mapping[DatabaseRef, CollectionOutcome],
-    breakers: Mapping[str, JobState],
-    store: CollectionStore,
-    policy: BreakerPolicy,
-    tick: datetime,
-) -> None:
-    """An instance fails when none of its databases could be read; one dead database is no dead server."""
-    by_instance: dict[str, list[CollectionOutcome]] = {}
-    for target in targets:
-        by_instance.setdefault(target.ref.instance, []).append(outcomes[target.ref])
-    changed = []
-    for instance, results in by_instance.items():
-        before = breakers[instance]
-        if all(o.status is CollectionStatus.FAILED for o in results):
-            changed.append(after_failure(before, policy, tick, results[0].message))
-        elif before.consecutive_failures or before.last_success_at is None:
-            changed.append(after_success(before, tick))
-    if changed:
-        store.save_job_states(changed)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbplanmon_pipeline.core.capture import attribute_plans, select_rows, wanted_plans, wanted_texts
+from dbplanmon_pipeline.core.context_facts import context_facts
 from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
 from dbplanmon_pipeline.core.deltas import Delta, difference
 from dbplanmon_pipeline.core.model import (
@@ -148,9 +149,8 @@ def _is_change(plan: CapturedPlan, state: CaptureState) -> bool:
 
 
 def _facts(plans: Sequence[CapturedPlan]) -> dict[str, str]:
-    """Settings that shaped the plans of this reading; a later change of one may explain a slower statement."""
+    """What shaped the plans of this reading; a later change of one may explain a slower statement."""
     facts: dict[str, str] = {}
     for plan in plans:
-        for name, value in plan.context.get("settings", {}).items():
-            facts[f"setting {name}"] = str(value)
+        facts.update(context_facts(plan.context))
     return facts

@@ -1,14 +1,15 @@
 """Which databases are there to read: those the settings name, and those discovery finds."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
-from dbplanmon_pipeline.core.ports import Provider
-from dbplanmon_pipeline.errors import ProviderError, SettingsError
-from dbplanmon_pipeline.services.collect import CollectionTarget
+from dbplanmon_pipeline.core.ports import JobState, Provider
+from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.services.breakers import left_alone
+from dbplanmon_pipeline.services.collect import POLL_SECONDS, CollectionStopped, CollectionTarget, why_unreadable
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 
 WHOLE_INSTANCE = "*"
@@ -45,16 +46,33 @@ def resolve_targets(
     only: Sequence[str] = (),
     now: datetime,
     max_workers: int = 16,
+    resting: Mapping[str, JobState] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Resolution:
     """List the databases of all instances, or those that `only` names as `instance` or `instance/database`.
 
+    Args:
+        specs: instances of the settings.
+        providers: by instance; asked for the names where discovery is on.
+        only: what to list; empty lists everything.
+        now: aware UTC.
+        max_workers: servers asked at once.
+        resting: breakers that are open, by instance; discovery leaves these servers alone.
+        stopped: asked often; true ends the discovery within seconds.
+
     Raises:
+        CollectionStopped: `stopped` said so.
         SettingsError: `only` names something the settings do not.
     """
     wanted = _wanted(specs, only)
     chosen = [spec for spec in specs if not only or spec.name in wanted]
-    discovering = [spec for spec in chosen if spec.databases is None]
-    found = _discover(discovering, providers, now, max_workers)
+    left = {
+        spec.name: left_alone(DatabaseRef(spec.name, WHOLE_INSTANCE), resting[spec.name], now)
+        for spec in chosen
+        if spec.databases is None and resting and spec.name in resting
+    }
+    discovering = [spec for spec in chosen if spec.databases is None and spec.name not in left]
+    found = left | _discover(discovering, providers, now, max_workers, stopped)
     targets: list[CollectionTarget] = []
     unlisted: list[CollectionOutcome] = []
     for spec in chosen:
@@ -96,21 +114,45 @@ def _target(spec: InstanceSpec, database: str) -> CollectionTarget:
 
 
 def _discover(
-    specs: Sequence[InstanceSpec], providers: Mapping[str, Provider], now: datetime, max_workers: int
+    specs: Sequence[InstanceSpec],
+    providers: Mapping[str, Provider],
+    now: datetime,
+    max_workers: int,
+    stopped: Callable[[], bool],
 ) -> dict[str, list[str] | CollectionOutcome]:
-    def ask(spec: InstanceSpec) -> list[str] | CollectionOutcome:
-        try:
-            return providers[spec.name].databases()
-        except ProviderError as error:
-            return CollectionOutcome(
-                DatabaseRef(spec.name, WHOLE_INSTANCE),
-                now,
-                CollectionStatus.FAILED,
-                error_class=error.error_class,
-                message=f"databases could not be listed: {' '.join(f'{error.message} {error.remedy}'.split())}",
-            )
-
     if not specs:
         return {}
-    with ThreadPoolExecutor(min(max_workers, len(specs)), thread_name_prefix="discover") as pool:
-        return dict(zip((spec.name for spec in specs), pool.map(ask, specs), strict=True))
+    pool = ThreadPoolExecutor(min(max_workers, len(specs)), thread_name_prefix="discover")
+    try:
+        asked = {pool.submit(_list_databases, spec.name, providers[spec.name], now): spec.name for spec in specs}
+        _wait_for(asked, stopped)
+        return {name: future.result() for future, name in asked.items()}
+    except BaseException:
+        # Waiting for the pool would hold a cancelled run for as long as the slowest server.
+        for spec in specs:
+            providers[spec.name].cancel()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _wait_for(asked: Iterable[Future[list[str] | CollectionOutcome]], stopped: Callable[[], bool]) -> None:
+    waiting = set(asked)
+    while waiting:
+        _, waiting = wait(waiting, timeout=POLL_SECONDS)
+        if stopped():
+            raise CollectionStopped
+
+
+def _list_databases(instance: str, provider: Provider, now: datetime) -> list[str] | CollectionOutcome:
+    try:
+        return provider.databases()
+    except Exception as error:  # noqa: BLE001 - whatever one server does, the others are asked
+        error_class, message = why_unreadable(error)
+        return CollectionOutcome(
+            DatabaseRef(instance, WHOLE_INSTANCE),
+            now,
+            CollectionStatus.FAILED,
+            error_class=error_class,
+            message=f"databases could not be listed: {message}",
+        )

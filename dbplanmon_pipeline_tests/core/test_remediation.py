@@ -184,7 +184,7 @@ def test_without_a_known_cause_the_plan_difference_is_told():
 
 def test_without_plans_it_is_said_that_they_are_missing():
     (found,) = suggested()
-    assert "not captured" in found.rationale
+    assert "no second plan" in found.rationale
 
 
 @pytest.mark.parametrize("label", list(Label))

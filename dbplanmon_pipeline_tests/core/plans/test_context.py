@@ -12,12 +12,12 @@ def test_indexes_that_went_came_or_changed_are_told():
     old = {"indexes": {"a": ddl.format("a", "x"), "b": ddl.format("b", "x"), "same": "s"}}
     new = {"indexes": {"b": ddl.format("b", "y"), "c": ddl.format("c", "z"), "same": "s"}}
     assert texts(old, new) == [
-        ("index", "index a is no longer seen: CREATE INDEX a ON public.orders USING btree (x)"),
+        ("index", "index a is gone: CREATE INDEX a ON public.orders USING btree (x)"),
         (
             "index",
             f"index b was rebuilt differently: {ddl.format('b', 'x')} became {ddl.format('b', 'y')}",
         ),
-        ("index", "index c is now seen: CREATE INDEX c ON public.orders USING btree (z)"),
+        ("index", "index c is new: CREATE INDEX c ON public.orders USING btree (z)"),
     ]
 
 
