@@ -290,7 +290,7 @@ def why_unreadable(error: Exception) -> tuple[str, str]:
     Of an error that is not ours only its type and place are told: its words may hold a secret or a literal.
     """
     if isinstance(error, ProviderError):
-        return error.error_class, " ".join(f"{error.message} {error.remedy}".split())
+        return error.error_class, error.sentence
     if isinstance(error, DbPlanMonError):
         return "settings" if isinstance(error, SettingsError) else "defect", " ".join(str(error).split())
     frame = traceback.extract_tb(error.__traceback__)[-1]
