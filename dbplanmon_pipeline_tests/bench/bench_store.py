@@ -1,47 +1,120 @@
-"""Measures the store; run with `python -m dbplanmon_pipeline_tests.bench.bench_store [--url URL] [--ticks N]`.
+"""The store: what a tick, a question and a finished day cost. Run with `... .bench --only bench_store`.
 
-CPU seconds are those of this process; a PostgreSQL server spends its own. The yardstick is `pandas.to_sql` of the same
-interval rows into a plain SQLite table.
+CPU seconds are those of this process. The yardstick is `pandas.to_sql` of the same interval rows into a plain SQLite
+table.
 """
 
-import argparse
 import sqlite3
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
+from dbplanmon_pipeline.core.hotspots import hotspots
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine, hash_text
 from dbplanmon_pipeline.core.ports import CollectedDatabase
 from dbplanmon_pipeline.store import SqlStore, open_store
+from dbplanmon_pipeline_tests.bench.figures import Row, spend
 
+NAME = "Store (SQLite)"
 START = datetime(2026, 3, 10, tzinfo=UTC)
 TICK = timedelta(minutes=5)
 QUERIES = 50
+FLEET, HOUR_TICKS = 200, 12
+DAY_DATABASES, DAYS = 5, 4
+HOTSPOT_COLUMNS = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")
 
 
-class Report:
-    """Collects one line per measurement."""
+def run() -> list[Row]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        per_second = _rows_per_second_of_pandas(folder)
+        ticks = _empty_store(folder / "ticks")
+        rows = list(_ticks(ticks, per_second))
+        ticks.close()
+        days = _empty_store(folder / "days")
+        rows += _days(days)
+        days.close()
+    return rows
 
-    def __init__(self) -> None:
-        self.table = Table("what", "rows", "CPU s", "wall s", "rows per CPU s", "note")
 
-    def measure(self, what: str, rows: int, act: Callable[[], Any], note: str = "", times: int = 1) -> float:
-        cpu, wall = time.process_time(), time.perf_counter()
-        for _ in range(times):
-            act()
-        cpu, wall = (time.process_time() - cpu) / times, (time.perf_counter() - wall) / times
-        self.table.add_row(what, f"{rows:,}", f"{cpu:.4f}", f"{wall:.4f}", f"{rows / max(cpu, 1e-9):,.0f}", note)
-        return cpu
+def _empty_store(folder: Path) -> SqlStore:
+    folder.mkdir()
+    store = open_store(f"sqlite:///{folder}/store.db", archive=str(folder / "archive"))
+    store.upgrade()
+    return store
+
+
+def _ticks(store: SqlStore, per_second: float) -> Iterator[Row]:
+    """An hour of a fleet, then the questions that are asked about the last hour."""
+    random, refs = np.random.default_rng(1), fleet(FLEET)
+    store.record(tick(refs, 0, random))
+    batches = [tick(refs, number, random) for number in range(1, HOUR_TICKS + 1)]
+    spent = [spend(lambda batch=batch: store.record(batch)) for batch in batches]
+    cpu = min(one.cpu for one in spent[1:])
+    stored = FLEET * QUERIES
+    yield Row(f"record {stored:,} rows of {FLEET} databases, CPU", cpu, "s", ">= 2.5 x", stored / cpu / per_second)
+    read = spend(lambda: store.capture_states(refs), times=3)
+    yield Row(f"read the states of {FLEET} databases back, CPU", read.cpu, "s")
+    end = START + TICK * (HOUR_TICKS + 1)
+    hour = end - timedelta(hours=1, minutes=5)
+
+    def rank() -> None:
+        hotspots(store.interval_frame(hour, end, columns=HOTSPOT_COLUMNS), top_n=20)
+
+    ranked = spend(rank, times=2)
+    yield Row(
+        f"hotspots of 1 h of {FLEET} databases ({stored * HOUR_TICKS:,} rows), CPU",
+        ranked.cpu * 1000,
+        "ms",
+        "<= 150 ms",
+    )
+
+
+def _days(store: SqlStore) -> Iterator[Row]:
+    """Whole days of a few databases: flat ingest, the history of one statement, sealing."""
+    random, refs = np.random.default_rng(2), fleet(DAY_DATABASES)
+    per_day = int(timedelta(days=1) / TICK)
+    stored = DAY_DATABASES * QUERIES * per_day
+    store.record(tick(refs, 0, random))
+    cpu = [
+        sum(_record(store, refs, day * per_day + number, random) for number in range(1, per_day + 1))
+        for day in range(DAYS)
+    ]
+    yield Row(f"record a day of {stored:,} rows in {per_day} ticks, first day, CPU", cpu[0], "s")
+    yield Row(f"the same, day {DAYS}: times the first day", cpu[-1] / cpu[0], "", "flat")
+    query_hash = int(np.random.default_rng(0).integers(-(2**63), 2**63, QUERIES)[7])
+    end = START + timedelta(days=DAYS) + TICK
+    three_days = end - timedelta(days=3)
+    history = spend(lambda: store.query_history(refs[0], query_hash, three_days, end), times=5)
+    yield Row("history of one statement, 3 hot days, CPU", history.cpu * 1000, "ms", "<= 25 ms")
+    rolled = spend(lambda: store.roll_up_day(START.date()))
+    yield Row(f"roll up a day of {stored:,} rows, CPU", rolled.cpu, "s")
+    sealed = spend(lambda: store.seal_day(START.date()))
+    yield Row(f"seal a day of {stored:,} rows, CPU", sealed.cpu, "s")
+    (day,) = store.sealed_days()
+    yield Row("size of the sealed day, per million rows", day.bytes / day.rows, "MB", "<= 40 MB")
+    early = spend(lambda: store.query_history(refs[0], query_hash, START, START + timedelta(days=3)), times=5)
+    yield Row("history of one statement, 1 sealed and 2 hot days, CPU", early.cpu * 1000, "ms", "<= 25 ms")
+
+
+def _record(store: SqlStore, refs: Sequence[DatabaseRef], number: int, random: np.random.Generator) -> float:
+    batch = tick(refs, number, random)
+    return spend(lambda: store.record(batch)).cpu
+
+
+def _rows_per_second_of_pandas(folder: Path) -> float:
+    """Rows per CPU second of `pandas.to_sql`: names, hexadecimal hashes and timestamps, as the archive shows them."""
+    collected = tick(fleet(FLEET), 1, np.random.default_rng(0))
+    frame = pd.concat([_frame(item.outcome.ref, item.rows) for item in collected if item.rows], ignore_index=True)
+    connection = sqlite3.connect(folder / "yardstick.db")
+    cpu = min(spend(lambda: frame.to_sql("metric", connection, if_exists="append", index=False)).cpu for _ in range(3))
+    connection.close()
+    return len(frame) / cpu
 
 
 def fleet(databases: int) -> list[DatabaseRef]:
@@ -78,22 +151,6 @@ def _us(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def yardstick(report: Report, folder: Path, collected: Sequence[CollectedDatabase]) -> float:
-    """Rows per CPU second of `pandas.to_sql`: names, hexadecimal hashes and timestamps, as the archive shows them."""
-    frames = [_frame(item.outcome.ref, item.rows) for item in collected if item.rows is not None]
-    frame = pd.concat(frames, ignore_index=True)
-    connection = sqlite3.connect(folder / "yardstick.db")
-    cpu = report.measure("pandas.to_sql, SQLite", len(frame), partial(_append, frame, connection), "yardstick")
-    numbers = frame.select_dtypes("number")
-    report.measure("pandas.to_sql, numbers only", len(frame), partial(_append, numbers, connection, "numbers"))
-    connection.close()
-    return len(frame) / cpu
-
-
-def _append(frame: pd.DataFrame, connection: sqlite3.Connection, name: str = "metric") -> None:
-    frame.to_sql(name, connection, if_exists="append", index=False)
-
-
 def _frame(ref: DatabaseRef, rows: IntervalRows) -> pd.DataFrame:
     hashes = {
         name: [hash_text(value) for value in getattr(rows, name).tolist()] for name in ("query_hash", "plan_hash")
@@ -108,91 +165,3 @@ def _frame(ref: DatabaseRef, rows: IntervalRows) -> pd.DataFrame:
     }
     metrics = dict(zip((*COUNTERS, *EXTREMA), np.hstack([rows.values, rows.extrema]).T, strict=True))
     return pd.DataFrame({**front, **metrics, "counter_reset": rows.counter_reset})
-
-
-def measure_ticks(report: Report, store: SqlStore, databases: int, count: int, per_second: float) -> None:
-    random = np.random.default_rng(1)
-    refs = fleet(databases)
-    store.record(tick(refs, 0, random))
-    for number in range(1, count + 1):
-        collected = tick(refs, number, random)
-        rows = databases * QUERIES
-        cpu = report.measure(f"record, tick {number}", rows, partial(store.record, collected))
-        if number == count:
-            report.table.add_row("", "", "", "", f"{rows / cpu / per_second:.1f} x", "against pandas.to_sql")
-    report.measure("capture_states", rows, lambda: store.capture_states(refs), f"{databases} databases")
-
-
-def measure_reads(report: Report, store: SqlStore, databases: int, ticks: int) -> None:
-    end = START + TICK * ticks + TICK
-    rows = databases * QUERIES * min(ticks, 12)
-    some = ["execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages", "elapsed_time_us_sumsq"]
-    hour = end - timedelta(hours=1)
-    report.measure("interval_frame, 1 h, all columns", rows, lambda: store.interval_frame(hour, end))
-    report.measure("interval_frame, 1 h, 5 metrics", rows, lambda: store.interval_frame(hour, end, columns=some))
-
-
-def measure_days(report: Report, store: SqlStore, databases: int, days: int) -> None:
-    """Fill whole days, read the history of one statement, seal, roll up."""
-    random = np.random.default_rng(2)
-    refs = fleet(databases)
-    per_day = int(timedelta(days=1) / TICK)
-    rows = databases * QUERIES
-    store.record(tick(refs, 0, random))
-    for day in range(days):
-        batches = [tick(refs, day * per_day + number, random) for number in range(1, per_day + 1)]
-        cpu = wall = 0.0
-        for batch in batches:
-            before, began = time.process_time(), time.perf_counter()
-            store.record(batch)
-            cpu, wall = cpu + time.process_time() - before, wall + time.perf_counter() - began
-        total = rows * per_day
-        report.table.add_row(
-            f"day {day + 1} of record", f"{total:,}", f"{cpu:.2f}", f"{wall:.2f}", f"{total / cpu:,.0f}", ""
-        )
-    query_hash = int(np.random.default_rng(0).integers(-(2**63), 2**63, QUERIES)[7])
-    end = START + timedelta(days=days) + TICK
-    history = partial(store.query_history, refs[0], query_hash, START, end)
-    report.measure("query_history, hot", per_day * days, history, f"{days} days", times=5)
-    day = START.date()
-    report.measure("roll_up_day", rows * per_day, lambda: store.roll_up_day(day))
-    report.measure("seal_day", rows * per_day, lambda: store.seal_day(day))
-    sealed = store.sealed_days()[0]
-    report.table.add_row(
-        "sealed day", f"{sealed.rows:,}", "", "", f"{sealed.bytes / sealed.rows:.1f} bytes per row", ""
-    )
-    report.measure("query_history, one day sealed", per_day * days, history, f"{days} days", times=5)
-    last = timedelta(days=1)
-    whole = partial(store.interval_frame, START, START + last, columns=["execution_count", "worker_time_us"])
-    report.measure("interval_frame, sealed day", rows * per_day, whole, "2 metrics")
-    report.measure("drop_hot_days", rows * per_day, lambda: store.drop_hot_days(day + 2 * last), "1 day")
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", help="store to measure; must be empty (default: a SQLite file)")
-    parser.add_argument("--databases", type=int, default=500)
-    parser.add_argument("--ticks", type=int, default=4)
-    parser.add_argument("--day-databases", type=int, default=10, help="databases of the part that fills whole days")
-    parser.add_argument("--days", type=int, default=0, help="whole days to fill; needs at least 2")
-    wanted = parser.parse_args()
-    report = Report()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = wanted.url or f"sqlite:///{folder}/store.db"
-        store = open_store(url, archive=str(folder / "archive"))
-        store.upgrade()
-        if wanted.days:
-            measure_days(report, store, wanted.day_databases, wanted.days)
-        else:
-            sample = tick(fleet(wanted.databases), 1, np.random.default_rng(0))
-            per_second = yardstick(report, folder, sample)
-            measure_ticks(report, store, wanted.databases, wanted.ticks, per_second)
-            measure_reads(report, store, wanted.databases, wanted.ticks)
-        store.close()
-    Console(width=120).print(report.table)
-
-
-if __name__ == "__main__":
-    main()

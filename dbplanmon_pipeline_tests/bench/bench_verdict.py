@@ -1,18 +1,22 @@
-"""Replay of a detector over recorded intervals, and the cost of one judgement.
+"""The cost of judging and of learning, and a replay of the detector over recorded intervals.
 
+python -m dbplanmon_pipeline_tests.bench --only bench_verdict
 python -m dbplanmon_pipeline_tests.bench.bench_verdict replay INTERVALS.parquet ALERTS.csv [lookback_intervals]
-python -m dbplanmon_pipeline_tests.bench.bench_verdict step [series] [intervals]
 
 `replay` reads rows in the columns of the archive, learns every day at 02:00 UTC and judges every five minutes from the
-seventh day on; the alerts are those that the incident machine would open. `step` times one judgement.
+seventh day on; the alerts are those that the incident machine would open. `run` times one judgement of a made-up fleet
+in a process of its own, so that the peak of memory is its own too. The yardstick of learning is the mean, median and
+95th percentile of each statement by `pandas.groupby`, each call over all statements.
 """
 
 import csv
-import resource
+import json
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +29,13 @@ from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
 from dbplanmon_pipeline.core.verdict.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
+from dbplanmon_pipeline_tests.bench.figures import Row, peak_memory_mb, spend
+
+NAME = "Verdict"
+PLAIN_PART = 20
+"""The yardstick runs on every twentieth statement; its time grows with their number."""
 
 STEP = timedelta(minutes=5)
 DAY_US = 86_400_000_000
@@ -125,15 +135,63 @@ def replay(source: Path, target: Path, lookback: int) -> None:
     sys.stdout.write(f"{len(replayed.alerts)} alerts, {time.process_time() - began:.1f} CPU s\n")
 
 
-def step(series: int, intervals: int) -> None:
-    rng = np.random.default_rng(1)
+def run() -> list[Row]:
+    day, fleet = (_in_a_process(*size) for size in ((10_000, 288), (100_000, 36)))
+    rows = f"{int(day['rows']):,} rows, 10,000 statements with 288 intervals each"
+    statements = "100,000 statements that run now, 36 intervals with executions each"
+    return [
+        Row(f"learn from {rows}, CPU", day["learn_cpu"], "s", ">= 20 x", day["plain_cpu"] / day["learn_cpu"]),
+        Row("the same, per million rows, CPU", day["learn_cpu"] / day["rows"] * 1e6, "s", "<= 0.7 s"),
+        Row("the same, peak memory", day["peak_mb"], "MB", "<= 700 MB"),
+        Row(f"judge {statements}, CPU", fleet["judge_cpu"], "s", "<= 5 s"),
+        Row("the same, peak memory", fleet["peak_mb"], "MB"),
+    ]
+
+
+def _in_a_process(series: int, intervals: int) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        "-m",
+        "dbplanmon_pipeline_tests.bench.bench_verdict",
+        "step",
+        str(series),
+        str(intervals),
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def step(series: int, intervals: int) -> dict[str, float]:
+    """Learn from the rows and judge their last interval."""
     now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    frame = made_up_frame(series, intervals, now)
+    detector = StatisticalDetector(DetectorPolicy())
+    learnt: list[BaselineSet] = []
+    learn = spend(lambda: learnt.append(detector.learn(frame, now)))
+    judge = spend(lambda: detector.evaluate(frame, learnt[0], now))
+    peak = peak_memory_mb()
+    part = frame.rows[: len(frame.rows) // PLAIN_PART]
+    plain = spend(lambda: _plain_baseline(part))
+    return {
+        "rows": len(frame.rows),
+        "learn_cpu": learn.cpu,
+        "judge_cpu": judge.cpu,
+        "peak_mb": peak,
+        "plain_cpu": plain.cpu * PLAIN_PART,
+    }
+
+
+def made_up_frame(series: int, intervals: int, now: datetime) -> IntervalFrame:
+    """Statements with costs of their own and even noise; each ran in every interval up to `now`."""
+    rng = np.random.default_rng(1)
     end = int(now.timestamp() * 1e6)
     number = np.repeat(np.arange(series), intervals)
     tick = np.tile(np.arange(intervals), series)
     executions = rng.poisson(20, series * intervals) + 1.0
     cost = np.exp(rng.normal(8, 1, series)[number] + rng.normal(0, 0.2, series * intervals))
-    rows = pd.DataFrame({name: np.full(series * intervals, np.nan) for name in INTERVAL_COLUMNS})
+    unknown = np.full(series * intervals, np.nan)
+    rows = pd.DataFrame(dict.fromkeys(DETECTOR_COLUMNS, unknown))
     keys = (number // 500, number.astype(np.int64) + 1, number + 1, end - (intervals - tick) * STEP_US)
     for name, values in zip(KEY_COLUMNS, keys, strict=False):
         rows[name] = values
@@ -143,24 +201,28 @@ def step(series: int, intervals: int) -> None:
     for metric in ("elapsed_time_us", "worker_time_us"):
         rows[metric] = executions * cost
         rows[f"{metric}_max"] = 3 * cost
-    frame = IntervalFrame(rows, {i: DatabaseRef(f"i{i // 4}", f"d{i}") for i in range(series // 500 + 1)})
-    detector = StatisticalDetector(DetectorPolicy())
-    began = time.perf_counter()
-    baselines = detector.learn(frame, now)
-    learnt = time.perf_counter()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    evaluation = detector.evaluate(frame, baselines, now)
-    judged = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sys.stdout.write(
-        f"{len(rows):,} rows, {evaluation.judged:,} judged, {len(evaluation.verdicts)} verdicts\n"
-        f"learn {learnt - began:.2f} s, evaluate {judged - learnt:.2f} s\n"
-        f"peak memory {before // 1024} MB before evaluate, {peak // 1024} MB after\n"
-    )
+    return IntervalFrame(rows, {i: DatabaseRef(f"i{i // 4}", f"d{i}") for i in range(series // 500 + 1)})
+
+
+def _plain_baseline(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a plain pipeline would learn: three figures of three metrics per statement."""
+
+    def figures(group: pd.DataFrame) -> pd.Series:
+        found = {}
+        for metric in ("elapsed_time_us", "worker_time_us", "logical_reads_pages"):
+            cost = group[metric] / group["execution_count"]
+            found |= {
+                f"{metric} mean": cost.mean(),
+                f"{metric} median": cost.median(),
+                f"{metric} p95": cost.quantile(0.95),
+            }
+        return pd.Series(found)
+
+    return rows.groupby(["database_id", "query_hash"]).apply(figures, include_groups=False)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "replay":
         replay(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 144)
     else:
-        step(*(int(text) for text in (sys.argv[2:4] if len(sys.argv) > 3 else ("20000", "48"))))
+        sys.stdout.write(json.dumps(step(int(sys.argv[2]), int(sys.argv[3]))) + "\n")
