@@ -14,6 +14,7 @@ from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.checks import path_text, settings_problems
 from dbplanmon_pipeline.settings.complaints import problem_at, problem_of
 from dbplanmon_pipeline.settings.document import DocumentError, Node, Origin, Problem, read_document
+from dbplanmon_pipeline.settings.dormant import is_dormant
 from dbplanmon_pipeline.settings.layers import laid_over, origin_at, plain, with_variables, written_paths
 from dbplanmon_pipeline.settings.model import Settings
 from dbplanmon_pipeline.settings.schema import leaf_paths
@@ -167,6 +168,9 @@ def _warn(settings: Settings, root: Node, variables: Mapping[str, str]) -> None:
     for path in _plain_secrets(settings, ()):
         where, key = origin_at(root, path), path_text(path)
         _log.warning("%s: %s holds a plain secret; move it out and write %s", where, key, FORMS)
+    for path, origin in written_paths(root).items():
+        if is_dormant(path):
+            _log.warning("%s: %s is kept, but not in effect in this version", origin, path_text(path))
     meant = {
         name.replace("__", "_"): name for name in map(environment.override_name, leaf_paths(Settings)) if "__" in name
     }

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from dbplanmon_pipeline.settings import environment
 from dbplanmon_pipeline.settings.base import Override, Section
+from dbplanmon_pipeline.settings.dormant import is_dormant
 from dbplanmon_pipeline.settings.model import Settings
 from dbplanmon_pipeline.settings.schema import sections_in, shape_of
 from dbplanmon_pipeline.settings.values import format_clock, format_duration
@@ -46,7 +47,8 @@ def _table(path: tuple[str, ...], fields: list[tuple[str, FieldInfo]]) -> str:
 
 def _row(path: tuple[str, ...], name: str, field: FieldInfo) -> str:
     shape = shape_of(field)
-    cells = (f"`{name}`", shape.kind, _default(field), shape.bounds, field.description or "", _variable((*path, name)))
+    meaning = f"{field.description or ''}{' *Not in effect yet.*' if is_dormant((*path, name)) else ''}"
+    cells = (f"`{name}`", shape.kind, _default(field), shape.bounds, meaning, _variable((*path, name)))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -1,0 +1,29 @@
+"""Keys that are checked and kept, but that nothing in this version acts upon; nobody shall rely on them unknowingly."""
+
+from collections.abc import Iterable
+
+DORMANT = (
+    ("collection", "shards"),
+    ("alerts", "cooldown"),
+    ("alerts", "max_per_hour"),
+    ("alerts", "escalate_after"),
+    ("remediation",),
+    ("kpis",),
+    ("retention",),
+    ("schedules", "retention"),
+    ("instances", "labels"),
+    ("instances", "login", "integrated"),
+    ("instances", "login", "authentication"),
+    ("instances", "options", "planner"),
+    ("instances", "options", "driver"),
+    ("instances", "encrypt"),
+    ("instances", "trust_server_certificate"),
+    ("instances", "application_intent"),
+)
+"""Paths without list positions; whatever lies below one is dormant too."""
+
+
+def is_dormant(path: Iterable[str | int]) -> bool:
+    """True where nothing acts upon the key at this path; positions and `[]` marks of lists do not count."""
+    names = tuple(part.removesuffix("[]") for part in path if isinstance(part, str) and part != "[]")
+    return any(names[: len(key)] == key for key in DORMANT)
