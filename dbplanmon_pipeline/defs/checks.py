@@ -27,11 +27,16 @@ def health_checks(names: Names) -> dg.AssetChecksDefinition:
         specs=[
             dg.AssetCheckSpec(name, asset=names.key("query_metrics"), description=fact) for name, fact in CHECKS.items()
         ],
+        can_subset=True,
     )
-    def check_health(dbplanmon: dg.ResourceParam[Monitor]) -> Iterator[dg.AssetCheckResult]:
+    def check_health(
+        context: dg.AssetCheckExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
+    ) -> Iterator[dg.AssetCheckResult]:
+        asked = {key.name for key in context.selected_asset_check_keys}
         with dbplanmon.session(upgrade=False) as session:
             for name, finding in session.health().items():
-                yield _result(names, name, finding)
+                if name in asked:
+                    yield _result(names, name, finding)
 
     return check_health
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.postgres_binaries import find_postgres
 from dbplanmon_pipeline.demo.postgres_source import PostgresSource
 from dbplanmon_pipeline.demo.simulated_source import SimulatedSource
@@ -26,7 +27,7 @@ def demo_folder() -> Path:
 
 
 def choose_source(
-    engine: str | None, folder: Path, postgres_bin: Path | None, tick_seconds: int
+    engine: str | None, folder: Path, postgres_bin: Path | None, tick_seconds: int, pace: Pace
 ) -> tuple[DemoSource, str]:
     """The source, and a remark where it is not what one would expect.
 
@@ -34,10 +35,10 @@ def choose_source(
         PostgresNotFound: PostgreSQL was asked for by name and is not there.
     """
     if engine == "simulated":
-        return SimulatedSource(folder), ""
+        return SimulatedSource(folder, pace), ""
     binaries = find_postgres(postgres_bin)
     if binaries is not None:
         return PostgresSource(binaries, folder, tick_seconds), ""
     if engine == "postgres" or postgres_bin is not None:
         raise PostgresNotFound(NO_POSTGRES)
-    return SimulatedSource(folder), f"Falling back to a simulated server, because {NO_POSTGRES}."
+    return SimulatedSource(folder, pace), f"Falling back to a simulated server, because {NO_POSTGRES}."

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
+from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import DemoResult, found
 
 DEFAULT_TICK = 2
@@ -33,14 +33,14 @@ def demo(
     console = Console()
     folder = demo_folder()
     with ExitStack() as stack:
-        source, remark = choose_source(engine, folder, postgres_bin, tick)
+        source, remark = choose_source(engine, folder, postgres_bin, tick, Pace())
         stack.callback(source.close)
         if remark:
             console.print(remark, style="yellow")
         home = fresh_home(folder)
         configure_logging(json=True, stream=stack.enter_context((folder / "demo.log").open("w", encoding="utf-8")))
         with RichScreen(console) as screen:
-            result = play(source, home, screen)
+            result = play(source, home, screen, Pace())
         if json_path:
             result.write(json_path)
         _print_result(console, result)
@@ -51,23 +51,25 @@ def demo(
 
 
 def _print_result(console: Console, result: DemoResult) -> None:
-    table = Table(title=f"{result.server}: {found(result.faults)} in {result.elapsed_seconds:.0f} s")
-    for column in ("what was broken", "found", "after", "statement", "label", "times", "extra s/h", "what changed"):
-        table.add_column(column)
+    console.print(f"\n[bold]{result.server}: {found(result.faults)} in {result.elapsed_seconds:.0f} s[/bold]\n")
     for fault in result.faults:
-        table.add_row(
-            fault.name,
-            "yes" if fault.detected else "no",
-            f"{fault.ticks_to_detect} ticks" if fault.ticks_to_detect else "",
-            fault.statement,
-            fault.label,
-            f"{fault.effect_ratio:,.1f}" if fault.effect_ratio else "",
-            f"{fault.extra_seconds_per_hour:,.0f}" if fault.extra_seconds_per_hour else "",
-            fault.plan_diff[0] if fault.plan_diff else "",
+        if not fault.detected:
+            console.print(f"[red]missed[/red]  {fault.name}")
+            continue
+        times, extra = fault.effect_ratio or 0.0, fault.extra_seconds_per_hour or 0.0
+        console.print(
+            f"[green]found[/green]   [bold]{fault.name}[/bold] after {fault.ticks_to_detect} ticks: {fault.statement} "
+            f"x{times:,.1f}, {extra:,.0f} s more per hour ({fault.label.replace('_', ' ')}, {fault.severity})"
         )
-    console.print(table)
+        for line in fault.plan_diff[1:] or fault.plan_diff:
+            console.print(f"        {line}", style="dim", markup=False, highlight=False)
+        if fault.way_back:
+            console.print(f"        way back: {fault.way_back}", markup=False, highlight=False)
     for silent in result.silent:
         verdict = "stayed silent, as it should" if silent.stayed_silent else "raised an incident, wrongly"
-        console.print(f"{silent.name}: {silent.before_ms} ms became {silent.after_ms} ms and {verdict}.")
+        console.print(
+            f"{'silent' if silent.stayed_silent else '[red]loud[/red]  '}  {silent.name}: "
+            f"{silent.before_ms} ms became {silent.after_ms} ms and {verdict}"
+        )
     for false in result.false_incidents:
-        console.print(f"[red]false incident[/red]: {false.statement} x{false.effect_ratio} ({false.label})")
+        console.print(f"[red]false[/red]   {false.statement} x{false.effect_ratio} ({false.label})")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dbplanmon_pipeline.composition import Session
 from dbplanmon_pipeline.definitions import build_definitions
+from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import DemoResult
 from dbplanmon_pipeline.demo.scenario import false_incidents, tell
 from dbplanmon_pipeline.demo.screen import RichScreen
@@ -30,7 +31,7 @@ def fresh_home(folder: Path) -> Path:
     return home
 
 
-def play(source: DemoSource, home: Path, screen: RichScreen) -> DemoResult:
+def play(source: DemoSource, home: Path, screen: RichScreen, pace: Pace) -> DemoResult:
     """Prepare, tell the story, and sum it up; `source` is left running."""
     began = time.monotonic()
     for step in source.prepare():
@@ -39,10 +40,10 @@ def play(source: DemoSource, home: Path, screen: RichScreen) -> DemoResult:
     with DemoRuns(home, build_definitions(monitor.settings, monitor=monitor), monitor) as runs:
         runs.register_databases()
         source.start()
-        # The story's own runs must not slow down the server they watch; what it started keeps its priority.
+        # The story's own runs must not slow down the server they watch; what was started before keeps its priority.
         os.nice(NICENESS)
         story_began = time.monotonic()
-        story = tell(source, runs, monitor, screen)
+        story = tell(source, runs, monitor, screen, pace)
         story_seconds = time.monotonic() - story_began
         events = runs.events_per_run()
     with monitor.session() as session:

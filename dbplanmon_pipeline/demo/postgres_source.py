@@ -60,9 +60,12 @@ class PostgresSource:
 
     engine = "postgres"
 
-    def __init__(self, binaries: PostgresBinaries, folder: Path, tick_seconds: int) -> None:
+    def __init__(
+        self, binaries: PostgresBinaries, folder: Path, tick_seconds: int, faults: Sequence[Fault] = story.FAULTS
+    ) -> None:
         self.tick_seconds = tick_seconds
         self._folder = folder
+        self._faults = tuple(faults)
         self._binaries = binaries
         self._server = PostgresServer(binaries, folder / "postgres", settings=SERVER_SETTINGS)
         self._workload: subprocess.Popen[bytes] | None = None
@@ -77,8 +80,8 @@ class PostgresSource:
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """Three of them."""
-        return story.FAULTS
+        """By default three of them."""
+        return self._faults
 
     @property
     def settings_file(self) -> Path:

@@ -9,16 +9,12 @@ from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.demo.faults import Fault
+from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import FalseIncident, FaultResult
 from dbplanmon_pipeline.demo.source import DemoSource
 from dbplanmon_pipeline.demo.ticks import DemoRuns
 from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline.store import SqlStore
-
-LEARN_TICKS = 40
-CALM_TICKS = 3
-SETTLE_TICKS = 4
-AFTER_TICKS = 1
 
 
 class Screen(Protocol):
@@ -47,7 +43,7 @@ class Story:
     explained: set[str] = field(default_factory=set)
 
 
-def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen) -> Story:
+def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen, pace: Pace) -> Story:
     """Play the whole story once; raises what the runs raise."""
     story = Story(monitor.clock())
     with monitor.session() as session:
@@ -61,16 +57,16 @@ def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen) -
             story.ticks += 1
             screen.tick(story.ticks, store, source.names())
 
-        screen.phase("learn", "watching about twenty kinds of statements until their normal is known", LEARN_TICKS)
-        for _ in range(LEARN_TICKS):
+        screen.phase("learn", "watching about twenty kinds of statements until their normal is known", pace.learn)
+        for _ in range(pace.learn):
             tick(analyse=False)
         runs.learn(monitor.clock())
 
-        screen.phase("watch", "nothing is wrong, and nothing should be said", CALM_TICKS)
-        for _ in range(CALM_TICKS):
+        screen.phase("watch", "nothing is wrong, and nothing should be said", pace.calm)
+        for _ in range(pace.calm):
             tick(analyse=True)
-        screen.phase("stay silent", source.change_silently(), CALM_TICKS)
-        for _ in range(CALM_TICKS):
+        screen.phase("stay silent", source.change_silently(), pace.calm)
+        for _ in range(pace.calm):
             tick(analyse=True)
 
         for fault in source.faults:
@@ -78,7 +74,7 @@ def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen) -
             injected_at = monitor.clock()
             source.break_it(fault)
             result = _not_found(fault, injected_at)
-            for number in range(1, fault.within_ticks + AFTER_TICKS + 1):
+            for number in range(1, fault.within_ticks + pace.after + 1):
                 tick(analyse=True)
                 incident = _incident_of(fault, store, source.names(), injected_at)
                 if incident and not result.detected:
@@ -87,8 +83,8 @@ def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen) -
                     screen.found(fault, result, alert_text(store, incident))
             story.faults.append(result)
             source.mend_it(fault)
-            screen.phase(f"mend: {fault.name}", "back to normal before the next thing breaks", SETTLE_TICKS)
-            for _ in range(SETTLE_TICKS):
+            screen.phase(f"mend: {fault.name}", "back to normal before the next thing breaks", pace.settle)
+            for _ in range(pace.settle):
                 tick(analyse=True)
         runs.sum_up()
     return story

@@ -8,6 +8,7 @@ from pathlib import Path
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.ports import Provider
 from dbplanmon_pipeline.demo.faults import Fault
+from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import SilentResult
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider, StatementProfile
 from dbplanmon_pipeline.settings import InstanceSettings, Settings, load_settings
@@ -39,12 +40,16 @@ class SimulatedSource:
     engine = "simulated"
     tick_seconds = int(STEP.total_seconds())
 
-    def __init__(self, folder: Path, begins_at: datetime | None = None) -> None:
+    def __init__(self, folder: Path, pace: Pace, begins_at: datetime | None = None) -> None:
         self._folder = folder
         self._now = begins_at or datetime.now(UTC).replace(microsecond=0) - STEP * 80
-        self._faults: list[SimulatedFault] = []
         self._profiles = SimulatedProvider(INSTANCE, 1).profiles(DATABASE)
         self._plan_flip, self._slow_disk, self._silent = self._choose()
+        # The whole life of a simulated statement follows from its faults, so this one is known from the start.
+        silent_at = self._now + STEP * (pace.learn + pace.calm)
+        self._faults = [
+            SimulatedFault("silent", DATABASE, self._silent.statement, FaultKind.SMALL_BUT_DOUBLE, silent_at, None, 2.0)
+        ]
 
     @property
     def server(self) -> str:
@@ -112,10 +117,6 @@ class SimulatedSource:
 
     def change_silently(self) -> str:
         """A statement of 3 ms that runs once a minute doubles."""
-        kind = FaultKind.SMALL_BUT_DOUBLE
-        self._faults.append(
-            SimulatedFault("silent", DATABASE, self._silent.statement, kind, self._now, None, factor=2.0)
-        )
         return f"{_name(self._silent)} doubles from 3 to 6 ms, once a minute: twice as slow, and worth nobody's sleep."
 
     def silent_result(self, opened: frozenset[str]) -> SilentResult:
