@@ -91,11 +91,13 @@ def analyse(
     ticks = _ticks(frame, since) or [newest]
     found = _store_plan_changes(store, frame, since)
 
-    baselines = store.baselines(newest, detector.layout)
+    latest = store.baselines(newest, detector.layout)
     changes: list[IncidentChange] = []
     alerts = 0
     evaluation = None
     for tick in ticks[-MAX_CATCH_UP:]:
+        # What was learnt since a missed tick must not judge it: it may have learnt from what is judged.
+        baselines = latest if latest.as_of <= tick else store.baselines(tick, detector.layout)
         evaluation = detector.evaluate(frame, baselines, tick)
         step = advance(
             store.open_incidents(),
