@@ -157,9 +157,8 @@ class TestAgain:
         story.learn()
         report = story.analyse()
         # A baseline that learnt two bad hours would find them normal.
-        assert (
-            next(change.at for change in report.changes if change.event is IncidentEvent.OPENED) <= BROKEN_AT + STEP * 3
-        )
+        opened = next(change.at for change in report.changes if change.event is IncidentEvent.OPENED)
+        assert opened <= BROKEN_AT + STEP * 3
 
 
 class TestAccidents:
