@@ -1,6 +1,6 @@
 """Facts of a database drawn from the contexts of its plans, in a form whose changes are worth telling."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.context import stale_rows
@@ -23,3 +23,11 @@ def context_facts(context: Mapping[str, Any]) -> dict[str, str]:
     for name, table in context.get("tables", {}).items():
         facts[f"{STATISTICS_FACT}{name}"] = STALE if stale_rows(table) else FRESH
     return facts
+
+
+def concerns(fact: str, contexts: Sequence[Mapping[str, Any]]) -> bool:
+    """False for facts about tables that none of the plans with these contexts reads."""
+    if not fact.startswith(STATISTICS_FACT):
+        return True
+    table = fact.removeprefix(STATISTICS_FACT)
+    return any(table in context.get("tables", {}) for context in contexts)

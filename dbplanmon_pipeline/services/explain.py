@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from dbplanmon_pipeline.core.context_facts import concerns
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.plans.diff import PlanDiff, context_changes, diff_plans
@@ -64,7 +65,11 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     statement = store.statement_texts([(ref, incident.query_hash)]).get((ref, incident.query_hash))
     new = store.plan(incident.plan_hash) if incident.plan_hash else None
     old = store.plan(incident.previous_plan_hash) if incident.previous_plan_hash else None
-    facts = store.fact_changes(ref, incident.began_at - CAUSE_WINDOW, incident.updated_at)
+    facts = [
+        fact
+        for fact in store.fact_changes(ref, incident.began_at - CAUSE_WINDOW, incident.updated_at)
+        if concerns(fact.name, [plan.context for plan in (old, new) if plan])
+    ]
     summary, plan_lines, context = describe_plan_change(old, new)
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
         summary, plan_lines = "The plan is the same as before.", ()
