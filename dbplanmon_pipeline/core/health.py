@@ -11,6 +11,9 @@ Row = Mapping[str, str | float | None]
 """One line of a table that shows a finding."""
 
 
+NEGLIGIBLE_MS = 250.0
+
+
 class Health(StrEnum):
     """Healthy, worth a look, or broken."""
 
@@ -81,8 +84,11 @@ def coverage(outcomes: Sequence[CollectionOutcome], named_share: Mapping[Databas
 
 
 def collector_cost(outcomes: Sequence[CollectionOutcome], interval: timedelta, largest_share: float) -> Finding:
-    """Healthy when no target spent more than `largest_share` (0..1) of one core on our statements."""
-    allowed_ms = interval.total_seconds() * 1000 * largest_share
+    """Healthy when no target spent more than `largest_share` (0..1) of one core on our statements.
+
+    Up to NEGLIGIBLE_MS is always allowed: with a cadence of seconds even a cheap reading is a large share.
+    """
+    allowed_ms = max(NEGLIGIBLE_MS, interval.total_seconds() * 1000 * largest_share)
     dear = [o for o in outcomes if (o.cost_ms or 0.0) > allowed_ms]
     rows: tuple[Row, ...] = tuple(
         {"database": str(o.ref), "cost_ms": round(o.cost_ms or 0.0, 1), "allowed_ms": round(allowed_ms, 1)}

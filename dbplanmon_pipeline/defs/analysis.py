@@ -144,14 +144,14 @@ def _regression_facts(report: AnalysisReport) -> dict[str, dg.MetadataValue | in
 
 
 def _incident_row(incident: Incident) -> dict[str, str | float]:
+    """Few and short columns, or the UI cuts the table at its right side."""
+    where = f"{incident.instance}/{incident.database}" if incident.database else incident.instance
     return {
-        "id": incident.incident_id,
-        "where": f"{incident.instance}/{incident.database}" if incident.database else incident.instance,
-        "query": hash_text(incident.query_hash) or "(instance)",
-        "label": incident.label.value,
-        "severity": incident.severity.value,
+        "incident": incident.incident_id,
+        "statement": f"{where} {hash_text(incident.query_hash)}".strip(),
+        "kind": f"{incident.severity.value} {incident.label.value.replace('_', ' ')}",
         "times": incident.effect_ratio,
-        "extra s/h": incident.extra_seconds_per_hour,
+        "s/h": incident.extra_seconds_per_hour,
     }
 
 
