@@ -14,7 +14,7 @@ CHECKS = {
     "metrics_are_recent": "Every database was read within three collection intervals.",
     "named_statements_cover_the_load": "The statements kept by name hold most of the recorded time.",
     "collector_cost_is_low": "No target spent more than 1 % of one core on our reading.",
-    "baselines_are_recent": "The newest baseline is younger than 26 hours.",
+    "baselines_are_recent": "The newest baseline is younger than 30 hours.",
 }
 """Name of each check and the fact it states."""
 

@@ -24,7 +24,8 @@ from dbplanmon_pipeline.errors import StoreError
 
 LARGEST_COST_SHARE = 0.01
 LEAST_NAMED_SHARE = 0.8
-BASELINE_LIMIT = timedelta(hours=26)
+BASELINE_LIMIT = timedelta(hours=30)
+"""A baseline stands for the end of a day and is replaced 26 hours later; the rest is for a slow rebuild."""
 
 
 class HealthStore(AnalysisStore, UpkeepStore, Protocol):

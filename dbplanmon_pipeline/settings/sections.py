@@ -167,7 +167,7 @@ class BaselineSettings(Section):
 class SummarySettings(Section):
     """The daily summary."""
 
-    time: ClockTime = Field(default=time(8, tzinfo=UTC), description="When the summary is sent, daily.")
+    time: ClockTime = Field(default=time(8, tzinfo=UTC), description="When the summary is made, daily.")
 
 
 class HotspotSettings(Section):
@@ -239,7 +239,7 @@ class ScheduleSettings(Section):
     collection: bool = Field(default=True, description="Collect every `collection.interval`.")
     analysis: bool = Field(default=True, description="Analyse after each collection.")
     baselines: bool = Field(default=True, description="Rebuild baselines daily.")
-    summary: bool = Field(default=True, description="Send the daily summary.")
+    summary: bool = Field(default=True, description="Make the daily summary.")
     retention: bool = Field(default=True, description="Remove old data daily.")
     retry: bool = Field(default=True, description="Retry failed collections with growing waits.")
     health: bool = Field(default=True, description="Run the health checks.")
