@@ -40,7 +40,7 @@ def demo(
         home = fresh_home(folder)
         configure_logging(json=True, stream=stack.enter_context((folder / "demo.log").open("w", encoding="utf-8")))
         with RichScreen(console) as screen:
-            result = play(source, home, screen, Pace())
+            result = play(source, home, screen, Pace(), polite=True)
         if json_path:
             result.write(json_path)
         _print_result(console, result)

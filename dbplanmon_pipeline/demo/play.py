@@ -10,8 +10,7 @@ from dbplanmon_pipeline.composition import Session
 from dbplanmon_pipeline.definitions import build_definitions
 from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import DemoResult
-from dbplanmon_pipeline.demo.scenario import false_incidents, tell
-from dbplanmon_pipeline.demo.screen import RichScreen
+from dbplanmon_pipeline.demo.scenario import StoryScreen, false_incidents, tell
 from dbplanmon_pipeline.demo.source import DemoSource
 from dbplanmon_pipeline.demo.ticks import DemoRuns
 
@@ -31,8 +30,16 @@ def fresh_home(folder: Path) -> Path:
     return home
 
 
-def play(source: DemoSource, home: Path, screen: RichScreen, pace: Pace) -> DemoResult:
-    """Prepare, tell the story, and sum it up; `source` is left running."""
+def play(source: DemoSource, home: Path, screen: StoryScreen, pace: Pace, *, polite: bool = False) -> DemoResult:
+    """Prepare, tell the story, and sum it up; `source` is left running.
+
+    Args:
+        source: what is watched.
+        home: an empty DAGSTER_HOME.
+        screen: what people see.
+        pace: lengths of the parts.
+        polite: give this process a lower priority than the server it watches, for the rest of its life.
+    """
     began = time.monotonic()
     for step in source.prepare():
         screen.step(step)
@@ -40,8 +47,9 @@ def play(source: DemoSource, home: Path, screen: RichScreen, pace: Pace) -> Demo
     with DemoRuns(home, build_definitions(monitor.settings, monitor=monitor), monitor) as runs:
         runs.register_databases()
         source.start()
-        # The story's own runs must not slow down the server they watch; what was started before keeps its priority.
-        os.nice(NICENESS)
+        if polite:
+            # Our own runs shall not slow down what they watch; the server and its application keep their priority.
+            os.nice(NICENESS)
         story_began = time.monotonic()
         story = tell(source, runs, monitor, screen, pace)
         story_seconds = time.monotonic() - story_began

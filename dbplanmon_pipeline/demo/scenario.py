@@ -17,8 +17,12 @@ from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline.store import SqlStore
 
 
-class Screen(Protocol):
+class StoryScreen(Protocol):
     """What the story shows while it goes on."""
+
+    def step(self, what: str) -> None:
+        """One thing of the preparation."""
+        ...
 
     def phase(self, title: str, detail: str = "", ticks: int = 0) -> None:
         """A new part of the story begins; `ticks` is its length where known."""
@@ -43,7 +47,7 @@ class Story:
     explained: set[str] = field(default_factory=set)
 
 
-def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: Screen, pace: Pace) -> Story:
+def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: StoryScreen, pace: Pace) -> Story:
     """Play the whole story once; raises what the runs raise."""
     story = Story(monitor.clock())
     with monitor.session() as session:

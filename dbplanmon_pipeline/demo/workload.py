@@ -37,6 +37,8 @@ def start_workload(dsn: str) -> "subprocess.Popen[bytes]":
 
 def stop_workload(process: "subprocess.Popen[bytes]") -> None:
     """End the process and wait for it."""
+    if process.stdin is not None:
+        process.stdin.close()
     process.terminate()
     try:
         process.wait(timeout=5)
