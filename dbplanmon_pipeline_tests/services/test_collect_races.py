@@ -84,15 +84,22 @@ def test_two_racing_processes_never_double(store: SqlStore, store_url: str) -> N
     finish(store, START + STEP * 20)
 
 
+def await_collection(store: SqlStore, since: datetime) -> None:
+    """Wait until a process that was just started has stored something after `since`."""
+    until = time.monotonic() + 30
+    while not any(outcome.started_at > since for outcome in store.collection_log(since)):
+        assert time.monotonic() < until, "the process collected nothing"
+        time.sleep(0.01)
+
+
 def test_killed_processes_leave_no_half_interval(store: SqlStore, store_url: str) -> None:
     fleet_at(store, START).collect()
     dice = random.Random(5)
     for attempt in range(6):
         run = start(store_url, START + timedelta(hours=attempt), ticks=100_000, step=timedelta(seconds=1))
-        time.sleep(dice.uniform(0.02, 0.25))
+        await_collection(store, START + timedelta(hours=attempt))
+        time.sleep(dice.uniform(0.0, 0.2))
         os.kill(run.pid or 0, signal.SIGKILL)
         run.join(20)
         assert run.exitcode == -signal.SIGKILL
-    recorded_runs = {outcome.started_at for outcome in store.collection_log(START)}
-    assert len(recorded_runs) > 6, "the processes died before they did anything"
     finish(store, START + timedelta(hours=12))

@@ -98,10 +98,9 @@ def test_a_dropped_index_gives_another_plan_and_its_definition_was_kept(monitore
     run(monitored_server, database, "DROP INDEX orders_customer")
     after = plan_of(monitored_server, database, statement, "SELECT id FROM orders WHERE customer_id%")
 
-    assert before.context["indexes"] == {
-        "orders_customer": "CREATE INDEX orders_customer ON public.orders USING btree (customer_id)"
-    }
-    assert after.context["indexes"] == {}
+    gone = before.context["indexes"].items() - after.context["indexes"].items()
+    assert gone == {("orders_customer", "CREATE INDEX orders_customer ON public.orders USING btree (customer_id)")}
+    assert after.context["indexes"].keys() == {"orders_pkey"}, "the indexes that are left are still known"
     assert before.plan_hash != after.plan_hash
 
 
