@@ -24,12 +24,12 @@ HEALTH_CHECKS = {
 @pytest.fixture
 def broken(make_location):
     """Calm hours, a baseline, and then a worse plan for a quarter of an hour, read but not analysed."""
-    location = make_location(baselines={"min_intervals": 20}, instances=[simulated_fleet(["a$b$c", "Sales"])])
-    provider = SimulatedProvider("fleet", ["a$b$c"], statements=12, seed=7)
-    busy = [p for p in provider.profiles("a$b$c") if p.executions_per_hour > 100]
+    location = make_location(baselines={"min_intervals": 20}, instances=[simulated_fleet(["a$_{$c", "Sales"])])
+    provider = SimulatedProvider("fleet", ["a$_{$c"], statements=12, seed=7)
+    busy = [p for p in provider.profiles("a$_{$c") if p.executions_per_hour > 100]
     victim = max(busy, key=lambda p: p.executions_per_hour * p.elapsed_us)
     location.faults.append(
-        SimulatedFault("flip", "a$b$c", victim.statement, FaultKind.PLAN_REGRESSION, BROKEN_AT, factor=8.0)
+        SimulatedFault("flip", "a$_{$c", victim.statement, FaultKind.PLAN_REGRESSION, BROKEN_AT, factor=8.0)
     )
     with location.monitor.session() as session:
         session.collect()
@@ -63,7 +63,7 @@ def test_picture_comes_when_an_incident_opens_and_only_then(broken):
     first = metadata_of(broken.run("analysis_job"))["regressions"]
     (name,) = [name for name in first if name.startswith("incident ")]
     head, _, data = first[name].removesuffix(")").partition("(data:image/png;base64,")
-    assert head.startswith("![fleet/a$b$c")
+    assert head.startswith("![fleet/a$_{$c")
     assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
     assert first["opened"] == 1
     broken.collect()
@@ -77,7 +77,7 @@ def test_opened_incident_is_shown_told_and_has_a_way_back(broken):
     found = metadata_of(result)
     assert found["regressions"]["ticks_judged"] == 3
     assert found["regressions"]["as_of"] == broken.clock().timestamp()
-    assert "fleet/a$b$c" in found["regressions"]["open"]
+    assert "fleet/a$_{$c" in found["regressions"]["open"]
     assert len(found["regressions"]["open"]) <= INLINE
     assert found["plan_changes"]["dagster/row_count"] == 1
     assert found["alerts"]["queued"] == found["alerts"]["sent"] == 1

@@ -295,6 +295,30 @@ class TestStop:
         self.assert_threads_end(2)
         self.assert_nothing_half_stored(store, fleet)
 
+    @pytest.mark.parametrize("listens_to", ["budget", "cancel"])
+    def test_interrupt_reaches_readers_however_they_listen(self, store, clock, listens_to):
+        cancelled = threading.Event()
+
+        class Slow(SimulatedProvider):
+            @contextmanager
+            def open(self, database, budget):
+                while budget.remaining() > 0 if listens_to == "budget" else not cancelled.is_set():
+                    time.sleep(0.02)
+                raise QueryTimedOut("cancelled")
+                yield
+
+            def cancel(self):
+                if listens_to == "cancel":
+                    cancelled.set()
+
+        fleet = Fleet(store, clock, Slow("fleet", 3, clock=clock), budget_seconds=8)
+        with interrupted_after(0.2), pytest.raises(Interrupted):
+            fleet.collect()
+        try:
+            self.assert_threads_end(2)
+        finally:
+            cancelled.set()
+
     def test_answers_given_while_stopping_are_no_failures(self, store, clock):
         # The last answers are those of cancelled readers; storing them would count against the breaker.
         stop = threading.Event()
