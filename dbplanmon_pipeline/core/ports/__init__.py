@@ -1,0 +1,43 @@
+"""What the use cases need from outside: monitored targets, our own store, and channels.
+
+Adapters in `providers/`, `store/` and `notify/` satisfy these protocols; services take them as arguments.
+"""
+
+from dbplanmon_pipeline.core.ports.alerts import Alert, AlertStore, Channel, Delivery, Suggestion, SuggestionStore
+from dbplanmon_pipeline.core.ports.analysis import AnalysisStore, FactChange, Hotspot, PlanChange
+from dbplanmon_pipeline.core.ports.collection import (
+    CaptureState,
+    CollectedDatabase,
+    CollectionStore,
+    JobState,
+    KnownStatement,
+)
+from dbplanmon_pipeline.core.ports.targets import Budget, Clock, DatabaseReader, Provider, StatementKey
+from dbplanmon_pipeline.core.ports.upkeep import SchemaStatus, SealedDay, Store, UpkeepStore
+
+__all__ = [
+    "Alert",
+    "AlertStore",
+    "AnalysisStore",
+    "Budget",
+    "CaptureState",
+    "Channel",
+    "Clock",
+    "CollectedDatabase",
+    "CollectionStore",
+    "DatabaseReader",
+    "Delivery",
+    "FactChange",
+    "Hotspot",
+    "JobState",
+    "KnownStatement",
+    "PlanChange",
+    "Provider",
+    "SchemaStatus",
+    "SealedDay",
+    "StatementKey",
+    "Store",
+    "Suggestion",
+    "SuggestionStore",
+    "UpkeepStore",
+]

@@ -1,0 +1,85 @@
+"""What collecting needs from our store: the last readings, a place for the new ones, and a memory between runs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
+from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, DatabaseRef, Engine, StatementText
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStatement:
+    """What the store knows of one statement: its plan at the last look, and when that was (aware UTC)."""
+
+    plan_hash: int
+    plan_checked_at: datetime | None
+    has_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    """What the last collection of one database left behind; `previous` is None before the first reading."""
+
+    previous: CounterReading | None
+    statements: Mapping[int, KnownStatement]
+    plans: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedDatabase:
+    """Everything one reading of one database adds to the store, in one transaction.
+
+    Attributes:
+        outcome: the row of the collection log.
+        reading: becomes the counter state; None when nothing could be read.
+        previous_read_at: moment of the state the rows were differenced against; the store refuses the whole
+            database when its state has moved on since (another run was faster), so that no work counts twice.
+        rows: interval rows; None when there are none.
+        texts: statements seen for the first time.
+        plans: plans or reasons, as read now.
+        facts: what else is true of the database now and may explain a change later, by name (`setting work_mem`);
+            the store keeps each value with the moment since when it holds.
+    """
+
+    outcome: CollectionOutcome
+    engine: Engine
+    reading: CounterReading | None = None
+    previous_read_at: datetime | None = None
+    rows: IntervalRows | None = None
+    texts: tuple[StatementText, ...] = ()
+    plans: tuple[CapturedPlan, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """Memory of a job or of a circuit breaker (`collection`, `breaker:<instance>`) between runs; times aware UTC."""
+
+    name: str
+    consecutive_failures: int = 0
+    last_failure_at: datetime | None = None
+    last_success_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    detail: str = ""
+
+
+class CollectionStore(Protocol):
+    """What `collect` needs."""
+
+    def capture_states(self, refs: Sequence[DatabaseRef]) -> dict[DatabaseRef, CaptureState]:
+        """State per database; unknown databases have an empty one."""
+        ...
+
+    def record(self, collected: Sequence[CollectedDatabase]) -> frozenset[DatabaseRef]:
+        """Store all of them in one transaction; returns the databases refused because their state had moved on."""
+        ...
+
+    def job_states(self, names: Iterable[str]) -> dict[str, JobState]:
+        """Memory by name; a fresh `JobState` where there is none."""
+        ...
+
+    def save_job_states(self, states: Sequence[JobState]) -> None:
+        """Insert or replace."""
+        ...

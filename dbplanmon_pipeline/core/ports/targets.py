@@ -1,0 +1,91 @@
+"""What the use cases need from a monitored target."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, Engine, StatementText
+
+Clock = Callable[[], datetime]
+"""Returns the present moment, aware UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long one database may take, and whether somebody asked to stop.
+
+    Attributes:
+        deadline: on the scale of `monotonic` [seconds].
+        monotonic: the clock of the deadline.
+        cancelled: true as soon as the run was asked to stop.
+    """
+
+    deadline: float
+    monotonic: Callable[[], float]
+    cancelled: Callable[[], bool] = lambda: False
+
+    def remaining(self) -> float:
+        """Seconds left, 0 when spent or cancelled."""
+        return 0.0 if self.cancelled() else max(0.0, self.deadline - self.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class StatementKey:
+    """How a provider finds a statement or plan again: our hashes and its own counter key."""
+
+    query_hash: int
+    plan_hash: int
+    counter_key: str
+
+
+class DatabaseReader(Protocol):
+    """One open connection to one database; every method may raise a `ProviderError`."""
+
+    @property
+    def cost_ms(self) -> float | None:
+        """Time the target spent on our statements so far, where it tells."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """Version, features and rights, each missing one with its remedy."""
+        ...
+
+    def read_counters(self) -> CounterReading:
+        """All counters of the database, our own statements left out."""
+        ...
+
+    def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
+        """Texts, redacted; statements the target has forgotten are left out."""
+        ...
+
+    def read_plans(self, statements: Sequence[StatementKey]) -> list[CapturedPlan]:
+        """One answer per statement while the budget lasts; a failure is an answer with a reason."""
+        ...
+
+
+class Provider(Protocol):
+    """One monitored instance; safe to use from several threads, one reader per thread."""
+
+    @property
+    def engine(self) -> Engine:
+        """Kind of server."""
+        ...
+
+    def databases(self) -> list[str]:
+        """Databases the settings name, or those discovery finds."""
+        ...
+
+    def open(self, database: str, budget: Budget) -> AbstractContextManager[DatabaseReader]:
+        """Connect to one database; the connection is closed at the end of the block, whatever happens."""
+        ...
+
+    def cancel(self) -> None:
+        """Break every statement that runs now, from any thread; must return within a second."""
+        ...
+
+    def close(self) -> None:
+        """Give back everything that is held."""
+        ...
