@@ -163,6 +163,7 @@ class _Run:
         self._tick = tick
         self._stopped = stopped
         self._monotonic = monotonic
+        self._began = monotonic()
         self._aborted = False
 
     def read_and_store(
@@ -250,8 +251,10 @@ class _Run:
         store: CollectionStore,
         outcomes: dict[DatabaseRef, CollectionOutcome],
     ) -> None:
-        refused = store.record(batch)
-        for item in batch:
+        lag = self._monotonic() - self._began
+        told = [replace(item, outcome=replace(item.outcome, lag_seconds=lag)) for item in batch]
+        refused = store.record(told)
+        for item in told:
             outcome = item.outcome
             if outcome.ref in refused:
                 outcome = replace(
