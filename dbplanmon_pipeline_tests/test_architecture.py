@@ -14,7 +14,7 @@ PACKAGE = "dbplanmon_pipeline"
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 LONGEST_MODULE = 400
 LONG_ON_PURPOSE = ("store.migrations.versions.",)
-"""All contracts on one page, and migrations that write every table out."""
+"""Migrations write every table out."""
 
 IO_CALLS = {
     "open",
