@@ -224,7 +224,9 @@ class Session:
 
     def health(self) -> dict[str, Finding]:
         """The monitor's own health, without asking a monitored server."""
-        policy = HealthPolicy(self.settings.collection.interval, self._expected(), self.detector.layout)
+        # Schedules know no shorter cadence than a minute.
+        cadence = max(self.settings.collection.interval, timedelta(minutes=1))
+        policy = HealthPolicy(cadence, self._expected(), self.detector.layout)
         return check_health(self.store, policy=policy, now=self._clock())
 
     def dearest_statements(self, ref: DatabaseRef) -> list[tuple[Hotspot, str]]:

@@ -10,6 +10,7 @@ from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.services.remember_collection import collection_state
 
+MINUTE = timedelta(minutes=1)
 ROLLUPS_AT = time(1, 0)
 ARCHIVE_LAG = timedelta(days=2)
 """A day is sealed only when late flushes of its last hours have surely arrived."""
@@ -21,11 +22,12 @@ def cron_every(interval: timedelta) -> str:
     Raises:
         SettingsError: the interval does not divide an hour or a day evenly.
     """
-    minutes = max(1, round(interval.total_seconds() / 60))
-    if minutes < 60 and 60 % minutes == 0:
+    whole, left = divmod(max(interval, MINUTE), MINUTE)
+    minutes = 0 if left else whole
+    if 0 < minutes < 60 and 60 % minutes == 0:
         return f"*/{minutes} * * * *"
     hours, rest = divmod(minutes, 60)
-    if rest == 0 and hours <= 24 and 24 % hours == 0:
+    if hours and rest == 0 and 24 % hours == 0:
         return f"0 */{hours} * * *" if hours < 24 else "0 0 * * *"
     raise SettingsError(
         f"collection.interval: {interval} cannot be a schedule; choose one that divides an hour or a day evenly, "

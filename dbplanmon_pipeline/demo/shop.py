@@ -47,7 +47,7 @@ _STEPS = (
             " from generate_series(1, 5000) g"
         ),
     ),
-    ("feature flags", "create table flags as select g as id, g % 7 as grp from generate_series(1, 700) g"),
+    ("feature flags", "create table flags as select g as id, g % 7 as grp from generate_series(1, 1300) g"),
     (
         "keys",
         (

@@ -6,17 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
+from dbplanmon_pipeline.core.grouping import Group, whole_instances
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
-from dbplanmon_pipeline.core.verdict.model import Detector
+from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.services.explain import ExplanationStore, describe_plan_change, explain_incident
 
 MAX_CATCH_UP = 24
+GROUP = 64
+"""Databases judged at once, unless one instance has more."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 JOB = "analysis"
 
@@ -86,35 +90,72 @@ def analyse(
         return AnalysisReport(None, 0, (), (), tuple(store.open_incidents()), 0, 0, 0)
     memory = store.job_states([JOB])[JOB]
     since = newest - timedelta(microseconds=1) if as_of else _judged_until(memory, newest - policy.lookback)
-    start = max(since, newest - policy.lookback) - policy.lookback
-    frame = store.interval_frame(start, newest, columns=DETECTOR_COLUMNS)
-    ticks = _ticks(frame, since) or [newest]
-    found = _store_plan_changes(store, frame, since)
-
     latest = store.baselines(newest, detector.layout)
+    # Instances are independent of each other; group by group, the memory needed does not grow with the fleet.
+    found = [
+        _judge(store, detector, policy, group, since, newest, latest)
+        for group in whole_instances(store.known_databases(), GROUP)
+    ]
+    if as_of is None:
+        store.save_job_states([replace(memory, detail=newest.isoformat(), last_success_at=newest)])
+    return AnalysisReport(
+        newest,
+        max((judged.ticks for judged in found), default=0),
+        tuple(change for judged in found for change in judged.changes),
+        tuple(change for judged in found for change in judged.plan_changes),
+        tuple(store.open_incidents()),
+        sum(judged.judged for judged in found),
+        sum(judged.unjudged for judged in found),
+        sum(judged.alerts for judged in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The part of the report that comes from one group of instances."""
+
+    ticks: int = 0
+    changes: tuple[IncidentChange, ...] = ()
+    plan_changes: tuple[PlanChange, ...] = ()
+    judged: int = 0
+    unjudged: int = 0
+    alerts: int = 0
+
+
+def _judge(
+    store: AnalysisStores,
+    detector: Detector,
+    policy: AnalysisPolicy,
+    group: Group,
+    since: datetime,
+    newest: datetime,
+    latest: BaselineSet,
+) -> _Judged:
+    """Judge every tick of some instances after `since`, oldest first."""
+    start = max(since, newest - policy.lookback) - policy.lookback
+    frame = store.interval_frame(start, newest, columns=DETECTOR_COLUMNS, databases=group)
+    ticks = (_ticks(frame, since) or [newest])[-MAX_CATCH_UP:]
+    plans_changed = _store_plan_changes(store, frame, since)
+    instances = {ref.instance for ref in group}
     changes: list[IncidentChange] = []
     alerts = 0
-    evaluation = None
-    for tick in ticks[-MAX_CATCH_UP:]:
+    evaluation: Evaluation | None = None
+    for tick in ticks:
         # What was learnt since a missed tick must not judge it: it may have learnt from what is judged.
         baselines = latest if latest.as_of <= tick else store.baselines(tick, detector.layout)
         evaluation = detector.evaluate(frame, baselines, tick)
         step = advance(
-            store.open_incidents(),
-            store.recent_incidents(tick - policy.incidents.memory),
+            [i for i in store.open_incidents() if i.instance in instances],
+            [i for i in store.recent_incidents(tick - policy.incidents.memory) if i.instance in instances],
             evaluation,
             policy.incidents,
         )
         alerts += _store_step(store, step, policy)
         changes.extend(step)
-    if as_of is None:
-        store.save_job_states([replace(memory, detail=newest.isoformat(), last_success_at=newest)])
-    return AnalysisReport(
-        newest,
-        len(ticks[-MAX_CATCH_UP:]),
+    return _Judged(
+        len(ticks),
         tuple(changes),
-        tuple(found),
-        tuple(store.open_incidents()),
+        tuple(plans_changed),
         evaluation.judged if evaluation else 0,
         evaluation.unjudged if evaluation else 0,
         alerts,

@@ -85,6 +85,11 @@ class CollectionPart(StorePart):
         with self._database.read() as connection:
             return [_outcome(row) for row in connection.execute(statement).mappings()]
 
+    def known_databases(self) -> list[DatabaseRef]:
+        """Every database ever read, by name."""
+        with self._database.read() as connection:
+            return sorted(database_ids(connection))
+
     def database_overview(self) -> list[DatabaseOverview]:
         """One entry per known database, by name."""
         log, target, state = collection_log, monitored_database, counter_state

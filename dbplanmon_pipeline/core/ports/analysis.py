@@ -56,6 +56,10 @@ class Hotspot:
 class AnalysisStore(Protocol):
     """What `analyse` and `rebuild_baselines` need."""
 
+    def known_databases(self) -> list[DatabaseRef]:
+        """Every database ever read, by name."""
+        ...
+
     def latest_interval_end(self) -> datetime | None:
         """End of the newest recorded interval, None in an empty store."""
         ...
