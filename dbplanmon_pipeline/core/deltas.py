@@ -40,7 +40,7 @@ class Delta:
         rows: one row per (query, plan, interval) that ran, sorted by query, plan, interval.
         resets: counters that began again since the earlier reading.
         new_lives: counters seen for the first time and taken whole.
-        hidden: counters seen for the first time though older than the earlier reading; nothing was taken of them.
+        hidden: counters or lives seen for the first time though older than the earlier reading; nothing was taken.
         seconds: time between the readings; None without an earlier one.
         accepted: False when the reading must not become the new state, or work would be lost or counted twice.
         note: why there is nothing, one line; empty when the two readings were differenced.
@@ -126,8 +126,11 @@ def _paired(previous: CounterReading, current: CounterReading) -> _Pairing:
     unseen = found < 0
     partner = np.where(unseen, 0, found)
     began = current.life_began_us
-    hidden = unseen & (began > 0) & (began < epoch_us(previous.read_at)) & (current.interval_start_us == 0)
-    restarted = _other_life(previous, current, found) | _any_fell(previous, current, partner)
+    other = _other_life(previous, current, found)
+    # A life that is older than the last reading was not there then: rights were missing, or another server answers
+    # under the same address after a failover. What of it is new cannot be told.
+    hidden = (unseen | other) & (began > 0) & (began < epoch_us(previous.read_at)) & (current.interval_start_us == 0)
+    restarted = other | _any_fell(previous, current, partner)
     return _Pairing(partner, unseen, restarted & ~unseen, hidden)
 
 

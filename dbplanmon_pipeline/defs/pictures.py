@@ -44,7 +44,7 @@ def _draw(minutes: np.ndarray, cost_ms: np.ndarray, incident: Incident, title: s
     # Importing matplotlib costs seconds; most runs draw nothing.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
 
     figure = Figure(figsize=(7, 2.6), dpi=90, layout="constrained")
     axes = figure.add_subplot()
@@ -54,8 +54,9 @@ def _draw(minutes: np.ndarray, cost_ms: np.ndarray, incident: Incident, title: s
     axes.axhline(incident.baseline_us / 1000, color="#4477aa", linewidth=1, linestyle="--", label="normal")
     axes.axvline(0, color="#888888", linewidth=1)
     axes.set_yscale("log")
-    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        which(FuncFormatter(lambda value, _position: f"{value:g}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("minutes from the start of the incident")
     axes.set_ylabel("ms per execution")
     # Dollar signs in the name of a database are no formula.

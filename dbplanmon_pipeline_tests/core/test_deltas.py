@@ -138,6 +138,22 @@ def test_a_statement_that_was_hidden_is_not_counted_from_zero():
     assert column(later.rows, "execution_count") == [2]
 
 
+def test_another_server_after_a_failover_is_not_counted_from_its_start():
+    before = reading(at(0), counter("a", life="primary", began=at(-900), execution_count=10))
+    after = reading(at(5), counter("a", life="standby", began=at(-600), execution_count=7_000_000))
+
+    delta = difference(before, after)
+
+    assert (len(delta.rows), delta.hidden, delta.resets) == (0, 1, 1)
+
+
+def test_after_a_failover_the_next_reading_counts_again():
+    before = reading(at(5), counter("a", life="standby", began=at(-600), execution_count=7_000_000))
+    after = reading(at(10), counter("a", life="standby", began=at(-600), execution_count=7_000_003))
+
+    assert column(difference(before, after).rows, "execution_count") == [3]
+
+
 def test_a_statement_that_began_between_the_readings_counts_from_the_earlier_reading():
     delta = one(reading(at(0)), reading(at(5), counter("a", execution_count=3, began=at(4))))
     assert spans(delta) == [(us(at(0)), us(at(5)))]
