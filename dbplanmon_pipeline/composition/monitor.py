@@ -10,7 +10,7 @@ from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.health import Finding
-from dbplanmon_pipeline.core.hotspots import hotspots
+from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Channel, Clock, Hotspot, JobState, Provider
@@ -232,7 +232,8 @@ class Session:
     def dearest_statements(self, ref: DatabaseRef) -> list[tuple[Hotspot, str]]:
         """The dearest statements of one database within the last window, with their texts."""
         now = self._clock()
-        frame = self.store.interval_frame(now - self.settings.hotspots.window, now, databases=[ref])
+        since = now - self.settings.hotspots.window
+        frame = self.store.interval_frame(since, now, columns=HOTSPOT_COLUMNS, databases=[ref])
         top = [h for h in hotspots(frame, top_n=SNAPSHOT_STATEMENTS) if h.rank_by == "elapsed_time_us"]
         texts = self.store.statement_texts([(ref, h.query_hash) for h in top])
         return [(h, texts[ref, h.query_hash].text if (ref, h.query_hash) in texts else "") for h in top]

@@ -12,16 +12,15 @@ The rules, in the order they are asked:
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXECUTIONS, EXTREMA, CounterReading, Floats, IntervalRows, Longs
 from dbplanmon_pipeline.core.merging import merge_equal_keys, take_rows
+from dbplanmon_pipeline.core.moments import epoch_us
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _NOISE = 1e-9
 _RAN = [EXECUTIONS, COUNTERS.index("aborted_count"), COUNTERS.index("exception_count")]
 _IS_MAXIMUM = np.array([name.endswith("_max") for name in EXTREMA])
@@ -107,11 +106,6 @@ def empty_rows() -> IntervalRows:
     return IntervalRows(
         none, none, none, none, np.empty((0, len(COUNTERS))), np.empty((0, len(EXTREMA))), np.empty(0, dtype=bool)
     )
-
-
-def epoch_us(moment: datetime) -> int:
-    """Microseconds since 1970 UTC of an aware moment."""
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _not_younger(before: datetime, end: datetime) -> str:

@@ -10,6 +10,9 @@ from dbplanmon_pipeline.core.ports import Hotspot
 RESOURCES = ("elapsed_time_us", "worker_time_us", "logical_reads_pages")
 COMBINED = "combined"
 
+HOTSPOT_COLUMNS = ("execution_count", *RESOURCES)
+"""Metrics of an interval frame that the ranking uses, besides its key."""
+
 _SMALLEST_SHARE = 0.001
 
 
@@ -29,8 +32,7 @@ def hotspots(frame: IntervalFrame, top_n: int = 10) -> list[Hotspot]:
         are unknown. The rest that capture gathers counts in the whole, but is no statement to rank.
     """
     rows = frame.rows
-    columns = ["execution_count", *RESOURCES]
-    totals = rows.groupby(["database_id", "query_hash"], sort=True)[columns].sum(min_count=1)
+    totals = rows.groupby(["database_id", "query_hash"], sort=True)[list(HOTSPOT_COLUMNS)].sum(min_count=1)
     whole = totals[list(RESOURCES)].sum(min_count=1)
     totals = totals[totals.index.get_level_values("query_hash") != OTHER_STATEMENTS]
     shares = totals[list(RESOURCES)] / whole.where(whole > 0)

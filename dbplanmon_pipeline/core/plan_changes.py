@@ -6,8 +6,8 @@ import numpy as np
 
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import PlanChange
-from dbplanmon_pipeline.core.verdict.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.series import dominant_plans
 
 

@@ -15,11 +15,9 @@ from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, Statement
 from dbplanmon_pipeline.core.plans.context import context_changes, stale_rows
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, figure
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.tree import Plan
+from dbplanmon_pipeline.core.plans.pgplan import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path, quote_value
-from dbplanmon_pipeline.errors import PlanParseError
 
 
 class SuggestionKind(StrEnum):
@@ -125,15 +123,8 @@ def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: E
 
 
 def _uses(plan: CapturedPlan, index: str) -> bool:
-    tree = _tree(plan)
+    tree = tree_of(plan)
     return any(operator.index == index for operator in tree.operators()) if tree else index in plan.body
-
-
-def _tree(plan: CapturedPlan) -> Plan | None:
-    try:
-        return parse_pg_plan(plan.body)
-    except PlanParseError:
-        return None
 
 
 def _changed_settings(
@@ -246,7 +237,7 @@ def _review(
 
 
 def _what_changed(old: CapturedPlan | None, new: CapturedPlan | None) -> str:
-    trees = [_tree(plan) if plan else None for plan in (old, new)]
+    trees = [tree_of(plan) if plan else None for plan in (old, new)]
     if trees[0] and trees[1]:
         return diff_plans(trees[0], trees[1]).summary
     return "There is no second plan to compare with."

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.health import Finding, Health
 from dbplanmon_pipeline.defs.naming import HEALTH, AssetJob, Names
-from dbplanmon_pipeline.defs.tables import short_table
+from dbplanmon_pipeline.defs.tables import check_result
 
 CHECKS = {
     "store_schema_is_current": "The store can be reached and has the schema of this program.",
@@ -36,21 +35,9 @@ def health_checks(names: Names) -> dg.AssetChecksDefinition:
         with dbplanmon.session(upgrade=False) as session:
             for name, finding in session.health().items():
                 if name in asked:
-                    yield _result(names, name, finding)
+                    yield check_result(names.key("query_metrics"), name, finding)
 
     return check_health
-
-
-def _result(names: Names, name: str, finding: Finding) -> dg.AssetCheckResult:
-    unhealthy = finding.health is Health.UNHEALTHY
-    return dg.AssetCheckResult(
-        asset_key=names.key("query_metrics"),
-        check_name=name,
-        passed=finding.health is Health.HEALTHY,
-        severity=dg.AssetCheckSeverity.ERROR if unhealthy else dg.AssetCheckSeverity.WARN,
-        description=finding.summary,
-        metadata={"table": short_table(finding.rows, empty=finding.summary)},
-    )
 
 
 def health_job(names: Names, checks: dg.AssetChecksDefinition) -> AssetJob:

@@ -4,16 +4,14 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor, Session
-from dbplanmon_pipeline.core.health import Health, reachability
+from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.core.health import reachability
 from dbplanmon_pipeline.defs.config import CollectionConfig
 from dbplanmon_pipeline.defs.naming import COLLECTION, AssetJob, Names
-from dbplanmon_pipeline.defs.tables import short_table
+from dbplanmon_pipeline.defs.tables import check_result, short_table
 from dbplanmon_pipeline.services.collect import CollectionReport
 
 REACHABLE = "targets_are_reachable"
-SEVERITY = {Health.DEGRADED: dg.AssetCheckSeverity.WARN, Health.UNHEALTHY: dg.AssetCheckSeverity.ERROR}
-
 
 Results = Iterator[dg.MaterializeResult[None]]
 
@@ -51,8 +49,8 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
         with dbplanmon.session() as session:
             report = session.collect(only=config.databases)
             yield from _results(names, report)
-            session.remember_collection(report)
-            _fail_when_blind(session, report)
+            if session.remember_collection(report):
+                raise _blind(report)
 
     return collect_assets
 
@@ -89,26 +87,17 @@ def _results(names: Names, report: CollectionReport) -> Results:
                 ]
             ),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=REACHABLE,
-                passed=finding.health is Health.HEALTHY,
-                severity=SEVERITY.get(finding.health, dg.AssetCheckSeverity.WARN),
-                description=finding.summary,
-                metadata={"targets": short_table(finding.rows, empty="every target answered")},
-            )
-        ],
+        check_results=[check_result(names.key("query_metrics"), REACHABLE, finding, table="targets")],
     )
 
 
-def _fail_when_blind(session: Session, report: CollectionReport) -> None:
+def _blind(report: CollectionReport) -> dg.Failure:
     """A run that saw too few targets fails, so that the back-off takes over; what was read is already stored."""
-    if report.outcomes and report.failed_share >= session.settings.collection.failure_threshold:
-        raise dg.Failure(
-            f"{len(report.failed) + len(report.skipped)} of {len(report.outcomes)} targets could not be read",
-            metadata={"not_read": short_table(reachability(report.outcomes).rows)},
-            allow_retries=False,
-        )
+    return dg.Failure(
+        f"{len(report.failed) + len(report.skipped)} of {len(report.outcomes)} targets could not be read",
+        metadata={"not_read": short_table(reachability(report.outcomes).rows)},
+        allow_retries=False,
+    )
 
 
 def collection_job(names: Names) -> AssetJob:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import AnalysisStore
 from dbplanmon_pipeline.services.analyse import AnalysisReport
 
@@ -29,15 +30,15 @@ def _picture(store: AnalysisStore, incident: Incident) -> str:
     ref = DatabaseRef(incident.instance, incident.database)
     bad = incident.updated_at - incident.began_at
     start = incident.began_at - max(bad * BEFORE, timedelta(minutes=30))
-    rows = store.interval_frame(start, incident.updated_at, databases=[ref], query_hash=incident.query_hash).rows
+    columns = (incident.metric, "execution_count")
+    frame = store.interval_frame(
+        start, incident.updated_at, columns=columns, databases=[ref], query_hash=incident.query_hash
+    )
+    rows = frame.rows
     cost_ms = (rows[incident.metric] / rows["execution_count"] / 1000).to_numpy()
-    ends = (rows["interval_end_us"].to_numpy() - _epoch_us(incident)) / 60e6
+    ends = (rows["interval_end_us"].to_numpy() - epoch_us(incident.began_at)) / 60e6
     title = f"{ref}  {hash_text(incident.query_hash)}  x{incident.effect_ratio:.1f}"
     return f"![{title}](data:image/png;base64,{_draw(ends, cost_ms, incident, title)})"
-
-
-def _epoch_us(incident: Incident) -> float:
-    return incident.began_at.timestamp() * 1e6
 
 
 def _draw(minutes: np.ndarray, cost_ms: np.ndarray, incident: Incident, title: str) -> str:

@@ -1,8 +1,10 @@
-"""Short tables and pictures for the metadata of a materialisation."""
+"""Short tables for the metadata of materialisations and checks."""
 
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+
+from dbplanmon_pipeline.core.health import Finding, Health
 
 INLINE_LIMIT = 1_000
 """Dagster shows Markdown up to this many characters at once, longer texts behind a click."""
@@ -23,6 +25,19 @@ def short_table(rows: Sequence[Mapping[str, Cell]], empty: str = "nothing to sho
             return dg.MetadataValue.md("\n".join(lines) + more)
         lines.append(line)
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def check_result(asset: dg.AssetKey, name: str, finding: Finding, *, table: str = "table") -> dg.AssetCheckResult:
+    """A finding as the result of an asset check: amber where something is worth a look, red where it is broken."""
+    unhealthy = finding.health is Health.UNHEALTHY
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=name,
+        passed=finding.health is Health.HEALTHY,
+        severity=dg.AssetCheckSeverity.ERROR if unhealthy else dg.AssetCheckSeverity.WARN,
+        description=finding.summary,
+        metadata={table: short_table(finding.rows, empty=finding.summary)},
+    )
 
 
 def _cell(value: Cell) -> str:

@@ -22,6 +22,7 @@ from dbplanmon_pipeline.store import SqlStore
 
 SHOWN = 12
 FEW_TICKS = 5
+COST_COLUMNS = ("execution_count", "elapsed_time_us")
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class RichScreen:
         end = store.latest_interval_end()
         if end is None:
             return
-        costs = _costs(store.interval_frame(end - timedelta(microseconds=1), end))
+        costs = _costs(store.interval_frame(end - timedelta(microseconds=1), end, columns=COST_COLUMNS))
         for query_hash, (executions, cost_us) in costs.items():
             name = names.get(query_hash)
             if name:
@@ -122,5 +123,5 @@ class RichScreen:
 
 def _costs(frame: IntervalFrame) -> dict[int, tuple[float, float]]:
     """Executions and cost of one [microseconds] by query hash."""
-    sums = frame.rows.groupby("query_hash", as_index=False)[["execution_count", "elapsed_time_us"]].sum()
+    sums = frame.rows.groupby("query_hash", as_index=False)[list(COST_COLUMNS)].sum()
     return {int(q): (float(n), float(us / n)) for q, n, us in sums.itertuples(index=False) if n > 0}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
@@ -21,7 +22,6 @@ MAX_CATCH_UP = 24
 GROUP = 64
 """Databases judged at once, unless one instance has more."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 JOB = "analysis"
 
 
@@ -169,26 +169,22 @@ def _judged_until(memory: JobState, fallback: datetime) -> datetime:
 def _ticks(frame: IntervalFrame, since: datetime) -> list[datetime]:
     """Ends of intervals after `since`, in order; all databases of one collection share one."""
     ends = frame.rows["interval_end_us"]
-    fresh = ends[ends > _epoch_us(since)].unique()
-    return [EPOCH + timedelta(microseconds=int(end)) for end in sorted(fresh)]
+    fresh = ends[ends > epoch_us(since)].unique()
+    return [from_epoch_us(end) for end in sorted(fresh)]
 
 
 def _store_plan_changes(store: AnalysisStores, frame: IntervalFrame, since: datetime) -> list[PlanChange]:
     """Plan changes within the intervals that ended after `since`, each put in words once."""
-    ends_fresh = frame.rows["interval_end_us"] > _epoch_us(since)
+    ends_fresh = frame.rows["interval_end_us"] > epoch_us(since)
     fresh_rows = frame.rows.loc[ends_fresh, ["database_id", "query_hash", "interval_start_us"]]
     fresh = {(frame.databases[int(d)], int(q), int(start)) for d, q, start in fresh_rows.itertuples(index=False)}
     found = []
     for change in plan_changes(frame, {}):
-        if (change.ref, change.query_hash, _epoch_us(change.changed_at)) in fresh:
+        if (change.ref, change.query_hash, epoch_us(change.changed_at)) in fresh:
             summary, _, _ = describe_plan_change(store.plan(change.previous_plan_hash), store.plan(change.plan_hash))
             found.append(replace(change, summary=summary))
     store.save_plan_changes(found)
     return found
-
-
-def _epoch_us(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def _store_step(store: AnalysisStores, step: Sequence[IncidentChange], policy: AnalysisPolicy) -> int:

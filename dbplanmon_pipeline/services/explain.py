@@ -9,11 +9,9 @@ from dbplanmon_pipeline.core.context_facts import concerns
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.plans.diff import PlanDiff, context_changes, diff_plans
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.tree import Plan
+from dbplanmon_pipeline.core.plans.pgplan import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
-from dbplanmon_pipeline.errors import PlanParseError
 
 CAUSE_WINDOW = timedelta(hours=2)
 MAX_PLAN_LINES = 6
@@ -102,15 +100,8 @@ def describe_plan_change(
 
 def plan_difference(old: CapturedPlan, new: CapturedPlan) -> PlanDiff | None:
     """Difference of two stored plans; None where one of them cannot be read."""
-    trees = [_tree(plan) for plan in (old, new)]
-    return diff_plans(trees[0], trees[1]) if trees[0] and trees[1] else None
-
-
-def _tree(plan: CapturedPlan) -> Plan | None:
-    try:
-        return parse_pg_plan(plan.body)
-    except PlanParseError:
-        return None
+    before, after = tree_of(old), tree_of(new)
+    return diff_plans(before, after) if before and after else None
 
 
 def _fact_line(fact: FactChange) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.hotspots import hotspots
+from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.ports import AnalysisStore, Hotspot
 
 
@@ -23,6 +23,6 @@ def rank_hotspots(
     end = as_of or store.latest_interval_end()
     if end is None:
         return HotspotReport(None, None, ())
-    found = hotspots(store.interval_frame(end - window, end), top_n=top_n)
+    found = hotspots(store.interval_frame(end - window, end, columns=HOTSPOT_COLUMNS), top_n=top_n)
     store.save_hotspots(end - window, end, found)
     return HotspotReport(end - window, end, tuple(found))

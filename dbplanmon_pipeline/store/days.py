@@ -8,12 +8,13 @@ into a small region however many rows the day already has, and the history of on
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from dbplanmon_pipeline.core import moments
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, Longs
 from dbplanmon_pipeline.core.intervals import KEY_COLUMNS
 from dbplanmon_pipeline.store.schema import interval_day
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 _EPOCH = date(1970, 1, 1)
-_EPOCH_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 STORED_COLUMNS = (*KEY_COLUMNS, *COUNTERS, *EXTREMA, "counter_reset")
 HOUR_EXPRESSION = f"(interval_start_us / {HOUR_US})"
@@ -38,12 +38,7 @@ def epoch_us(moment: datetime) -> int:
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone; the store takes aware times only")
-    return (moment - _EPOCH_MOMENT) // timedelta(microseconds=1)
-
-
-def moment_of(us: int) -> datetime:
-    """Aware UTC moment of epoch microseconds."""
-    return _EPOCH_MOMENT + timedelta(microseconds=us)
+    return moments.epoch_us(moment)
 
 
 def day_number(end_us: Longs) -> Longs:

@@ -12,8 +12,9 @@ from pyarrow import csv
 from sqlalchemy import BigInteger, Boolean, Date, Float, Integer, LargeBinary, Table, select
 
 from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.errors import StoreError
-from dbplanmon_pipeline.store.days import day_bounds_us, hot_days, moment_of
+from dbplanmon_pipeline.store.days import day_bounds_us, hot_days
 from dbplanmon_pipeline.store.parquet import PUBLIC_SCHEMA, public_table
 from dbplanmon_pipeline.store.schema import metadata
 from dbplanmon_pipeline.store.sealing import SealingPart
@@ -52,7 +53,7 @@ class ExportPart(SealingPart):
         with self._database.read() as connection:
             days = set(hot_days(connection))
         for day in sorted(days | {sealed.day for sealed in self.sealed_days()}):
-            start = moment_of(day_bounds_us(day)[0])
+            start = from_epoch_us(day_bounds_us(day)[0])
             frame = self.interval_frame(start, start + timedelta(days=1))
             yield public_table({str(name): frame.rows[name].to_numpy() for name in frame.rows}, frame.databases)
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -159,8 +159,3 @@ def without_replays(columns: Columns) -> Columns:
         fresh[1:] |= np.diff(columns[name][order].view(np.int64)) != 0
     kept = np.sort(order[fresh])
     return {name: column[kept] for name, column in columns.items()}
-
-
-def of_databases(wanted: Selection, database_ids: Sequence[int]) -> Selection:
-    """The same selection of some databases only."""
-    return replace(wanted, database_ids=database_ids)

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, func, select
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import Clock
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch
 from dbplanmon_pipeline.store.archive import ArchiveFolder
-from dbplanmon_pipeline.store.days import epoch_us, hot_days, moment_of, overlaps
+from dbplanmon_pipeline.store.days import epoch_us, hot_days, overlaps
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.interval_read import (
     Columns,
@@ -51,7 +52,7 @@ class IntervalPart(StorePart):
         """End of the newest recorded interval, None in an empty store."""
         with self._database.read() as connection:
             newest = connection.scalar(select(func.max(counter_state.c.newest_end_us)))
-        return None if newest is None else moment_of(newest)
+        return None if newest is None else from_epoch_us(newest)
 
     def interval_frame(
         self,

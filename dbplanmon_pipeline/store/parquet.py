@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.errors import StoreError
-from dbplanmon_pipeline.store.days import moment_of
 from dbplanmon_pipeline.store.interval_read import Columns, Selection
 
 _NAMES = ("instance", "database", "query_hash", "plan_hash")
@@ -117,7 +117,7 @@ def _may_hold(file: pq.ParquetFile, number: int, wanted: Selection, refs: Sequen
             return True
         bounds[name] = (statistics.min, statistics.max)
     first, last = bounds["interval_end"]
-    fits = bool(first <= moment_of(wanted.end_us) and last > moment_of(wanted.start_us))
+    fits = bool(first <= from_epoch_us(wanted.end_us) and last > from_epoch_us(wanted.start_us))
     if wanted.query_hash is not None:
         fits = fits and _between(hash_text(wanted.query_hash), bounds["query_hash"])
     if refs is not None:
@@ -132,8 +132,8 @@ def _between(value: str, bounds: tuple[str, str]) -> bool:
 
 def _filter(wanted: Selection, refs: Sequence[DatabaseRef] | None) -> pc.Expression:
     end = pc.field("interval_end")
-    expression = (end > pa.scalar(moment_of(wanted.start_us), _TIME)) & (
-        end <= pa.scalar(moment_of(wanted.end_us), _TIME)
+    expression = (end > pa.scalar(from_epoch_us(wanted.start_us), _TIME)) & (
+        end <= pa.scalar(from_epoch_us(wanted.end_us), _TIME)
     )
     if wanted.query_hash is not None:
         expression &= pc.field("query_hash") == hash_text(wanted.query_hash)

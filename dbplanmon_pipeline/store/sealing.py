@@ -11,11 +11,12 @@ from sqlalchemy import Connection, select, text
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import SealedDay
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.archive import ArchiveFolder
 from dbplanmon_pipeline.store.bulk import insert_rows, replace_on
-from dbplanmon_pipeline.store.days import HOUR_US, day_bounds_us, drop_day, hold_day, hot_days, moment_of, table_name
+from dbplanmon_pipeline.store.days import HOUR_US, day_bounds_us, drop_day, hold_day, hot_days, table_name
 from dbplanmon_pipeline.store.interval_read import Columns, whole_day
 from dbplanmon_pipeline.store.intervals import IntervalPart
 from dbplanmon_pipeline.store.parquet import parquet_writer, public_table, write_rows
@@ -37,7 +38,7 @@ class SealingPart(IntervalPart):
         Raises:
             StoreError: the day has not ended, or no archive is configured.
         """
-        last_moment = moment_of(day_bounds_us(day)[1])
+        last_moment = from_epoch_us(day_bounds_us(day)[1])
         if self._clock() < last_moment:
             raise StoreError(f"{day} has not ended yet; it can be sealed from {last_moment:%Y-%m-%d %H:%M} UTC on")
         archive = self._open_archive()
@@ -89,7 +90,7 @@ class SealingPart(IntervalPart):
 
     def roll_up_day(self, day: date) -> int:
         """Hourly totals of one UTC day, replacing what was there; returns rows written."""
-        start = moment_of(day_bounds_us(day)[0])
+        start = from_epoch_us(day_bounds_us(day)[0])
         with self._database.read() as connection:
             refs = sorted(database_ids(connection))
         written = 0

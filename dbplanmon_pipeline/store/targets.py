@@ -16,11 +16,6 @@ def database_ids(connection: Connection) -> dict[DatabaseRef, int]:
     return {DatabaseRef(instance, database): number for instance, database, number in rows}
 
 
-def database_refs(connection: Connection) -> dict[int, DatabaseRef]:
-    """Database of every number."""
-    return {number: ref for ref, number in database_ids(connection).items()}
-
-
 def ensure_databases(
     connection: Connection, engines: Mapping[DatabaseRef, str], now: datetime
 ) -> dict[DatabaseRef, int]:

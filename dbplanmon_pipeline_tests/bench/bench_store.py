@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
-from dbplanmon_pipeline.core.hotspots import hotspots
+from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine, hash_text
 from dbplanmon_pipeline.core.ports import CollectedDatabase
 from dbplanmon_pipeline.store import SqlStore, open_store
@@ -26,7 +26,6 @@ TICK = timedelta(minutes=5)
 QUERIES = 50
 FLEET, HOUR_TICKS = 200, 12
 DAY_DATABASES, DAYS = 5, 4
-HOTSPOT_COLUMNS = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")
 
 
 def run() -> list[Row]:

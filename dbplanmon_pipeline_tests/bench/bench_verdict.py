@@ -26,8 +26,8 @@ from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
-from dbplanmon_pipeline.core.verdict.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector

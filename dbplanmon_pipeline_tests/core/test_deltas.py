@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading
-from dbplanmon_pipeline.core.deltas import difference, empty_rows, epoch_us
+from dbplanmon_pipeline.core.deltas import difference, empty_rows
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline_tests.core.readings import at, column, counter, reading, us
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.common_mode import common_mode
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
-from dbplanmon_pipeline.core.verdict.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.null import null_of_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.season import HOURS, hour_offsets

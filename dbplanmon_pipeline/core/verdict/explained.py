@@ -7,12 +7,12 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.evidence import verdict_evidence
 from dbplanmon_pipeline.core.verdict.findings import Fired
 from dbplanmon_pipeline.core.verdict.label import WindowFacts, label_of
 from dbplanmon_pipeline.core.verdict.model import Verdict
-from dbplanmon_pipeline.core.verdict.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.severity import severity_of
 

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.evidence import instance_evidence
 from dbplanmon_pipeline.core.verdict.model import InstanceVerdict
-from dbplanmon_pipeline.core.verdict.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.severity import severity_of
 

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, without_excluded
 from dbplanmon_pipeline.core.verdict.comparison import active_series, baseline_rows, compare
 from dbplanmon_pipeline.core.verdict.explained import verdict_of
 from dbplanmon_pipeline.core.verdict.findings import find
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan
-from dbplanmon_pipeline.core.verdict.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import series_rows
 from dbplanmon_pipeline.core.verdict.slow_instances import instance_verdicts

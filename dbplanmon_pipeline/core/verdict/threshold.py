@@ -9,11 +9,11 @@ import numpy as np
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label
+from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import without_excluded
 from dbplanmon_pipeline.core.verdict.comparison import active_series, baseline_rows
 from dbplanmon_pipeline.core.verdict.evidence import count_text, duration_text
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Verdict
-from dbplanmon_pipeline.core.verdict.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.series import SeriesRows, series_rows
 from dbplanmon_pipeline.core.verdict.severity import severity_of
 from dbplanmon_pipeline.core.verdict.table import high_average, middle_average, per_execution, readable_table, total

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.errors import SettingsError
 
 NORMAL_PLAN = 0
@@ -97,11 +98,6 @@ class Span:
     elapsed: float = 1.0
     worker: float = 1.0
     reads: float = 1.0
-
-
-def epoch_us(moment: datetime) -> int:
-    """Epoch microseconds of an aware moment, exact."""
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 
 def lives(faults: Iterable[SimulatedFault], begin_us: int) -> list[tuple[int, int]]:

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, Floats, Longs
-from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault, epoch_us, lives, spans
+from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault, lives, spans
 from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash
 from dbplanmon_pipeline.providers.simulated.workload import HISTORY_BEGINS_US, Workload, cost_pattern, workload
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack
 from dbplanmon_pipeline.core.verdict.common_mode import common_mode
-from dbplanmon_pipeline.core.verdict.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.null import execution_weight, null_of_means
 from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy, ScaleRule
