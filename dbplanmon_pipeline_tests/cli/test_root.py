@@ -79,13 +79,23 @@ def test_closed_pipe_ends_quietly(tmp_path):
     assert done.stderr == ""
 
 
+def heed_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_ends_quietly(tmp_path):
     (tmp_path / "dbplanmon.yaml").write_text(
         "environment: development\ncollection: {budget_per_database: 50s}\n"
         "instances: [{name: slow, engine: simulated, databases: 1, options: {latency_ms: 40000}}]\n"
     )
     process = subprocess.Popen(
-        [*DBPLANMON, "-v", "collect"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*DBPLANMON, "-v", "collect"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite started in the background by a shell ignores interrupts, and a child would inherit that.
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - it sets one handler and takes no lock
     )
     store = tmp_path / ".dbplanmon" / "store.db"
     deadline = time.monotonic() + 60
