@@ -61,6 +61,9 @@ class CounterReading:
         interval_start_us / interval_end_us: int64 epoch microseconds where the engine itself keeps the counter per
             interval (Query Store), else 0.
         life_began_us: int64 epoch microseconds at which the life is known to have begun, 0 where unknown.
+        covers_from_us: the reading holds every engine interval that began at or after this moment, and none before
+            [epoch microseconds on the clock of the server]; 0 where counters live on without intervals.
+        next_from_us: the next reading has to begin here, since earlier intervals are settled; 0 without intervals.
     """
 
     read_at: datetime
@@ -73,9 +76,16 @@ class CounterReading:
     interval_start_us: Longs
     interval_end_us: Longs
     life_began_us: Longs
+    covers_from_us: int = 0
+    next_from_us: int = 0
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def by_interval(self) -> bool:
+        """True where the engine itself keeps its counters per interval."""
+        return self.covers_from_us > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """One reading of one database: counters, their difference, the texts and plans that are worth asking for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbplanmon_pipeline.core.capture import attribute_plans, select_rows, wanted_plans, wanted_texts
 from dbplanmon_pipeline.core.context_facts import context_facts
 from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
-from dbplanmon_pipeline.core.deltas import Delta, difference
+from dbplanmon_pipeline.core.deltas import Delta, difference, retained
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
     CollectionOutcome,
@@ -67,20 +67,21 @@ def read_database(
         ProviderError: the counters could not be read. Texts or plans that fail only leave a message.
     """
     with provider.open(ref.database, budget) as reader:
-        reading = replace(reader.read_counters(), read_at=tick)
+        reading = replace(reader.read_counters(state.previous), read_at=tick)
         delta = difference(state.previous, reading)
         details = _read_details(reader, reading, delta, state, limits, tick)
+        facts = _read_facts(reader)
         cost_ms = reader.cost_ms
     outcome = _outcome(ref, state, reading, delta, details, tick, interval)
     return CollectedDatabase(
         replace(outcome, cost_ms=cost_ms),
         provider.engine,
-        reading=reading if delta.accepted else None,
+        reading=retained(reading) if delta.accepted else None,
         previous_read_at=state.previous.read_at if state.previous else None,
         rows=details.rows if len(details.rows) else None,
         texts=details.texts,
         plans=details.plans,
-        facts=_facts(details.plans),
+        facts={**_facts_of_plans(details.plans), **facts},
     )
 
 
@@ -148,7 +149,15 @@ def _is_change(plan: CapturedPlan, state: CaptureState) -> bool:
     return bool(plan.plan_hash and known and known.plan_hash and known.plan_hash != plan.plan_hash)
 
 
-def _facts(plans: Sequence[CapturedPlan]) -> dict[str, str]:
+def _read_facts(reader: DatabaseReader) -> Mapping[str, str]:
+    """What explains figures later; without it they are kept all the same."""
+    try:
+        return reader.read_facts()
+    except ProviderError:
+        return {}
+
+
+def _facts_of_plans(plans: Sequence[CapturedPlan]) -> dict[str, str]:
     """What shaped the plans of this reading; a later change of one may explain a slower statement."""
     facts: dict[str, str] = {}
     for plan in plans:

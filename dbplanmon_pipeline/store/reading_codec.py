@@ -30,6 +30,8 @@ def encode_reading(reading: CounterReading) -> bytes:
             "lives": reading.lives,
             "counters": COUNTERS,
             "extrema": EXTREMA,
+            "covers_from_us": reading.covers_from_us,
+            "next_from_us": reading.next_from_us,
         },
         separators=(",", ":"),
     ).encode()
@@ -73,5 +75,7 @@ def _reading(header: dict[str, Any], raw: bytes, offset: int) -> CounterReading:
         lives=tuple(header["lives"]),
         values=values,
         extrema=extrema,
+        covers_from_us=header["covers_from_us"],
+        next_from_us=header["next_from_us"],
         **longs,
     )

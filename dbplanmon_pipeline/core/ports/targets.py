@@ -1,6 +1,6 @@
 """What the use cases need from a monitored target."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, Engine, StatementText
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
 
 Clock = Callable[[], datetime]
 """Returns the present moment, aware UTC."""
@@ -53,8 +54,30 @@ class DatabaseReader(Protocol):
         """Version, features and rights, each missing one with its remedy."""
         ...
 
-    def read_counters(self) -> CounterReading:
-        """All counters of the database, our own statements left out."""
+    def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
+        """All counters of the database, our own statements left out.
+
+        An engine that keeps its counters per interval goes on where `previous`, the last recorded reading, says.
+        """
+        ...
+
+    def read_facts(self) -> Mapping[str, str]:
+        """What is true of the database now and may explain a slower statement later, by name; empty where unknown.
+
+        A fact that cannot be read is left out, never a reason to fail.
+        """
+        ...
+
+    def read_history(self, start: datetime, end: datetime) -> CounterReading:
+        """Counters of every engine interval that began within [start, end) and is over, each whole.
+
+        Raises:
+            FeatureUnavailable: the engine, or this database, keeps no history.
+        """
+        ...
+
+    def try_statements(self) -> Sequence[StatementTrial]:
+        """Run each of our statements once and tell how that went; empty where an engine has no such test."""
         ...
 
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:

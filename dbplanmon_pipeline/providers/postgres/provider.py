@@ -11,6 +11,7 @@ from typing import Any
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
 from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
@@ -64,14 +65,15 @@ class PostgresReader:
         self._known_facts = read_facts(self._session)
         return capabilities_of(self._known_facts, self._session)
 
-    def read_counters(self) -> CounterReading:
-        """Every statement of the database under every role, except our own.
+    def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
+        """Every statement of the database under every role, except our own; an earlier reading changes nothing.
 
         Raises:
             FeatureUnavailable: pg_stat_statements is not installed, not loaded or too old.
             PermissionMissing: this role sees no statement but its own.
             ProviderError: the server did not answer.
         """
+        del previous
         try:
             return read_counters(self._session, self._facts(), self._own, self._clock)
         except FeatureUnavailable:
@@ -101,6 +103,27 @@ class PostgresReader:
         """
         wanted = list(dict.fromkeys(key.query_hash for key in statements))
         return read_plans(self._session, self._facts(), wanted, self._normalised(wanted))
+
+    def read_facts(self) -> Mapping[str, str]:
+        """None here: what explains a plan comes with the plan."""
+        return {}
+
+    def read_history(self, start: datetime, end: datetime) -> CounterReading:
+        """Not to be had.
+
+        Raises:
+            FeatureUnavailable: always.
+        """
+        del start, end
+        raise FeatureUnavailable(
+            "pg_stat_statements keeps no history",
+            target=self._session.target,
+            remedy="What is normal is learnt from now on.",
+        )
+
+    def try_statements(self) -> Sequence[StatementTrial]:
+        """None: the ordinary check runs what a collection runs."""
+        return ()
 
     def _facts(self) -> ServerFacts:
         if self._known_facts is None:

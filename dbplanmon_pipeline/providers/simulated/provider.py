@@ -1,7 +1,7 @@
 """An instance that exists only in this process; any number of databases, no server, the truth known."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan, Engine, StatementText
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
-from dbplanmon_pipeline.errors import CannotConnect, QueryTimedOut, SettingsError
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
+from dbplanmon_pipeline.errors import CannotConnect, FeatureUnavailable, QueryTimedOut, SettingsError
 from dbplanmon_pipeline.providers.simulated.faults import (
     HARMLESS_PLAN,
     NORMAL_PLAN,
@@ -230,9 +231,26 @@ class SimulatedReader:
         items = tuple(Capability(name, available=True) for name in ("counters", "texts", "plans", "plan_hash"))
         return Capabilities(Engine.SIMULATED, "simulated 1.0", 10_000, items)
 
-    def read_counters(self) -> CounterReading:
+    def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
         """All counters of the present life."""
+        del previous
         return self._provider.ask(self._database, self._budget).reading(self._provider.now())
+
+    def read_facts(self) -> Mapping[str, str]:
+        """None yet."""
+        return {}
+
+    def read_history(self, start: datetime, end: datetime) -> CounterReading:
+        """Not to be had.
+
+        Raises:
+            FeatureUnavailable: always.
+        """
+        raise FeatureUnavailable(f"no history from {start} to {end}", target=self._database)
+
+    def try_statements(self) -> Sequence[StatementTrial]:
+        """There are no statements."""
+        return ()
 
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
         """Texts of the statements that exist."""
