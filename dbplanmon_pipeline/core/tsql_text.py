@@ -1,0 +1,106 @@
+"""T-SQL texts without their literals, read token by token as the engine reads them."""
+
+import re
+from collections.abc import Iterator
+
+MASK = "?"
+
+_TOKEN = re.compile(
+    r"""
+      (?P<plain>   (?: (?![nN]')[^\W\d][\w@$#]*+ | [@#]++[\w@$#]*+ | \$[^\W\d][\w@$#]*+ | [\s,=()<>+*%&|^~!?:;{}\\]
+                     | -(?!-) | /(?!\*) | \.(?!\d) )++ )
+    | (?P<string>  [nN]?'(?:[^']|'')*+(?:'|\Z) )
+    | (?P<bracket> \[(?:[^\]]|\]\])*+\] )
+    | (?P<quoted>  "(?:[^"]|"")*+" )
+    | (?P<open>    [\["].* )
+    | (?P<line>    --[^\r\n]*+ )
+    | (?P<block>   /\* )
+    | (?P<binary>  0[xX][0-9a-fA-F]*+(?:\\\r?\n[0-9a-fA-F]*+)*+ )
+    | (?P<number>  (?:\d\w*+(?:\.\w*+)?|\.\d\w*+)(?:(?<=[eE])[+-]\d+)? )
+    | (?P<other>   . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+_MASKED = frozenset({"string", "open", "binary", "number"})
+_COMMENTS = frozenset({"line", "block"})
+_NAME_ONLY_AFTER = re.compile(r"(?:\.|\b(?:join|update|into|table|view|index|procedure|proc))\s*\Z", re.IGNORECASE)
+_NAME_ONLY_BEFORE = re.compile(r"\s*\.\s*(?:[^\W\d]|[\[\"*@#])")
+_WORD = re.compile(r"[^\W\d][\w@$#]*|[();]")
+_KINDS = {word: word for word in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXEC")} | {"EXECUTE": "EXEC"}
+_SELECT_FIRST = re.compile(r"[\s(;]*select\b", re.IGNORECASE)
+OTHER = "other"
+
+_Token = tuple[str, str, int, int]
+
+
+def mask_tsql_literals(text: str, *, quoted_names: bool | None = None) -> str:
+    """The text with `?` for each string, binary, number and money literal; names stay, comments become a blank.
+
+    A text cut off inside a literal, a name or a comment is masked to its end.
+
+    Args:
+        text: any T-SQL, or a part of it.
+        quoted_names: whether `"x"` is a name (`QUOTED_IDENTIFIER ON`) or a string. Unknown (None) it counts as a
+            name only where the text proves that names are quoted so, for example by `"a"."b"`.
+    """
+    tokens = list(_tokens(text))
+    names = _has_quoted_names(text, tokens) if quoted_names is None else quoted_names
+    return "".join([_kept(kind, value, names) for kind, value, _, _ in tokens])
+
+
+def statement_kind(text: str) -> str:
+    """`SELECT`, `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `EXEC`, or `other`.
+
+    A list of parameters in front, as the engine writes it, comments and common table expressions are passed over.
+    """
+    plain = "".join(value for kind, value, _, _ in _tokens(text) if kind in ("plain", "other"))
+    if _SELECT_FIRST.match(plain):
+        return "SELECT"
+    depth, in_with = 0, False
+    for word in (found.group().upper() for found in _WORD.finditer(plain)):
+        if word in "()":
+            depth += 1 if word == "(" else -1
+        elif depth <= 0 and word in _KINDS:
+            return _KINDS[word]
+        elif depth <= 0 and word != ";":
+            if word != "WITH" and not in_with:
+                return OTHER
+            in_with = True
+    return OTHER
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """(kind, text, begin, end) from the first character to the last."""
+    position = 0
+    while position < len(text) and (found := _TOKEN.match(text, position)):
+        kind, end = found.lastgroup or "other", found.end()
+        if kind == "block":
+            end = _end_of_comment(text, end)
+        yield kind, text[position:end], position, end
+        position = end
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    """End of a block comment whose begin was just read; they nest, and an open one takes the rest."""
+    depth = 1
+    for mark in _COMMENT_MARK.finditer(text, position):
+        depth += 1 if mark.group() == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(text)
+
+
+def _kept(kind: str, value: str, quoted_names: bool) -> str:
+    if kind in _MASKED or (kind == "quoted" and not quoted_names):
+        return MASK
+    return " " if kind in _COMMENTS else value
+
+
+def _has_quoted_names(text: str, tokens: list[_Token]) -> bool:
+    """One quoted token in a place where only a name can stand: the setting is one for the whole text."""
+    return any(
+        _NAME_ONLY_BEFORE.match(text, end) or _NAME_ONLY_AFTER.search(text[max(0, begin - 32) : begin])
+        for kind, _, begin, end in tokens
+        if kind == "quoted"
+    )
