@@ -12,6 +12,7 @@ _STRINGS = {0xE7, 0xEF, 0xA7, 0xAF, 0xA5, 0xAD}
 _UTF16 = {0xE7, 0xEF, 0x63}
 _BINARY = {0xA5, 0xAD, 0x22}
 _EPOCH = dt.datetime(1900, 1, 1)  # noqa: DTZ001 - the type has no zone
+_FIRST_DAY = dt.datetime.min  # noqa: DTZ901 - the type has no zone
 _NOTHING = 0xFFFFFFFFFFFFFFFF
 
 
@@ -113,7 +114,7 @@ def _moment(code: int, reader: Reader) -> dt.date | dt.time | dt.datetime | None
     if code == 0x28:
         return _day(content).date()
     if code == 0x29:
-        return (dt.datetime.min + _clock(content, scale)).time()
+        return (_FIRST_DAY + _clock(content, scale)).time()
     if code == 0x2A:
         return _day(content[-3:]) + _clock(content[:-3], scale)
     zone = dt.timezone(dt.timedelta(minutes=struct.unpack("<h", content[-2:])[0]))
@@ -122,7 +123,7 @@ def _moment(code: int, reader: Reader) -> dt.date | dt.time | dt.datetime | None
 
 
 def _day(content: bytes) -> dt.datetime:
-    return dt.datetime.min + dt.timedelta(days=int.from_bytes(content, "little"))
+    return _FIRST_DAY + dt.timedelta(days=int.from_bytes(content, "little"))
 
 
 def _clock(content: bytes, scale: int) -> dt.timedelta:

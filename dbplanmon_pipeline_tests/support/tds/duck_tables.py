@@ -1,0 +1,148 @@
+"""Tables of one simulated database, loaded into DuckDB when a statement first names them."""
+
+import datetime as dt
+import re
+import threading
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+_ARROW = {
+    "tinyint": pa.uint8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "bit": pa.bool_(),
+    "real": pa.float32(),
+    "float": pa.float64(),
+    "binary": pa.binary(),
+    "varbinary": pa.binary(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "datetime": pa.timestamp("us"),
+    "datetime2": pa.timestamp("us"),
+    "smalldatetime": pa.timestamp("us"),
+    "datetimeoffset": pa.timestamp("us", "UTC"),
+}
+_COLUMN_VIEWS = {"sys.all_columns", "sys.system_columns", "sys.columns"}
+_OBJECT_VIEWS = {"sys.all_objects", "sys.system_objects", "sys.objects", "sys.all_views", "sys.system_views"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A view with its rows: `columns` are (name, SQL type); moments without a zone are taken as UTC."""
+
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[Any]] = field(default_factory=list)
+
+    def sqltype(self, column: str) -> str | None:
+        """The type of a column, whatever the case of its name; None where there is no such column."""
+        return next((sqltype for name, sqltype in self.columns if name.lower() == column.lower()), None)
+
+
+def plain_name(name: str) -> str:
+    """`[sys].[Objects]` as `sys.objects`; a bare name belongs to `dbo`."""
+    bare = re.sub(r"[\[\]\"]", "", name).lower()
+    return bare if "." in bare else f"dbo.{bare}"
+
+
+def object_id(name: str) -> int:
+    """A number for a view, the same in every database; negative as system objects have it."""
+    return -(zlib.crc32(plain_name(name).encode()) & 0x7FFFFFFF)
+
+
+class Database:
+    """The tables of one database in a DuckDB of its own."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = {plain_name(name): table for name, table in tables.items()}
+        self._loaded: set[str] = set()
+        self._guard = threading.Lock()
+        self._store = duckdb.connect(":memory:", config={"threads": 1})
+        self._store.execute("SET TimeZone = 'UTC'")
+
+    def table(self, name: str) -> Table | None:
+        """A table by its plain name; the catalog views describe the others where nobody gave them."""
+        if name in self._tables:
+            return self._tables[name]
+        if name in _COLUMN_VIEWS:
+            return self._described_columns()
+        return self._described_objects() if name in _OBJECT_VIEWS else None
+
+    def run(
+        self, sql: str, parameters: Mapping[str, object], names: set[str]
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run DuckDB's SQL over the tables in `names`.
+
+        Returns:
+            DuckDB's column types and the rows.
+        """
+        with self._guard:
+            for name in names - self._loaded:
+                self._load(name)
+            cursor = self._store.cursor()
+        with cursor:
+            cursor.execute("SET TimeZone = 'UTC'")
+            cursor.execute(sql, dict(parameters))
+            return [str(column[1]) for column in cursor.description or []], cursor.fetchall()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._store.close()
+
+    def _load(self, name: str) -> None:
+        table = self.table(name)
+        assert table is not None
+        arrow = _arrow_table(table)
+        self._store.register("incoming", arrow)
+        self._store.execute(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')
+        self._store.unregister("incoming")
+        self._loaded.add(name)
+
+    def _described_columns(self) -> Table:
+        columns = [("object_id", "int"), ("name", "sysname"), ("column_id", "int")]
+        rows = [
+            (object_id(view), name, number)
+            for view, table in self._tables.items()
+            for number, (name, _) in enumerate(table.columns, start=1)
+        ]
+        return Table(columns, rows)
+
+    def _described_objects(self) -> Table:
+        columns = [("object_id", "int"), ("name", "sysname"), ("schema_id", "int"), ("type", "char(2)")]
+        rows = [
+            (object_id(view), view.split(".")[-1], 4 if view.startswith("sys.") else 1, "V ") for view in self._tables
+        ]
+        return Table(columns, rows)
+
+
+def _arrow_table(table: Table) -> pa.Table:
+    values = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+    arrays = [_array(sqltype, column) for (_, sqltype), column in zip(table.columns, values, strict=True)]
+    return pa.Table.from_arrays(arrays, names=[name for name, _ in table.columns])
+
+
+def _array(sqltype: str, values: Sequence[Any]) -> pa.Array:
+    base, _, rest = sqltype.lower().rstrip(")").partition("(")
+    if base in {"decimal", "numeric"}:
+        precision, _, scale = rest.partition(",")
+        return pa.array(values, pa.decimal128(int(precision or 18), int(scale or 0)))
+    if base == "datetimeoffset":
+        return pa.array([_aware(value) for value in values], _ARROW[base])
+    if base in {"datetime", "datetime2", "smalldatetime"}:
+        return pa.array([_naive(value) for value in values], _ARROW[base])
+    if base in _ARROW:
+        return pa.array(values, _ARROW[base])
+    return pa.array([value if value is None else str(value) for value in values], pa.string())
+
+
+def _aware(value: dt.datetime | None) -> dt.datetime | None:
+    return value if value is None or value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+def _naive(value: dt.datetime | None) -> dt.datetime | None:
+    return value if value is None or not value.tzinfo else value.astimezone(dt.UTC).replace(tzinfo=None)
