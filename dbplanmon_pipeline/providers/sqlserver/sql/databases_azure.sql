@@ -1,6 +1,6 @@
 /* dbplanmon */
 -- Purpose: databases of a logical server, asked in its master; who may open one shows only when it is opened.
--- Minimum version: 2016. Permission: none.
+-- Minimum version: Azure SQL Database. Permission: none.
 SELECT d.name AS database_name
 FROM sys.databases AS d
 WHERE

@@ -1,7 +1,7 @@
 /* dbplanmon */
 -- Purpose: hashes of some plans and their statements, which mean the same in every database.
 -- Minimum version: 2016. Permission: VIEW DATABASE STATE.
--- Parameters: ids bigint.
+-- Parameters: plan_ids bigint.
 SELECT
     p.plan_id AS plan_id,
     q.query_hash AS query_hash,
