@@ -167,6 +167,7 @@ class PlanStatement:
         query_hash / plan_hash: signed 64-bit, 0 where unknown.
         estimated_cost: of the whole statement, in the engine's cost units.
         attributes: everything else on statement level, under the engine's own names.
+        further: trees beside `root`, for example of a cursor that is first filled and then fetched from.
     """
 
     root: Operator | None
@@ -179,10 +180,17 @@ class PlanStatement:
     warnings: tuple[PlanWarning, ...] = ()
     parameters: tuple[PlanParameter, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    further: tuple[Operator, ...] = ()
+
+    @property
+    def trees(self) -> tuple[Operator, ...]:
+        """`root` and the trees beside it."""
+        return (self.root, *self.further) if self.root else self.further
 
     def operators(self) -> Iterator[Operator]:
         """All operators of the statement, parents first."""
-        return self.root.walk() if self.root else iter(())
+        for tree in self.trees:
+            yield from tree.walk()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,194 @@
+"""SQL Server showplan XML as an operator tree."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.showplan_advice import missing_indexes_of, parameters_of, warnings_of
+from dbplanmon_pipeline.core.plans.showplan_operators import input_roles, kind_of, operator_of
+from dbplanmon_pipeline.core.plans.showplan_values import figure_of, hash_of, is_true, pairs_of
+from dbplanmon_pipeline.core.plans.showplan_xml import MARK, showplan_root
+from dbplanmon_pipeline.core.plans.tree import MissingIndex, Operator, Plan, PlanParameter, PlanStatement, PlanWarning
+from dbplanmon_pipeline.errors import PlanParseError
+
+_STATEMENTS = frozenset(MARK + name for name in ("StmtSimple", "StmtCond", "StmtCursor", "StmtReceive", "StmtUseDb"))
+_RELOP, _QUERY_PLAN, _WARNINGS = f"{MARK}RelOp", f"{MARK}QueryPlan", f"{MARK}Warnings"
+_MISSING, _MISSING_GROUPS, _PARAMETERS = f"{MARK}MissingIndex", f"{MARK}MissingIndexes", f"{MARK}ParameterList"
+_COUNTED = {
+    _RELOP: "operators",
+    _MISSING: "missing_indexes",
+    f"{MARK}PlanAffectingConvert": "plan_affecting_converts",
+    f"{MARK}SpillToTempDb": "spills",
+    f"{MARK}ColumnsWithNoStatistics": "columns_with_no_statistics",
+    **dict.fromkeys(_STATEMENTS, "statements"),
+}
+_VISITED = (*_COUNTED, _QUERY_PLAN, _WARNINGS, _PARAMETERS)
+_FIELDS = frozenset({"StatementText", "StatementType", "QueryHash", "QueryPlanHash", "StatementSubTreeCost"})
+_SUBQUERY = f"{MARK}Subquery"
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What belongs to one statement, in document order."""
+
+    element: etree._Element
+    roots: list[Operator] = field(default_factory=list)
+    plans: list[etree._Element] = field(default_factory=list)
+    warnings: list[PlanWarning] = field(default_factory=list)
+
+
+def parse_showplan(text: str) -> Plan:
+    """Read a showplan, with every statement it holds, nested ones too.
+
+    Args:
+        text: the XML, with or without a declaration, whatever that declares.
+
+    Raises:
+        PlanParseError: it is no such plan; one line.
+    """
+    root = showplan_root(text)
+    visited = list(root.iter(*_VISITED))
+    statements = {element: _Parts(element) for element in visited if element.tag in _STATEMENTS}
+    if not statements:
+        raise PlanParseError("no showplan: it holds no statement")
+    for element in visited:
+        if element.tag in (_QUERY_PLAN, _WARNINGS):
+            _add(statements, element)
+    for parent, operator in _roots([element for element in visited if element.tag == _RELOP]):
+        if parent in statements:
+            statements[parent].roots.append(operator)
+    return Plan(
+        Engine.SQLSERVER,
+        tuple(_statement(parts) for parts in statements.values()),
+        version=root.get("Build", "") or root.get("Version", ""),
+        counts=_counts(visited),
+    )
+
+
+def _add(statements: dict[etree._Element, _Parts], element: etree._Element) -> None:
+    parts = statements.get(_owner(element, _STATEMENTS))
+    if parts is not None and element.tag == _QUERY_PLAN:
+        parts.plans.append(element)
+    elif parts is not None:
+        parts.warnings.extend(warnings_of(element))
+
+
+_OWNERS = _STATEMENTS | {_RELOP}
+
+
+def _owner(element: etree._Element, tags: frozenset[str]) -> etree._Element:
+    """The nearest element above with one of the tags; the root where there is none."""
+    above = element.getparent()
+    while above is not None and above.tag not in tags:
+        element, above = above, above.getparent()
+    return element if above is None else above
+
+
+def _roots(elements: Sequence[etree._Element]) -> Iterator[tuple[etree._Element, Operator]]:
+    """(statement, operator) for operators that deliver to a statement, in document order.
+
+    Operators are made from the last to the first, so that inputs exist before what takes them, however deep.
+    """
+    parents = [_owner(element, _OWNERS) for element in elements]
+    inputs: dict[etree._Element, list[etree._Element]] = {}
+    for element, parent in zip(elements, parents, strict=True):
+        inputs.setdefault(parent, []).append(element)
+    roles: dict[etree._Element, str] = {}
+    made: dict[etree._Element, Operator] = {}
+    for element in elements:
+        below = inputs.get(element, ())
+        if len(below) > 1:
+            roles.update(_roles(element, below))
+    for element in reversed(elements):
+        children = tuple(made.pop(child) for child in inputs.get(element, ()))
+        made[element] = operator_of(element, roles.get(element, ""), children)
+    for element, parent in zip(elements, parents, strict=True):
+        if element in made:
+            yield parent, made[element]
+
+
+def _roles(element: etree._Element, below: Sequence[etree._Element]) -> dict[etree._Element, str]:
+    """Places of the inputs; a subquery inside an expression is none of them."""
+    roles = {child: "SubPlan" for child in below if _in_expression(child)}
+    inputs = [child for child in below if child not in roles]
+    return roles | dict(zip(inputs, input_roles(kind_of(element), len(inputs)), strict=True))
+
+
+def _in_expression(element: etree._Element) -> bool:
+    above = element.getparent()
+    return above is not None and above.tag == _SUBQUERY
+
+
+def _statement(parts: _Parts) -> PlanStatement:
+    said = dict(pairs_of(parts.element))
+    options = parts.element.find(_OPTIONS)
+    described = _Described({name: value for name, value in said.items() if name not in _FIELDS})
+    if options is not None:
+        described.attributes["StatementSetOptions"] = dict(pairs_of(options))
+    for plan in parts.plans:
+        described.add(plan)
+    return PlanStatement(
+        root=parts.roots[0] if parts.roots else None,
+        text=said.get("StatementText", ""),
+        kind=said.get("StatementType", ""),
+        query_hash=hash_of(said.get("QueryHash")),
+        plan_hash=hash_of(said.get("QueryPlanHash")),
+        estimated_cost=figure_of(said.get("StatementSubTreeCost")),
+        missing_indexes=tuple(described.missing),
+        warnings=tuple(parts.warnings),
+        parameters=tuple(described.parameters),
+        attributes=described.attributes,
+        further=tuple(parts.roots[1:]),
+    )
+
+
+_OPTIONS = f"{MARK}StatementSetOptions"
+_SINGLE = frozenset(
+    MARK + name for name in ("MemoryGrantInfo", "OptimizerHardwareDependentProperties", "QueryTimeStats", "ThreadStat")
+)
+_LISTS = frozenset(MARK + name for name in ("OptimizerStatsUsage", "WaitStats", "TraceFlags"))
+
+
+@dataclass(slots=True)
+class _Described:
+    """What the query plans of one statement say beside their operators."""
+
+    attributes: dict[str, Any]
+    missing: list[MissingIndex] = field(default_factory=list)
+    parameters: list[PlanParameter] = field(default_factory=list)
+
+    def add(self, plan: etree._Element) -> None:
+        self.attributes |= pairs_of(plan)
+        for child in plan:
+            tag = child.tag
+            if tag == _MISSING_GROUPS:
+                self.missing.extend(missing_indexes_of(child))
+            elif tag == _PARAMETERS:
+                self.parameters.extend(parameters_of(child))
+            elif tag in _SINGLE:
+                self.attributes[tag.removeprefix(MARK)] = dict(pairs_of(child))
+            elif tag in _LISTS:
+                self.attributes[tag.removeprefix(MARK)] = [dict(pairs_of(entry)) for entry in child]
+
+
+def _counts(visited: Sequence[etree._Element]) -> dict[str, int]:
+    """Totals by descent over the whole file."""
+    counts = dict.fromkeys(
+        (
+            *("statements", "operators", "missing_indexes", "plan_affecting_converts", "spills"),
+            *("no_join_predicates", "columns_with_no_statistics", "parameters"),
+        ),
+        0,
+    )
+    for element in visited:
+        name = _COUNTED.get(element.tag)
+        if name:
+            counts[name] += 1
+        elif element.tag == _PARAMETERS:
+            counts["parameters"] += len(element)
+        elif element.tag == _WARNINGS:
+            counts["no_join_predicates"] += is_true(element.get("NoJoinPredicate"))
+    return counts

@@ -1,0 +1,254 @@
+"""The operators (RelOp) of a showplan as operators of the house."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from lxml import etree
+
+from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pairs_of, plain_name
+from dbplanmon_pipeline.core.plans.showplan_xml import MARK
+from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator
+
+_KINDS = {
+    "Table Scan": NodeKind.TABLE_SCAN,
+    "Inserted Scan": NodeKind.TABLE_SCAN,
+    "Deleted Scan": NodeKind.TABLE_SCAN,
+    "Log Row Scan": NodeKind.TABLE_SCAN,
+    "Clustered Index Scan": NodeKind.INDEX_SCAN,
+    "Index Scan": NodeKind.INDEX_SCAN,
+    "Columnstore Index Scan": NodeKind.INDEX_SCAN,
+    "Extensible Column Store Scan": NodeKind.INDEX_SCAN,
+    "Clustered Index Seek": NodeKind.INDEX_SEEK,
+    "Index Seek": NodeKind.INDEX_SEEK,
+    "Key Lookup": NodeKind.LOOKUP,
+    "RID Lookup": NodeKind.LOOKUP,
+    "Nested Loops": NodeKind.NESTED_LOOPS,
+    "Hash Match": NodeKind.HASH_JOIN,
+    "Merge Join": NodeKind.MERGE_JOIN,
+    "Adaptive Join": NodeKind.ADAPTIVE_JOIN,
+    "Batch Hash Table Build": NodeKind.HASH,
+    "Sort": NodeKind.SORT,
+    "Top": NodeKind.TOP,
+    "Stream Aggregate": NodeKind.AGGREGATE,
+    "Window Aggregate": NodeKind.WINDOW,
+    "Window Spool": NodeKind.WINDOW,
+    "Segment": NodeKind.WINDOW,
+    "Sequence Project": NodeKind.WINDOW,
+    "Rank": NodeKind.WINDOW,
+    "Table Spool": NodeKind.SPOOL,
+    "Index Spool": NodeKind.SPOOL,
+    "Row Count Spool": NodeKind.SPOOL,
+    "Parallelism": NodeKind.EXCHANGE,
+    "Bitmap": NodeKind.FILTER,
+    "Concatenation": NodeKind.APPEND,
+    "Async Concat": NodeKind.APPEND,
+    "Sequence": NodeKind.APPEND,
+    "Switch": NodeKind.APPEND,
+    "Filter": NodeKind.FILTER,
+    "Assert": NodeKind.FILTER,
+    "Compute Scalar": NodeKind.COMPUTE,
+    "Split": NodeKind.COMPUTE,
+    "Collapse": NodeKind.COMPUTE,
+    "Merge Interval": NodeKind.COMPUTE,
+    "Print": NodeKind.COMPUTE,
+    "UDX": NodeKind.COMPUTE,
+    "Table-valued function": NodeKind.FUNCTION_SCAN,
+    "Parameter Table Scan": NodeKind.FUNCTION_SCAN,
+    "Constant Scan": NodeKind.CONSTANT,
+    "Foreign Key References Check": NodeKind.FILTER,
+}
+_JOIN_OR_ELSE = frozenset({NodeKind.HASH_JOIN, NodeKind.MERGE_JOIN, NodeKind.NESTED_LOOPS})
+_MODIFIES = (" Insert", " Update", " Delete", " Merge")
+
+_RELOP, _OBJECT = f"{MARK}RelOp", f"{MARK}Object"
+_SCALAR, _COLUMN = f"{MARK}ScalarOperator", f"{MARK}ColumnReference"
+_RANGE = (f"{MARK}Prefix", f"{MARK}StartRange", f"{MARK}EndRange", f"{MARK}IsNotNull")
+_RUNTIME = f"{MARK}RunTimeInformation"
+_BESIDE = frozenset(
+    MARK + name
+    for name in (
+        "OutputList",
+        "Warnings",
+        "MemoryFractions",
+        "RunTimePartitionSummary",
+        "InternalInfo",
+        "RunTimeInformation",
+    )
+)
+_SIGNS = {"EQ": "=", "GE": ">=", "GT": ">", "LE": "<=", "LT": "<", "NE": "<>"}
+
+
+def operator_of(element: etree._Element, role: str, children: tuple[Operator, ...]) -> Operator:
+    """One operator from its RelOp, with inputs already made.
+
+    Actual figures follow the house: rows and time per execution, threads counted as executions of their own.
+    """
+    detail = next((child for child in element if child.tag not in _BESIDE), None)
+    said = dict(pairs_of(element))
+    conditions: tuple[tuple[str, str], ...] = ()
+    if detail is not None:
+        said.update(pairs_of(detail))
+        target = detail.find(_OBJECT)
+        if target is not None:
+            said.update(pairs_of(target))
+        conditions = tuple(_conditions(detail))
+    runtime = element.find(_RUNTIME)
+    rows, executions, spent_ms = _actual(runtime) if runtime is not None else (None, None, None)
+    remote = said.get("RemoteSource", "")
+    take = said.pop
+    name, logical = _name(take("PhysicalOp", ""), said), take("LogicalOp", "")
+    kind = _kind(name, logical)
+    return Operator(
+        kind=kind,
+        name=name,
+        role=role,
+        relation=plain_name(take("Table", "") or remote),
+        schema=plain_name(take("Schema", "")),
+        alias=plain_name(take("Alias", "")),
+        index=plain_name(take("Index", "")),
+        join_type=logical.removesuffix(" Join") if kind.is_join else "",
+        strategy=_strategy(kind, name, logical),
+        direction=take("ScanDirection", "").capitalize(),
+        parallel=is_true(take("Parallel", "")),
+        conditions=conditions,
+        estimated_rows=figure_of(take("EstimateRows", "")),
+        estimated_cost=figure_of(take("EstimatedTotalSubtreeCost", "")),
+        estimated_width_bytes=figure_of(take("AvgRowSize", "")),
+        actual_rows=rows,
+        actual_loops=executions,
+        actual_ms=spent_ms,
+        children=children,
+        attributes=said,
+    )
+
+
+def input_roles(parent: NodeKind, count: int) -> tuple[str, ...]:
+    """Places of the inputs of an operator: a hash join builds from its first input and probes with the next."""
+    if not parent.is_join or count < 2:
+        return ("",) * count
+    if parent == NodeKind.HASH_JOIN:
+        return ("Build", "Probe", *("",) * (count - 2))
+    if parent == NodeKind.ADAPTIVE_JOIN:
+        return ("Build", "Probe", "Inner", *("",) * (count - 3))[:count]
+    return ("Outer", "Inner", *("",) * (count - 2))
+
+
+def kind_of(element: etree._Element) -> NodeKind:
+    """Kind of a RelOp that is not an operator yet."""
+    return _kind(element.get("PhysicalOp", ""), element.get("LogicalOp", ""))
+
+
+def _name(name: str, said: Mapping[str, str]) -> str:
+    if is_true(said.get("Lookup")):
+        return "Key Lookup"
+    if said.get("Storage") == "ColumnStore" and name in ("Clustered Index Scan", "Index Scan"):
+        return "Columnstore Index Scan"
+    return name
+
+
+def _kind(name: str, logical: str) -> NodeKind:
+    kind = _KINDS.get(name)
+    if kind in _JOIN_OR_ELSE and not logical.endswith((" Join", " Apply")):
+        return NodeKind.AGGREGATE if logical.endswith(("Aggregate", "Distinct")) else NodeKind.APPEND
+    if kind:
+        return kind
+    if name.startswith(("Remote ", "External ")):
+        return NodeKind.REMOTE
+    return NodeKind.MODIFY if name.endswith(_MODIFIES) else NodeKind.OTHER
+
+
+def _strategy(kind: NodeKind, name: str, logical: str) -> str:
+    if kind.is_join or kind in (NodeKind.MODIFY, NodeKind.LOOKUP) or kind.reads_relation or logical == name:
+        return ""
+    return logical.removesuffix(" Spool") if kind == NodeKind.SPOOL else logical
+
+
+def _actual(runtime: etree._Element) -> tuple[float | None, float | None, float | None]:
+    """Rows per execution, executions, and milliseconds per execution of the slowest thread."""
+    threads = list(runtime)
+    rows = sum(figure_of(thread.get("ActualRows")) or 0.0 for thread in threads)
+    loops = [figure_of(thread.get("ActualExecutions")) or 0.0 for thread in threads]
+    spent = [figure_of(thread.get("ActualElapsedms")) for thread in threads]
+    known = [value for value in spent if value is not None]
+    executions = sum(loops)
+    per_thread = max([1.0, *loops])
+    return rows / max(1.0, executions), executions, max(known) / per_thread if known else None
+
+
+def _conditions(detail: etree._Element) -> Iterator[tuple[str, str]]:
+    for child in detail:
+        reader = _READERS.get(child.tag)
+        if reader:
+            text = reader[1](child)
+            if text:
+                yield reader[0], text
+
+
+def _scalar(element: etree._Element) -> str:
+    return " AND ".join(child.get("ScalarString", "") for child in element if child.tag == _SCALAR)
+
+
+def _listed(element: etree._Element) -> str:
+    return ", ".join(child.get("ScalarString", "") for child in element if child.tag == _SCALAR)
+
+
+def _columns(element: etree._Element) -> str:
+    return ", ".join(_column(child) for child in element if child.tag == _COLUMN)
+
+
+def _column(reference: etree._Element) -> str:
+    table = reference.get("Alias") or reference.get("Table") or ""
+    column = f"[{plain_name(reference.get('Column', '')).replace(']', ']]')}]"
+    return f"[{plain_name(table).replace(']', ']]')}].{column}" if table else column
+
+
+def _order(element: etree._Element) -> str:
+    keys: list[str] = []
+    for key in element:
+        direction = "" if is_true(key.get("Ascending", "1")) else " DESC"
+        keys.extend(f"{_column(reference)}{direction}" for reference in key)
+    return ", ".join(keys)
+
+
+def _seeks(element: etree._Element) -> str:
+    return " AND ".join(part for place in element.iter(*_RANGE) if (part := _range(place)))
+
+
+def _range(place: etree._Element) -> str:
+    """`[o].[A] = [@p1] AND [o].[B] = (2)` for one prefix or end of a seek."""
+    if place.tag == _RANGE[-1]:
+        return f"{_columns(place)} IS NOT NULL"
+    columns, expressions = place.find(f"{MARK}RangeColumns"), place.find(f"{MARK}RangeExpressions")
+    if columns is None or expressions is None:
+        return ""
+    sign = _SIGNS.get(place.get("ScanType", ""), place.get("ScanType", ""))
+    values = [child.get("ScalarString", "") for child in expressions]
+    names = [_column(child) for child in columns]
+    return " AND ".join(f"{name} {sign} {value}" for name, value in zip(names, values, strict=False))
+
+
+_READERS: dict[str, tuple[str, Callable[[etree._Element], str]]] = {
+    MARK + tag: entry
+    for tag, entry in {
+        "SeekPredicates": ("Seek Predicate", _seeks),
+        "SeekPredicate": ("Seek Predicate", _seeks),
+        "SeekPredicateNew": ("Seek Predicate", _seeks),
+        "Predicate": ("Predicate", _scalar),
+        "HashKeysBuild": ("Hash Keys Build", _columns),
+        "HashKeysProbe": ("Hash Keys Probe", _columns),
+        "BuildResidual": ("Build Residual", _scalar),
+        "ProbeResidual": ("Probe Residual", _scalar),
+        "OuterSideJoinColumns": ("Outer Join Columns", _columns),
+        "InnerSideJoinColumns": ("Inner Join Columns", _columns),
+        "Residual": ("Residual", _scalar),
+        "OuterReferences": ("Outer References", _columns),
+        "PassThru": ("Pass Through", _scalar),
+        "OrderBy": ("Sort Key", _order),
+        "GroupBy": ("Group Key", _columns),
+        "PartitionColumns": ("Partition Columns", _columns),
+        "TopExpression": ("Top Expression", _scalar),
+        "OffsetExpression": ("Offset Expression", _scalar),
+        "SetPredicate": ("Set Predicate", _scalar),
+        "ParameterList": ("Parameters", _listed),
+        "HashKeys": ("Hash Keys", _columns),
+    }.items()
+}

@@ -1,0 +1,89 @@
+"""SQL Server plans without the values of their statements: what may carry one is masked, what is unknown, too."""
+
+import re
+
+from lxml import etree
+
+from dbplanmon_pipeline.core.plans.showplan_values import is_true, pairs_of
+from dbplanmon_pipeline.core.plans.showplan_vocabulary import (
+    ELEMENTS,
+    EXPRESSIONS,
+    FLAGS,
+    HASHES,
+    MOMENTS,
+    NAMES,
+    NUMBERS,
+    SOURCES,
+    TYPES,
+    VERSIONS,
+    WORDS,
+)
+from dbplanmon_pipeline.core.plans.showplan_xml import MARK, showplan_root
+from dbplanmon_pipeline.core.tsql_text import MASK, mask_tsql_literals
+
+_NUMBER = re.compile(r"[-+]?\d{1,40}(?:\.\d{1,40})?(?:[eE][-+]?\d{1,3})?")
+_FLAG = re.compile(r"0|1|true|false")
+_HASH = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[-+]\d\d:\d\d)?")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9 _:/-]{0,99}")
+_TYPE = re.compile(
+    r"(?:\[[^\[\]']{1,128}\]\.){0,2}(?:\[[^\[\]']{1,128}\]|[A-Za-z_]\w{0,127})(?:\((?:\d{1,5}(?:,\s?\d{1,3})?|max)\))?"
+)
+_VERSION = re.compile(r"[\d.]{1,40}")
+_SOURCE = re.compile(r"[\w$.\\-]{1,128}|<UNKNOWN>")
+
+
+def redact_showplan(body: str) -> str:
+    """The plan in which no attribute carries a value of the statement; it reads as a tree of the same shape.
+
+    Names (tables, columns, indexes), figures of the optimizer and hashes stay. Statements and expressions are read
+    token by token and their literals masked. Values of constants and parameters, attributes, elements and texts
+    this function does not know are masked whole. Comments and processing instructions go.
+
+    Raises:
+        PlanParseError: the text is no showplan.
+    """
+    root = showplan_root(body)
+    quoted = _quoted_names(root)
+    for element in root.iter():
+        _redact(element, quoted)
+    etree.cleanup_namespaces(root)
+    return etree.tostring(root, encoding="unicode")
+
+
+def _quoted_names(root: etree._Element) -> bool:
+    """Double quotes hold names only where every statement says so; they hold strings otherwise."""
+    said = [options.get("QUOTED_IDENTIFIER") for options in root.iter(f"{MARK}StatementSetOptions")]
+    return bool(said) and all(is_true(value) for value in said)
+
+
+def _redact(element: etree._Element, quoted_names: bool) -> None:
+    known = element.tag in _ELEMENTS
+    for name, value in pairs_of(element):
+        element.set(name, _kept(name, value, quoted_names) if known else MASK)
+    if element.text and not element.text.isspace():
+        element.text = MASK
+    if element.tail and not element.tail.isspace():
+        element.tail = MASK
+
+
+def _kept(name: str, value: str, quoted_names: bool) -> str:
+    if name in NAMES:
+        return value
+    if name in EXPRESSIONS:
+        return mask_tsql_literals(value, quoted_names=quoted_names)
+    pattern = _PATTERNS.get(name)
+    return value if pattern and pattern.fullmatch(value) else MASK
+
+
+_ELEMENTS = frozenset(MARK + name for name in ELEMENTS)
+_PATTERNS: dict[str, re.Pattern[str]] = {
+    **dict.fromkeys(NUMBERS, _NUMBER),
+    **dict.fromkeys(FLAGS, _FLAG),
+    **dict.fromkeys(HASHES, _HASH),
+    **dict.fromkeys(MOMENTS, _MOMENT),
+    **dict.fromkeys(WORDS, _WORD),
+    **dict.fromkeys(TYPES, _TYPE),
+    **dict.fromkeys(VERSIONS, _VERSION),
+    **dict.fromkeys(SOURCES, _SOURCE),
+}
