@@ -82,6 +82,7 @@ def read_database(
         texts=details.texts,
         plans=details.plans,
         facts={**_facts_of_plans(details.plans), **facts},
+        facts_are_whole=bool(facts),
     )
 
 

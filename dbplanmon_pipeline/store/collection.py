@@ -11,13 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, select
 
+from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports import CaptureState, CollectedDatabase, KnownStatement
-from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
-from dbplanmon_pipeline.store.facts import record_facts
+from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, plain_rows, replace_on
+from dbplanmon_pipeline.store.facts import ToldFacts, digest_of_facts, record_facts
 from dbplanmon_pipeline.store.interval_write import IntervalBatch, write_intervals
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.reading_codec import decode_reading, encode_reading
+from dbplanmon_pipeline.store.reading_codec import ReadingBody, ReadingEncoder, decode_reading
+from dbplanmon_pipeline.store.recorded_from import mark_recorded_from
 from dbplanmon_pipeline.store.schema import collection_log, counter_state, monitored_database
 from dbplanmon_pipeline.store.statements import record_statements
 from dbplanmon_pipeline.store.targets import database_ids, ensure_databases, id_list
@@ -45,14 +47,13 @@ class CollectionPart(StorePart):
         with self._database.read(snapshot=True) as connection:
             ids = database_ids(connection)
             wanted = {ids[ref]: ref for ref in refs if ref in ids}
-            bodies = _bodies(connection, wanted)
+            readings = _readings(connection, wanted)
             statements = _known_statements(connection, wanted)
             plans = _known_plans(connection, wanted)
         states = dict.fromkeys(refs, _EMPTY)
         for number, ref in wanted.items():
-            body = bodies.get(number)
             states[ref] = CaptureState(
-                previous=decode_reading(body) if body else None,
+                previous=readings.get(number),
                 statements=statements.get(number, {}),
                 plans=frozenset(plans.get(number, ())),
             )
@@ -60,7 +61,8 @@ class CollectionPart(StorePart):
 
     def record(self, collected: Sequence[CollectedDatabase]) -> frozenset[DatabaseRef]:
         """Store all of them in one transaction; returns the databases refused because their state had moved on."""
-        bodies = {item.outcome.ref: encode_reading(item.reading) for item in collected if item.reading is not None}
+        encoder = ReadingEncoder()
+        bodies = {item.outcome.ref: encoder.encode(item.reading) for item in collected if item.reading is not None}
         now = self._clock()
         with self._database.write() as connection:
             ids = ensure_databases(connection, {item.outcome.ref: str(item.engine) for item in collected}, now)
@@ -71,8 +73,10 @@ class CollectionPart(StorePart):
             write_intervals(connection, batch, now)
             numbered = [(ids[item.outcome.ref], item) for item in taken]
             sightings = record_statements(connection, numbered, batch, locked.sightings)
-            record_facts(connection, [(ids[i.outcome.ref], i.outcome.started_at, i.facts) for i in taken])
-            _move_states(connection, taken, ids, bodies, batch.newest_ends())
+            _record_facts(connection, numbered, locked)
+            _move_states(connection, numbered, bodies, locked)
+            _move_newest_ends(connection, batch.newest_ends())
+            mark_recorded_from(connection, numbered)
             _keep_sightings(connection, sightings)
             _log(connection, taken, ids)
         return refused
@@ -110,11 +114,12 @@ class CollectionPart(StorePart):
         return overview
 
 
-def _bodies(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, bytes]:
+def _readings(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, CounterReading | None]:
     table = counter_state
+    columns = (table.c.database_id, table.c.body_zstd, table.c.read_at, table.c.covers_from_us, table.c.next_from_us)
     known = table.c.body_zstd.is_not(None) & table.c.database_id.in_(list(wanted))
-    rows = connection.execute(select(table.c.database_id, table.c.body_zstd).where(known))
-    return {number: bytes(body) for number, body in rows}
+    rows = connection.execute(select(*columns).where(known))
+    return {row[0]: decode_reading(bytes(row[1]), row[2], row[3] or 0, row[4] or 0) for row in rows}
 
 
 def _known_statements(
@@ -125,9 +130,11 @@ def _known_statements(
         f"WHERE database_id IN ({id_list(wanted)})"
     )
     statements: dict[int, dict[int, KnownStatement]] = {number: {} for number in wanted}
-    # Text or datetime, as the driver gives it: the column types of SQLAlchemy took two thirds of the time here.
-    for number, query_hash, plan_hash, checked_at, has_text in connection.exec_driver_sql(sql):
-        statements[number][query_hash] = KnownStatement(plan_hash, _moment(checked_at), bool(has_text))
+    moments: dict[str | datetime | None, datetime | None] = {}
+    for number, query_hash, plan_hash, checked_at, has_text in plain_rows(connection, sql):
+        if checked_at not in moments:
+            moments[checked_at] = _moment(checked_at)
+        statements[number][query_hash] = KnownStatement(plan_hash, moments[checked_at], bool(has_text))
     return statements
 
 
@@ -144,7 +151,7 @@ def _known_plans(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> d
         f"WHERE o.database_id IN ({id_list(wanted)})"
     )
     plans: dict[int, list[int]] = {number: [] for number in wanted}
-    for number, plan_hash in connection.exec_driver_sql(sql):
+    for number, plan_hash in plain_rows(connection, sql):
         plans[number].append(plan_hash)
     return plans
 
@@ -154,7 +161,9 @@ class _Locked:
     """Counter states of the databases of one `record`, locked until its end."""
 
     read_at: dict[int, datetime | None]
+    body_digests: dict[int, bytes | None]
     sightings: dict[int, bytes | None]
+    facts_digests: dict[int, bytes | None]
 
 
 def _lock_states(
@@ -167,9 +176,10 @@ def _lock_states(
     columns = {"database_id": numbers, "counters": [0] * len(numbers)}
     insert_rows(connection, counter_state, columns, "ON CONFLICT DO NOTHING")
     table = counter_state
-    states = select(table.c.database_id, table.c.read_at, table.c.sightings).where(table.c.database_id.in_(numbers))
+    kept = (table.c.read_at, table.c.body_digest, table.c.sightings, table.c.facts_digest)
+    states = select(table.c.database_id, *kept).where(table.c.database_id.in_(numbers))
     rows = connection.execute(states.order_by(table.c.database_id).with_for_update()).all()
-    return _Locked({row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows})
+    return _Locked(*({row[0]: row[place] for row in rows} for place in range(1, len(kept) + 1)))
 
 
 def _moved_on(
@@ -194,25 +204,60 @@ def _keep_sightings(connection: Connection, bodies: Mapping[int, bytes]) -> None
     insert_rows(connection, counter_state, columns, keep)
 
 
+def _record_facts(connection: Connection, numbered: Sequence[tuple[int, CollectedDatabase]], locked: _Locked) -> None:
+    """Most collections tell what the last one told; then nothing is read or written."""
+    told = [
+        ToldFacts(number, item.outcome.started_at, item.facts, item.facts_are_whole)
+        for number, item in numbered
+        if item.facts
+    ]
+    digests = {one.database_id: digest_of_facts(one) for one in told}
+    told = [one for one in told if digests[one.database_id] != locked.facts_digests.get(one.database_id)]
+    record_facts(connection, told)
+    numbers = sorted(one.database_id for one in told if one.database_id in locked.facts_digests)
+    columns: dict[str, list[Any]] = {
+        "database_id": numbers,
+        "counters": [0] * len(numbers),
+        "facts_digest": [digests[number] for number in numbers],
+    }
+    keep = "ON CONFLICT (database_id) DO UPDATE SET facts_digest = excluded.facts_digest"
+    insert_rows(connection, counter_state, columns, keep)
+
+
 def _move_states(
     connection: Connection,
-    taken: Sequence[CollectedDatabase],
-    ids: Mapping[DatabaseRef, int],
-    bodies: Mapping[DatabaseRef, bytes],
-    newest: Mapping[int, int],
+    numbered: Sequence[tuple[int, CollectedDatabase]],
+    bodies: Mapping[DatabaseRef, ReadingBody],
+    locked: _Locked,
 ) -> None:
-    records = [
-        {
-            "database_id": ids[item.outcome.ref],
-            "read_at": item.reading.read_at,
-            "counters": len(item.reading),
-            "body_zstd": bodies[item.outcome.ref],
-        }
-        for item in taken
-        if item.reading is not None
-    ]
-    replace = replace_on(["database_id"], ["read_at", "counters", "body_zstd"])
-    insert_records(connection, counter_state, sorted(records, key=lambda record: record["database_id"]), replace)
+    """A reading that says what the one before said only moves its moment."""
+    moved: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for number, item in sorted(numbered, key=lambda pair: pair[0]):
+        if item.reading is None:
+            continue
+        state = _state(number, item.reading)
+        body = bodies[item.outcome.ref]
+        if body.digest == locked.body_digests.get(number):
+            moved.append(state)
+        else:
+            changed.append(state | {"body_zstd": body.compressed, "body_digest": body.digest})
+    for records in (moved, changed):
+        columns = list(records[0]) if records else []
+        insert_records(connection, counter_state, records, replace_on(["database_id"], columns))
+
+
+def _state(number: int, reading: CounterReading) -> dict[str, Any]:
+    return {
+        "database_id": number,
+        "read_at": reading.read_at,
+        "counters": len(reading),
+        "covers_from_us": reading.covers_from_us or None,
+        "next_from_us": reading.next_from_us or None,
+    }
+
+
+def _move_newest_ends(connection: Connection, newest: Mapping[int, int]) -> None:
     numbers = sorted(newest)
     columns = {
         "database_id": numbers,

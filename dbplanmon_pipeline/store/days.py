@@ -84,7 +84,11 @@ def longest_us(connection: Connection, days: Sequence[date]) -> int:
 
 
 def ensure_day(connection: Connection, day: date, longest: int, now: datetime) -> None:
-    """Make the hot table of a day unless it exists, and remember its longest interval [microseconds]."""
+    """Make the hot table of a day unless it exists, and remember its longest interval [microseconds].
+
+    Writing into a day that is over, or is about to be, is counted: a row that was added to another leaves no other
+    trace, and the day may be on its way into the archive.
+    """
     table = interval_day
     # The row stays locked against removal, so that nobody drops the table under the rows on their way into it.
     held = select(table.c.longest_us).where(table.c.day == day).with_for_update(read=True, key_share=True)
@@ -94,11 +98,25 @@ def ensure_day(connection: Connection, day: date, longest: int, now: datetime) -
         known = connection.execute(held).scalar()
     if known is None:
         _create_day(connection, day)
-        connection.execute(table.insert().values(day=day, created_at=now, longest_us=longest))
+        connection.execute(table.insert().values(day=day, created_at=now, longest_us=longest, late_writes=0))
         refresh_day_view(connection)
-    elif known < longest:
+        return
+    if known < longest:
         where = (table.c.day == day) & (table.c.longest_us < longest)
         connection.execute(table.update().where(where).values(longest_us=longest))
+    if epoch_us(now) >= day_bounds_us(day)[1] - HOUR_US:
+        count_late_write(connection, day)
+
+
+def count_late_write(connection: Connection, day: date) -> None:
+    """Let a sealing of this day that is under way see that its rows changed."""
+    table = interval_day
+    connection.execute(table.update().where(table.c.day == day).values(late_writes=table.c.late_writes + 1))
+
+
+def late_writes(connection: Connection, day: date) -> int:
+    """How often rows of a hot day were written after it was over; 0 without a table."""
+    return connection.scalar(select(interval_day.c.late_writes).where(interval_day.c.day == day)) or 0
 
 
 def hold_day(connection: Connection, day: date) -> bool:

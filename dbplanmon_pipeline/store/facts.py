@@ -1,19 +1,59 @@
-"""Facts of databases that may explain a slower statement: each value with the moment since when it holds."""
+"""Facts of databases that may explain a slower statement: each value with the moment since when it holds.
 
+The empty value stands for a fact that has ended, such as a plan that is no longer forced.
+"""
+
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange
-from dbplanmon_pipeline.store.bulk import insert_records
+from dbplanmon_pipeline.store.bulk import insert_records, plain_rows
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import database_fact, monitored_database
+from dbplanmon_pipeline.store.targets import database_ids, id_list
+
+OF_STATEMENTS = ("forced plan ", "query hint ", "psp variants ", "engine advice ")
+"""Beginnings of the names of facts about one statement or plan; these come and go, all others only change."""
+
+GONE = ""
+_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFacts:
+    """Facts of one collection of one database; `whole` where all there are of statements were told."""
+
+    database_id: int
+    seen_at: datetime
+    facts: Mapping[str, str]
+    whole: bool
 
 
 class FactPart(StorePart):
     """Reads what `record_facts` wrote."""
+
+    def facts(self, ref: DatabaseRef) -> dict[str, str]:
+        """Present value of every fact of one database, by name; empty for an unknown database."""
+        with self._database.read() as connection:
+            number = database_ids(connection).get(ref)
+            held = _held(connection, [] if number is None else [number])
+        return {name: value for (_, name), value in sorted(held.items()) if value != GONE}
+
+    def facts_of_all(self) -> dict[DatabaseRef, dict[str, str]]:
+        """Present value of every fact of every database that has any."""
+        with self._database.read(snapshot=True) as connection:
+            refs = {number: ref for ref, number in database_ids(connection).items()}
+            held = _held(connection, list(refs))
+        found: dict[DatabaseRef, dict[str, str]] = {}
+        for (number, name), value in sorted(held.items()):
+            if value != GONE:
+                found.setdefault(refs[number], {})[name] = value
+        return found
 
     def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:
         """Facts of one database that changed in [start, end], oldest first; first sights are no changes."""
@@ -34,37 +74,40 @@ class FactPart(StorePart):
         return changes
 
 
-def record_facts(connection: Connection, facts: Sequence[tuple[int, datetime, Mapping[str, str]]]) -> None:
-    """Add the facts (database id, moment, value by name) that are new or have another value than before."""
-    told = [(number, seen_at, found) for number, seen_at, found in facts if found]
+def digest_of_facts(told: ToldFacts) -> bytes:
+    """Equal for equal facts, so that those of the last collection need not be read to see that nothing changed."""
+    text = repr((told.whole, sorted(told.facts.items())))
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def record_facts(connection: Connection, told: Sequence[ToldFacts]) -> None:
+    """Add the facts that are new or have another value than before, and end those of statements that are gone."""
     if not told:
         return
-    held = _held(connection, [number for number, _, _ in told])
-    insert_records(
-        connection,
-        database_fact,
-        [
-            {"database_id": number, "name": name, "seen_at": seen_at, "value": value}
-            for number, seen_at, found in told
-            for name, value in found.items()
-            if held.get((number, name)) != value
-        ],
-        "ON CONFLICT DO NOTHING",
-    )
+    names_of: dict[int, dict[str, str]] = {one.database_id: {} for one in told}
+    for (number, name), value in _held(connection, list(names_of)).items():
+        names_of[number][name] = value
+    records = [
+        {"database_id": one.database_id, "name": name, "seen_at": one.seen_at, "value": value}
+        for one in told
+        for name, value in _changed(one, names_of[one.database_id]).items()
+    ]
+    insert_records(connection, database_fact, records, "ON CONFLICT DO NOTHING")
+
+
+def _changed(told: ToldFacts, held: Mapping[str, str]) -> dict[str, str]:
+    changed = {name: value for name, value in told.facts.items() if held.get(name) != value}
+    if told.whole:
+        ended = (name for name in held if name.startswith(OF_STATEMENTS) and name not in told.facts)
+        changed |= {name: GONE for name in ended if held[name] != GONE}
+    return changed
 
 
 def _held(connection: Connection, numbers: Sequence[int]) -> dict[tuple[int, str], str]:
-    fact = database_fact
-    newest = (
-        select(fact.c.database_id, fact.c.name, func.max(fact.c.seen_at).label("seen_at"))
-        .where(fact.c.database_id.between(min(numbers), max(numbers)))
-        .group_by(fact.c.database_id, fact.c.name)
-        .subquery()
+    """The newest value of each fact of these databases."""
+    sql = (
+        "SELECT database_id, name, value FROM (SELECT database_id, name, value, "  # noqa: S608 - our own numbers
+        "row_number() OVER (PARTITION BY database_id, name ORDER BY seen_at DESC) AS age FROM database_fact "
+        f"WHERE database_id IN ({id_list(numbers)})) newest WHERE age = 1"
     )
-    same = (
-        (fact.c.database_id == newest.c.database_id)
-        & (fact.c.name == newest.c.name)
-        & (fact.c.seen_at == newest.c.seen_at)
-    )
-    rows = connection.execute(select(fact.c.database_id, fact.c.name, fact.c.value).join(newest, same))
-    return {(number, name): value for number, name, value in rows}
+    return {(number, name): value for number, name, value in plain_rows(connection, sql)}

@@ -147,15 +147,3 @@ def join_columns(parts: Sequence[Columns], wanted: Selection) -> Columns:
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted.columns}
-
-
-def without_replays(columns: Columns) -> Columns:
-    """Keep the first row of each (database, query, plan, interval start)."""
-    names = ("interval_start_us", "plan_hash", "query_hash", "database_id")
-    order = np.lexsort([columns[name] for name in names])
-    fresh = np.zeros(len(order), bool)
-    fresh[:1] = True
-    for name in names:
-        fresh[1:] |= np.diff(columns[name][order].view(np.int64)) != 0
-    kept = np.sort(order[fresh])
-    return {name: column[kept] for name, column in columns.items()}

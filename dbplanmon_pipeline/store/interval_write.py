@@ -1,6 +1,6 @@
 """Interval rows on their way into the hot day tables.
 
-A row whose key (database, query, plan, interval start) is there already is a replay and is left out.
+A row whose key (database, query, plan, interval start) is there already is more work of that interval and is added.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from dbplanmon_pipeline.core.counters import EXECUTIONS, Floats, IntervalRows, Longs
+from dbplanmon_pipeline.store.adding import KEY, add_equal_keys, add_on_conflict
 from dbplanmon_pipeline.store.days import STORED_COLUMNS, day_number, day_of, ensure_day, quoted, table_name
 
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -49,6 +50,14 @@ class IntervalBatch:
         """Some of the rows, by mask or position."""
         return IntervalBatch(self.keys[rows], self.metrics[rows], self.reset[rows])
 
+    def with_unique_keys(self) -> "IntervalBatch":
+        """Rows with one key added up; neither engine takes a key twice in one statement."""
+        if not _has_equal_keys(self.keys):
+            return self
+        columns = dict(zip(STORED_COLUMNS, (*self.keys.T, *self.metrics.T, self.reset), strict=True))
+        added = list(add_equal_keys(columns).values())
+        return IntervalBatch(np.column_stack(added[:_KEYS]), np.column_stack(added[_KEYS:-1]), added[-1])
+
     def newest_ends(self) -> dict[int, int]:
         """Newest interval end [epoch microseconds] of each database_id."""
         numbers, position = np.unique(self.keys[:, 0], return_inverse=True)
@@ -67,13 +76,19 @@ class IntervalBatch:
         return keys[last][:, :3]
 
 
+def _has_equal_keys(keys: Longs) -> bool:
+    chosen = [STORED_COLUMNS.index(name) for name in KEY]
+    ordered = keys[np.lexsort([keys[:, column] for column in reversed(chosen)])][:, chosen]
+    return bool((ordered[1:] == ordered[:-1]).all(axis=1).any())
+
+
 def write_intervals(connection: Connection, batch: IntervalBatch, now: datetime) -> None:
-    """Store the rows of a batch, each in the table of its day."""
+    """Store the rows of a batch, each in the table of its day, added to what is there of the same interval."""
     if not len(batch):
         return
     numbers = day_number(batch.keys[:, 4])
     for number in np.unique(numbers).tolist():
-        part = batch if numbers[0] == number and (numbers == number).all() else batch.take(numbers == number)
+        part = (batch if (numbers == number).all() else batch.take(numbers == number)).with_unique_keys()
         longest = int((part.keys[:, 4] - part.keys[:, 3]).max())
         ensure_day(connection, day_of(number), longest, now)
         name = table_name(day_of(number))
@@ -91,7 +106,8 @@ def _insert_sqlite(connection: Connection, name: str, batch: IntervalBatch) -> N
     names = [*STORED_COLUMNS[:_KEYS], *np.array(STORED_COLUMNS[_KEYS:-1])[known].tolist(), STORED_COLUMNS[-1]]
     columns = [column.tolist() for column in (*part.keys.T, *part.metrics.T[known], part.reset.astype(np.int64))]
     marks = ", ".join("?" * len(columns))
-    sql = f"INSERT INTO {name} ({quoted(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+    added = add_on_conflict(connection.dialect, name)
+    sql = f"INSERT INTO {name} ({quoted(names)}) VALUES ({marks}) {added}"  # noqa: S608 - our own names
     connection.exec_driver_sql(sql, list(zip(*columns, strict=True)))
 
 
@@ -101,14 +117,15 @@ def _copy_postgres(connection: Connection, name: str, batch: IntervalBatch) -> N
         with connection.begin_nested():
             _copy(connection, name, data)
     except psycopg.errors.UniqueViolation:
-        # Some rows are a replay: go through a table of this transaction, which COPY itself cannot leave out.
-        connection.exec_driver_sql(f"CREATE TEMP TABLE replay_{name} (LIKE {name}) ON COMMIT DROP")
-        _copy(connection, f"replay_{name}", data)
+        # Some rows are there already: go through a table of this transaction, as COPY itself cannot add.
+        connection.exec_driver_sql(f"CREATE TEMP TABLE late_{name} (LIKE {name}) ON COMMIT DROP")
+        _copy(connection, f"late_{name}", data)
         columns = quoted(STORED_COLUMNS)
+        added = add_on_conflict(connection.dialect, name)
         connection.exec_driver_sql(
-            f"INSERT INTO {name} ({columns}) SELECT {columns} FROM replay_{name} ON CONFLICT DO NOTHING"  # noqa: S608
+            f"INSERT INTO {name} ({columns}) SELECT {columns} FROM late_{name} {added}"  # noqa: S608 - our own names
         )
-        connection.exec_driver_sql(f"DROP TABLE replay_{name}")
+        connection.exec_driver_sql(f"DROP TABLE late_{name}")
 
 
 def _copy(connection: Connection, name: str, data: bytes) -> None:

@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import Clock
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch
+from dbplanmon_pipeline.store.adding import add_equal_keys
 from dbplanmon_pipeline.store.archive import ArchiveFolder
 from dbplanmon_pipeline.store.days import epoch_us, hot_days, overlaps
 from dbplanmon_pipeline.store.engine import Database
@@ -22,7 +23,6 @@ from dbplanmon_pipeline.store.interval_read import (
     join_columns,
     read_hot,
     selection,
-    without_replays,
 )
 from dbplanmon_pipeline.store.parquet import read_sealed
 from dbplanmon_pipeline.store.parts import StorePart
@@ -98,7 +98,7 @@ class IntervalPart(StorePart):
     def _read(
         self, wanted: Selection, databases: Sequence[DatabaseRef] | None
     ) -> tuple[Columns, dict[DatabaseRef, int]]:
-        """Rows in no order, without replays; tries again when a day was sealed in between."""
+        """Rows in no order, one per key and day; tries again when a day was sealed in between."""
         for attempt in range(_ATTEMPTS):
             try:
                 found = self._find(wanted, databases)
@@ -132,7 +132,7 @@ class IntervalPart(StorePart):
                     both.append(read_sealed(stream, chosen, found.ids))
             if day in found.hot:
                 both.append(found.hot[day])
-            parts.append(without_replays(join_columns(both, wanted)) if len(both) > 1 else both[0])
+            parts.append(add_equal_keys(join_columns(both, wanted)) if len(both) > 1 else both[0])
         return join_columns(parts, wanted)
 
     def _open_sealed(self) -> ArchiveFolder:

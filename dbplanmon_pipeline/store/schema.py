@@ -57,6 +57,7 @@ monitored_database = Table(
     _required("database", String(255)),
     _required("engine", String(32)),
     _required("first_seen", UtcDateTime),
+    Column("recorded_from_us", BigInteger),
     UniqueConstraint("instance", "database"),
 )
 
@@ -113,8 +114,12 @@ counter_state = Table(
     Column("read_at", UtcDateTime),
     Column("newest_end_us", BigInteger),
     _required("counters", Integer),
+    Column("covers_from_us", BigInteger),
+    Column("next_from_us", BigInteger),
     Column("body_zstd", LargeBinary),
+    Column("body_digest", LargeBinary),
     Column("sightings", LargeBinary),
+    Column("facts_digest", LargeBinary),
 )
 
 collection_log = Table(
@@ -138,6 +143,17 @@ collection_log = Table(
     Index(None, "started_at"),
 )
 
+history_import = Table(
+    "history_import",
+    metadata,
+    _key("database_id", Integer),
+    _key("day", Date),
+    _required("attempted_at", UtcDateTime),
+    _required("status", String(32)),
+    _required("rows", Integer),
+    _required("message", Text),
+)
+
 job_state = Table(
     "job_state",
     metadata,
@@ -157,6 +173,7 @@ interval_day = Table(
     _key("day", Date),
     _required("created_at", UtcDateTime),
     _required("longest_us", BigInteger),
+    _required("late_writes", Integer),
 )
 
 archive_segment = Table(

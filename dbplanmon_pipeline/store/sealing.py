@@ -1,6 +1,7 @@
 """Finished days: from the hot table to the archive, into hourly totals, and out of the store."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,7 +17,15 @@ from dbplanmon_pipeline.core.ports import SealedDay
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.archive import ArchiveFolder
 from dbplanmon_pipeline.store.bulk import insert_rows, replace_on
-from dbplanmon_pipeline.store.days import HOUR_US, day_bounds_us, drop_day, hold_day, hot_days, table_name
+from dbplanmon_pipeline.store.days import (
+    HOUR_US,
+    day_bounds_us,
+    drop_day,
+    hold_day,
+    hot_days,
+    late_writes,
+    table_name,
+)
 from dbplanmon_pipeline.store.interval_read import Columns, whole_day
 from dbplanmon_pipeline.store.intervals import IntervalPart
 from dbplanmon_pipeline.store.parquet import parquet_writer, public_table, write_rows
@@ -25,6 +34,14 @@ from dbplanmon_pipeline.store.targets import database_ids
 
 _DATABASES_AT_ONCE = 50
 _ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What of a hot day was written to the file; the day is dropped only while this still holds."""
+
+    rows: int
+    late_writes: int
 
 
 class SealingPart(IntervalPart):
@@ -47,9 +64,9 @@ class SealingPart(IntervalPart):
                 return self._sealed(day)
             with archive.writer() as draft:
                 with parquet_writer(draft.stream) as writer:
-                    hot, rows = self._write_day(day, writer)
+                    seen, rows = self._write_day(day, writer)
                 name, size, digest = draft.publish(day)
-            if self._swap(day, hot, {"location": name, "rows": rows, "bytes": size, "sha256": digest}):
+            if self._swap(day, seen, {"location": name, "rows": rows, "bytes": size, "sha256": digest}):
                 return self._sealed(day)
         raise StoreError(f"{day} cannot be sealed, rows for it keep coming; try again later")
 
@@ -124,10 +141,11 @@ class SealingPart(IntervalPart):
     def _sealed(self, day: date) -> SealedDay | None:
         return next((sealed for sealed in self.sealed_days() if sealed.day == day), None)
 
-    def _write_day(self, day: date, writer: pq.ParquetWriter) -> tuple[int, int]:
-        """Write all databases in order of their names; returns hot rows read and rows written."""
+    def _write_day(self, day: date, writer: pq.ParquetWriter) -> tuple[_Seen, int]:
+        """Write all databases in order of their names; returns what was read of the hot day, and rows written."""
         hot = written = 0
         with self._database.read() as connection:
+            late = late_writes(connection, day)
             refs = {number: ref for ref, number in database_ids(connection).items()}
             numbers = sorted(refs, key=refs.__getitem__)
         for some in _chunks(numbers):
@@ -138,13 +156,13 @@ class SealingPart(IntervalPart):
             written += len(rows["database_id"])
             if len(rows["database_id"]):
                 write_rows(writer, public_table(rows, refs))
-        return hot, written
+        return _Seen(hot, late), written
 
-    def _swap(self, day: date, hot: int, facts: dict[str, Any]) -> bool:
+    def _swap(self, day: date, seen: _Seen, facts: dict[str, Any]) -> bool:
         """Make the file count and drop the hot rows, unless rows came in between; False then, without a change."""
         old = self._sealed(day)
         with self._database.write() as connection:
-            if not _is_unchanged(connection, day, hot, old):
+            if not _is_unchanged(connection, day, seen, old):
                 swapped = False
             else:
                 record = {"day": day, "sealed_at": self._clock(), **facts}
@@ -160,7 +178,7 @@ class SealingPart(IntervalPart):
         return swapped
 
 
-def _is_unchanged(connection: Connection, day: date, hot: int, old: SealedDay | None) -> bool:
+def _is_unchanged(connection: Connection, day: date, seen: _Seen, old: SealedDay | None) -> bool:
     if not hold_day(connection, day):
         return False
     table = archive_segment
@@ -168,7 +186,7 @@ def _is_unchanged(connection: Connection, day: date, hot: int, old: SealedDay | 
     if sealed != (old.location if old else None):
         return False
     count = connection.scalar(text(f"SELECT count(*) FROM {table_name(day)}"))  # noqa: S608 - our own name
-    return bool(count == hot)
+    return _Seen(count or 0, late_writes(connection, day)) == seen
 
 
 def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

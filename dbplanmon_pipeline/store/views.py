@@ -10,7 +10,14 @@ from sqlalchemy import Connection, LargeBinary
 from dbplanmon_pipeline.store.days import STORED_COLUMNS, refresh_day_view
 from dbplanmon_pipeline.store.schema import metadata
 
-_EPOCH_COLUMNS = {"interval_start_us", "interval_end_us", "hour_start_us", "newest_end_us"}
+_EPOCH_COLUMNS = {
+    "interval_start_us",
+    "interval_end_us",
+    "hour_start_us",
+    "newest_end_us",
+    "covers_from_us",
+    "next_from_us",
+}
 _NOT_SHOWN = {"monitored_database", "interval_day", "archive_segment", "query_text"}
 
 

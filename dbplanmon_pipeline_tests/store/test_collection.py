@@ -144,13 +144,14 @@ def test_first_reading_is_refused_when_there_is_one_already(store: SqlStore) -> 
     assert store.record([collected(SALES, NOON + FIVE_MINUTES, [1])]) == {SALES}
 
 
-def test_same_key_with_another_end_is_a_replay(store: SqlStore) -> None:
+def test_late_row_of_a_stored_interval_adds_to_it(store: SqlStore) -> None:
     store.record([late_rows(SALES, NOON, rows(NOON, NOON + FIVE_MINUTES, [1, 2]))])
     again = rows(NOON, NOON + 2 * FIVE_MINUTES, [2, 3], executions=77)
     store.record([late_rows(SALES, NOON + FIVE_MINUTES, again)])
     found = all_rows(store)
     assert found["query_hash"].tolist() == [1, 2, 3]
-    assert found["execution_count"].tolist() == [10, 10, 77]
+    assert found["execution_count"].tolist() == [10, 87, 77]
+    assert found["interval_end_us"].tolist() == [us(NOON + FIVE_MINUTES * ticks) for ticks in (1, 2, 2)]
 
 
 def test_database_named_twice_is_refused(store: SqlStore) -> None:

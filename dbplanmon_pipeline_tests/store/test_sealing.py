@@ -98,14 +98,14 @@ def test_unfinished_day_is_refused(store: SqlStore, clock) -> None:
         store.seal_day(DAY)
 
 
-def test_late_rows_of_a_sealed_day_are_read_once_and_sealed_by_the_next_call(store: SqlStore, tmp_path: Path) -> None:
+def test_late_rows_of_a_sealed_day_add_to_it_and_are_sealed_by_the_next_call(store: SqlStore, tmp_path: Path) -> None:
     fill(store)
     store.seal_day(DAY)
     late = rows(NOON, NOON + FIVE_MINUTES, [1, 77], plan_hash=9, executions=5)
     store.record([late_rows(SALES, NOON + timedelta(days=1), late)])
     between = store.interval_frame(*WINDOW).rows
     assert len(between) == 28
-    assert between.loc[between["query_hash"] == 1, "execution_count"].eq(10).all()
+    assert sorted(between.loc[between["query_hash"] == 1, "execution_count"])[-2:] == [10, 15]
     again = store.seal_day(DAY)
     assert again.rows == 28
     assert store.hot_days() == []

@@ -41,6 +41,8 @@ class CollectedDatabase:
         plans: plans or reasons, as read now.
         facts: what else is true of the database now and may explain a change later, by name (`setting work_mem`);
             the store keeps each value with the moment since when it holds.
+        facts_are_whole: the database told all its facts, so that one of a statement (`forced plan ...`) that is not
+            among them has ended.
     """
 
     outcome: CollectionOutcome
@@ -51,6 +53,7 @@ class CollectedDatabase:
     texts: tuple[StatementText, ...] = ()
     plans: tuple[CapturedPlan, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    facts_are_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

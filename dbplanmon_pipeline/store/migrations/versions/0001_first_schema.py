@@ -21,6 +21,7 @@ def _create_monitored_database() -> None:
         sa.Column("database", sa.String(length=255), nullable=False),
         sa.Column("engine", sa.String(length=32), nullable=False),
         sa.Column("first_seen", UTC_TIME, nullable=False),
+        sa.Column("recorded_from_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("database_id", name=op.f("pk_monitored_database")),
         sa.UniqueConstraint("instance", "database", name=op.f("uq_monitored_database_instance")),
     )
@@ -85,8 +86,12 @@ def _create_counter_state() -> None:
         sa.Column("read_at", UTC_TIME, nullable=True),
         sa.Column("newest_end_us", sa.BigInteger(), nullable=True),
         sa.Column("counters", sa.Integer(), nullable=False),
+        sa.Column("covers_from_us", sa.BigInteger(), nullable=True),
+        sa.Column("next_from_us", sa.BigInteger(), nullable=True),
         sa.Column("body_zstd", sa.LargeBinary(), nullable=True),
+        sa.Column("body_digest", sa.LargeBinary(), nullable=True),
         sa.Column("sightings", sa.LargeBinary(), nullable=True),
+        sa.Column("facts_digest", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("database_id", name=op.f("pk_counter_state")),
     )
 
@@ -114,6 +119,19 @@ def _create_collection_log() -> None:
     op.create_index(op.f("ix_collection_log_started_at"), "collection_log", ["started_at"], unique=False)
 
 
+def _create_history_import() -> None:
+    op.create_table(
+        "history_import",
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("day", sa.Date(), autoincrement=False, nullable=False),
+        sa.Column("attempted_at", UTC_TIME, nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("database_id", "day", name=op.f("pk_history_import")),
+    )
+
+
 def _create_job_state() -> None:
     op.create_table(
         "job_state",
@@ -133,6 +151,7 @@ def _create_interval_day() -> None:
         sa.Column("day", sa.Date(), autoincrement=False, nullable=False),
         sa.Column("created_at", UTC_TIME, nullable=False),
         sa.Column("longest_us", sa.BigInteger(), nullable=False),
+        sa.Column("late_writes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_interval_day")),
     )
 
@@ -373,6 +392,7 @@ _TABLES = (
     "plan_observation",
     "counter_state",
     "collection_log",
+    "history_import",
     "job_state",
     "interval_day",
     "archive_segment",
@@ -401,6 +421,7 @@ def upgrade() -> None:
         _create_plan_observation,
         _create_counter_state,
         _create_collection_log,
+        _create_history_import,
         _create_job_state,
         _create_interval_day,
         _create_archive_segment,
