@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from dbplanmon_pipeline_tests.support.tds.answers import Answer, Request, Result, RowCount, ServerError
 from dbplanmon_pipeline_tests.support.tds.duck_scalars import Scalars, value_of
-from dbplanmon_pipeline_tests.support.tds.duck_tables import Database, Table, plain_name
+from dbplanmon_pipeline_tests.support.tds.duck_tables import Database, Table, new_store, plain_name
 from dbplanmon_pipeline_tests.support.tds.duck_translate import Refused, Translation, parse, translate, views_of
 from dbplanmon_pipeline_tests.support.tds.duck_types import type_of_duck
 
@@ -66,8 +66,9 @@ class DuckHandler:
         self._scalars = scalars or {}
         self._now = now
         self._guard = threading.Lock()
+        self._store = new_store()
         self._databases: dict[str, Database] = {}
-        self._translations: dict[tuple[str, str], list[Translation]] = {}
+        self._translations: dict[tuple[int, str], list[Translation]] = {}
 
     @property
     def plan_bytes_sent(self) -> int:
@@ -78,8 +79,8 @@ class DuckHandler:
         """Forget the tables of one database, or of all: they are read again when next needed."""
         with self._guard:
             for name in [database] if database else list(self._databases):
-                self._databases.pop(name, None)
-            self._translations = {key: value for key, value in self._translations.items() if key[0] in self._databases}
+                if name in self._databases:
+                    self._databases.pop(name).close()
 
     def __call__(self, request: Request) -> Answer:
         """Answer one request."""
@@ -98,18 +99,18 @@ class DuckHandler:
     def _database(self, name: str) -> Database:
         with self._guard:
             if name not in self._databases:
-                self._databases[name] = Database(self._tables(name) if callable(self._tables) else self._tables)
+                tables = self._tables(name) if callable(self._tables) else self._tables
+                self._databases[name] = Database(self._store, tables)
             return self._databases[name]
 
     def _translated(self, request: Request) -> list[Translation]:
-        name = request.login["database"]
-        database = self._database(name)
-        found = self._translations.get((name, request.sql))
+        database = self._database(request.login["database"])
+        found = self._translations.get((database.shape, request.sql))
         if found is None:
             trees = parse(request.sql)
             self._refuse_denied(trees)
             found = [translate(tree, database) for tree in trees]
-            self._translations[name, request.sql] = found
+            self._translations[database.shape, request.sql] = found
         for one in found:
             self._check(one.views)
         return found

@@ -155,6 +155,8 @@ def _join_apply(join: exp.Join, apply: exp.Lateral, database: Database) -> None:
         schema, name = view.split(".")
         condition = _arguments_equal(view, alias, apply.this.expression.expressions, database)
         join.set("this", exp.alias_(exp.table_(name, db=schema), alias, table=True))
+    else:
+        apply.set("cross_apply", None)
     join.set("side", "LEFT" if outer else None)
     join.set("kind", None if outer else "INNER")
     join.set("on", condition)

@@ -32,7 +32,7 @@ class Response:
         self._code = code
         self._parts: list[bytes] = []
         self._bytes = 0
-        self._held: tuple[int, int] | None = None
+        self._held: tuple[int, int, int] | None = None
         self._failed = False
         self._owes_attention = False
 
@@ -58,7 +58,8 @@ class Response:
         elif isinstance(answer, ServerError):
             self._error(answer)
         elif isinstance(answer, RowCount):
-            self._hold(tokens.COUNTED if answer.count >= 0 else 0, max(answer.count, 0))
+            self._release()
+            self._hold(tokens.COUNTED if answer.count >= 0 else 0, max(answer.count, 0), tokens.UPDATE)
         elif isinstance(answer, Delay):
             self._wait(answer)
             self.answer(answer.then)
@@ -71,8 +72,8 @@ class Response:
             self._release()
             self.add(tail + tokens.done(tokens.DONE_PROCEDURE, tokens.FAILED if self._failed else 0))
         else:
-            status, count = self._held or (0, 0)
-            self.add(tokens.done(self._code, status, count))
+            status, count, command = self._held or (0, 0, tokens.SELECT)
+            self.add(tokens.done(self._code, status, count, command))
         self._flush(last=True)
         if self._owes_attention:
             self._line.write(tokens.done(status=tokens.ATTENTION))
@@ -118,14 +119,14 @@ class Response:
             self._flush(last=False)
         raise Closed
 
-    def _hold(self, status: int, count: int) -> None:
-        self._held = (status, count)
+    def _hold(self, status: int, count: int, command: int = tokens.SELECT) -> None:
+        self._held = (status, count, command)
 
     def _release(self) -> None:
         if self._held:
-            status, count = self._held
+            status, count, command = self._held
             self._held = None
-            self.add(tokens.done(self._code, status | tokens.MORE, count))
+            self.add(tokens.done(self._code, status | tokens.MORE, count, command))
 
     def _flush_whole_packets(self) -> None:
         content = b"".join(self._parts)

@@ -13,7 +13,7 @@ _ERROR, _INFO = 0xAA, 0xAB
 _NULLABLE_READ_ONLY = 0x0009
 _VERSION = bytes([16, 0, 0x10, 0x07])
 _DATABASE, _LANGUAGE, _PACKET_SIZE, _COLLATION = 1, 2, 4, 7
-_SELECT = 0xC1
+SELECT, UPDATE = 0xC1, 0xC5
 
 
 def short_text(text: str) -> bytes:
@@ -21,9 +21,9 @@ def short_text(text: str) -> bytes:
     return bytes([len(text)]) + text.encode("utf-16-le")
 
 
-def done(code: int = DONE, status: int = 0, count: int = 0) -> bytes:
-    """The end of one answer."""
-    return struct.pack("<BHHQ", code, status, _SELECT, count)
+def done(code: int = DONE, status: int = 0, count: int = 0, command: int = SELECT) -> bytes:
+    """The end of one answer; clients tell a count of changed rows from one of rows sent by the `command`."""
+    return struct.pack("<BHHQ", code, status, command, count)
 
 
 def failure(error: ServerError) -> bytes:
