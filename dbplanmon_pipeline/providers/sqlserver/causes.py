@@ -133,6 +133,9 @@ BY_STATE: dict[str, Cause] = {
     "S1T00": _SLOW,
 }
 
+LOST_BY_WORDS: tuple[tuple[str, Cause], ...] = (("^Unknown error$", _LOST),)
+"""FreeTDS has nothing else to say when it writes to a connection that the server has closed."""
+
 CONNECTING_BY_WORDS: tuple[tuple[str, Cause], ...] = (
     (
         r"encryption not supported",
@@ -187,8 +190,8 @@ CONNECTING_BY_WORDS: tuple[tuple[str, Cause], ...] = (
         r"unable to connect to data source",
         Cause(
             CannotConnect,
-            "cannot connect: the server ended the attempt before the login",
-            "Check encrypt and the TLS setup of the server; Microsoft's driver would say more.",
+            "cannot connect, and FreeTDS gives no reason",
+            "Check host name, port, encrypt and the Kerberos ticket; Microsoft's driver would say more.",
         ),
     ),
 )

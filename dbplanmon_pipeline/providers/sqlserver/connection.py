@@ -12,6 +12,9 @@ DEFAULT_PORT = 1433
 APPLICATION_NAME = "dbplanmon"
 
 _USE_MICROSOFT = "Install Microsoft's ODBC Driver 18"
+_FREETDS_CANNOT = re.compile(r"\}(;|.*driver\s*=)", re.IGNORECASE | re.DOTALL)
+"""Behind a brace unixODBC looks for `driver=`, whatever stands around it, and FreeTDS ends the value at `};`."""
+
 _INSTANCE = re.compile(r"^(?P<host>[^\\]*)\\(?P<instance>[^\\]+)$")
 
 
@@ -206,9 +209,9 @@ def _quoted(key: str, value: str, kind: DriverKind, target: str) -> str:
         raise SettingsError(f"the value for {key} holds a character that no connection can carry")
     if kind is DriverKind.MICROSOFT:
         return "{" + value.replace("}", "}}") + "}"
-    if "};" in value:
+    if _FREETDS_CANNOT.search(value):
         raise FeatureUnavailable(
-            f"the value for {key} holds }}; and FreeTDS has no way to take that",
+            f"the value for {key} holds a closing brace in a place where FreeTDS cannot take it",
             target=target,
             remedy=f"{_USE_MICROSOFT}, or change the value.",
         )

@@ -16,6 +16,7 @@ from dbplanmon_pipeline.providers.sqlserver.causes import (
     HARMLESS_WORDS,
     LOST_BY_NUMBER,
     LOST_BY_STATE,
+    LOST_BY_WORDS,
     Cause,
 )
 from dbplanmon_pipeline.providers.sqlserver.drivers import cannot_load, package_of
@@ -117,7 +118,7 @@ def _made(state: str, record: OdbcRecord, target: str, secrets: tuple[str, ...],
         return cause.kind(f"{cause.message} ({record.number}){harmless}", target=target, remedy=cause.remedy)
     if connecting:
         return _unreachable(state, record, target, secrets)
-    if cause := BY_STATE.get(state) or BY_STATE.get(state[:2]):
+    if cause := BY_STATE.get(state) or BY_STATE.get(state[:2]) or _by_words(LOST_BY_WORDS, record):
         return cause.kind(f"{cause.message} ({state})", target=target, remedy=cause.remedy)
     # The words of the server may quote values of the data, so the number has to do.
     return ProviderError(
@@ -135,9 +136,8 @@ def _cause_by_number(state: str, number: int) -> Cause | None:
 
 
 def _unreachable(state: str, record: OdbcRecord, target: str, secrets: tuple[str, ...]) -> ProviderError:
-    for pattern, cause in CONNECTING_BY_WORDS:
-        if re.search(pattern, record.words, re.IGNORECASE):
-            return cause.kind(cause.message, target=target, remedy=cause.remedy)
+    if cause := _by_words(CONNECTING_BY_WORDS, record):
+        return cause.kind(cause.message, target=target, remedy=cause.remedy)
     if state == "28000":
         cause = BY_NUMBER[18456]
         return cause.kind(f"{cause.message} ({record.number or state})", target=target, remedy=cause.remedy)
@@ -145,3 +145,7 @@ def _unreachable(state: str, record: OdbcRecord, target: str, secrets: tuple[str
     return CannotConnect(
         f"cannot connect ({state or 'no SQLSTATE'}): {words}", target=target, remedy="Check the server and the network."
     )
+
+
+def _by_words(table: tuple[tuple[str, Cause], ...], record: OdbcRecord) -> Cause | None:
+    return next((cause for pattern, cause in table if re.search(pattern, record.words, re.IGNORECASE)), None)

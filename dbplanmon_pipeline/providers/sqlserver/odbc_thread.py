@@ -128,15 +128,20 @@ class Running:
 
     def _fetched(self) -> list[Row]:
         rows: list[Row] = []
-        if self._cursor.description is None:
-            return rows
-        convert = row_conversion([column[1] for column in self._cursor.description])
-        while not self.stopped and (wanted := self._next_batch(len(rows))):
-            batch = self._cursor.fetchmany(wanted)
-            rows.extend(map(convert, batch))
-            if len(batch) < wanted:
-                break
+        if self._cursor.description is not None:
+            convert = row_conversion([column[1] for column in self._cursor.description])
+            while not self.stopped and (wanted := self._next_batch(len(rows))):
+                batch = self._cursor.fetchmany(wanted)
+                rows.extend(map(convert, batch))
+                if len(batch) < wanted:
+                    break
+        self._meet_late_errors(len(rows))
         return rows
+
+    def _meet_late_errors(self, fetched: int) -> None:
+        """An error behind the last row shows only when one asks for what comes next; half a result is none."""
+        if not self.stopped and self._limit != fetched:
+            self._cursor.nextset()
 
     def _next_batch(self, fetched: int) -> int:
         return FETCH_ROWS if self._limit is None else min(FETCH_ROWS, self._limit - fetched)
