@@ -1,6 +1,5 @@
 """`dbplanmon plan`: one plan as a tree, or what differs between two."""
 
-import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,14 @@ from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invo
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_text
 from dbplanmon_pipeline.core.model import hash_int, hash_text
 from dbplanmon_pipeline.core.plans.diff import diff_plans
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.encoding import plan_text
 from dbplanmon_pipeline.core.plans.render import render_tree
+from dbplanmon_pipeline.core.plans.stored import parse_plan
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
 from dbplanmon_pipeline.errors import PlanParseError
 
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 _HASH = re.compile(r"(?:0x)?[0-9a-fA-F]{16}")
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 @click.group()
@@ -31,7 +30,7 @@ def plan() -> None:
 @json_option
 @pass_invocation
 def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
-    """Show the operators of a plan: a file with EXPLAIN (FORMAT JSON), or the hash of a stored plan."""
+    """Show the operators of a plan: a file (EXPLAIN in JSON or a SQL Server showplan), or a stored plan's hash."""
     found = read_plan(invocation, source)
     if as_json:
         print_json(plan_record(found))
@@ -49,7 +48,12 @@ def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
 @pass_invocation
 def diff(invocation: Invocation, old: str, new: str, as_json: bool) -> None:
     """Say what differs between two plans, each a file or the hash of a stored plan."""
-    difference = diff_plans(read_plan(invocation, old), read_plan(invocation, new))
+    before, after = read_plan(invocation, old), read_plan(invocation, new)
+    if before.engine != after.engine:
+        raise click.ClickException(
+            f"{old} and {new} are plans of {before.engine} and {after.engine}; give one engine's"
+        )
+    difference = diff_plans(before, after)
     if as_json:
         changes = [
             {"kind": c.kind, "node": c.node, "before": c.before, "after": c.after, "text": c.text}
@@ -79,7 +83,7 @@ def read_plan(invocation: Invocation, source: str) -> Plan:
 
 def _parse(text: str, source: str) -> Plan:
     try:
-        return parse_pg_plan(text)
+        return parse_plan(text)
     except PlanParseError as error:
         raise PlanParseError(f"{source}: {error}") from error
 
@@ -91,11 +95,10 @@ def _file_text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror or error}") from None
-    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
     try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError:
-        raise PlanParseError(f"{path}: no execution plan: the file is no text in UTF-8 or UTF-16") from None
+        return plan_text(raw)
+    except PlanParseError as error:
+        raise PlanParseError(f"{path}: {error}") from error
 
 
 def _stored_body(invocation: Invocation, digits: str) -> str:
@@ -132,7 +135,7 @@ def _statement_record(statement: PlanStatement) -> dict[str, object]:
 
 def _operator_records(statement: PlanStatement) -> Iterator[dict[str, object]]:
     """Operators in the order of the plan; `parent` is the `id` of the operator that takes its rows."""
-    waiting: list[tuple[Operator, int | None, int]] = [(statement.root, None, 0)] if statement.root else []
+    waiting: list[tuple[Operator, int | None, int]] = [(tree, None, 0) for tree in reversed(statement.trees)]
     number = 0
     while waiting:
         operator, parent, depth = waiting.pop()

@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, Statement
 from dbplanmon_pipeline.core.plans.context import context_changes, stale_rows
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, figure
-from dbplanmon_pipeline.core.plans.pgplan import tree_of
+from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path, quote_value
 

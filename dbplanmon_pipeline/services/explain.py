@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.context_facts import concerns
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.plans.diff import PlanDiff, context_changes, diff_plans
-from dbplanmon_pipeline.core.plans.pgplan import tree_of
+from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
 

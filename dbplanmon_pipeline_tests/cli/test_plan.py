@@ -3,6 +3,15 @@ import json
 import pytest
 
 from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline_tests.core.plans.showplans import (
+    FOLDER,
+    MISSING,
+    element,
+    relop,
+    showplan,
+    statement,
+    table,
+)
 
 SEEK = {
     "Node Type": "Index Scan",
@@ -87,3 +96,88 @@ def test_diff_says_what_changed(cli, plans):
 def test_diff_of_a_plan_with_itself_is_empty(cli, plans):
     same = plans("same.json", SEEK)
     assert cli.json("plan", "diff", same, same)["changes"] == []
+
+
+def showplan_of(physical, index, **attributes):
+    return showplan(
+        statement(
+            element("Warnings", NoJoinPredicate=1),
+            relop(physical, table("Orders", index)),
+            element("ParameterList", element("ColumnReference", Column="@p1", ParameterDataType="int")),
+            text="select 1",
+            QueryHash="0xAB",
+            QueryPlanHash="0xFFFFFFFFFFFFFFFF",
+            **attributes,
+        )
+    )
+
+
+@pytest.fixture
+def showplans(tmp_path):
+    def written(name, text, encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(('<?xml version="1.0" encoding="utf-16"?>' + text).encode(encoding))
+        return str(path)
+
+    return written
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_show_reads_a_showplan_in_every_encoding(cli, showplans, encoding):
+    shown = cli.json("plan", "show", showplans("one.sqlplan", showplan_of("Index Seek", "IX_größe"), encoding))
+    assert (shown["engine"], shown["version"]) == ("sqlserver", "16.0.4222.2")
+    assert shown["counts"] == {
+        "statements": 1,
+        "operators": 1,
+        "missing_indexes": 0,
+        "plan_affecting_converts": 0,
+        "spills": 0,
+        "no_join_predicates": 1,
+        "columns_with_no_statistics": 0,
+        "parameters": 1,
+    }
+    (one,) = shown["statements"]
+    assert (one["text"], one["type"], one["query_hash"], one["plan_hash"]) == (
+        "select 1",
+        "SELECT",
+        "00000000000000ab",
+        "ffffffffffffffff",
+    )
+    assert one["operators"][0]["index"] == "IX_größe"
+    assert one["warnings"][0]["kind"] == "NoJoinPredicate"
+    assert one["parameters"][0]["name"] == "@p1"
+
+
+def test_show_lists_both_trees_of_a_cursor(cli, showplans):
+    operations = [element("Operation", element("QueryPlan", relop("Top", detail="Top"))) for _ in range(2)]
+    text = showplan(element("StmtCursor", element("CursorPlan", *operations), StatementText="c"))
+    shown = cli.json("plan", "show", showplans("cursor.sqlplan", text))
+    assert [(o["id"], o["parent"]) for o in shown["statements"][0]["operators"]] == [(0, None), (1, None)]
+
+
+def test_diff_of_showplans_says_what_changed(cli, showplans):
+    old = showplans("old.sqlplan", showplan_of("Index Seek", "IX_Cust", StatementSubTreeCost="0.1"))
+    new = showplans("new.sqlplan", showplan_of("Clustered Index Scan", "PK_Orders", StatementSubTreeCost="10"))
+    difference = cli.json("plan", "diff", old, new)
+    assert difference["changes"][0] == {
+        "kind": "access_path",
+        "node": "dbo.Orders",
+        "before": "Index Seek using IX_Cust",
+        "after": "Clustered Index Scan using PK_Orders",
+        "text": "dbo.Orders: Index Seek using IX_Cust became Clustered Index Scan using PK_Orders",
+    }
+    assert "x100" in difference["summary"]
+
+
+def test_plans_of_two_engines_are_not_compared(cli, plans, showplans):
+    result = cli("plan", "diff", plans("a.json", SEEK), showplans("b.sqlplan", showplan_of("Index Seek", "IX")))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "one engine" in result.stderr
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason=MISSING)
+def test_a_real_file_of_a_false_namespace_is_one_line_and_nothing_else(cli):
+    (path,) = FOLDER.glob("*/d5dd73cd*")
+    result = cli("plan", "show", str(path), "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "namespace" in result.stderr

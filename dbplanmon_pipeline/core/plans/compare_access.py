@@ -1,11 +1,10 @@
 """How two plans read the same tables."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
-from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator
 
 ESTIMATE_RATIO = 10.0
@@ -36,12 +35,18 @@ def accesses(operators: Sequence[Operator]) -> dict[tuple[str, str], list[Access
     return found
 
 
-def compare_access(old: Sequence[Operator], new: Sequence[Operator]) -> Iterator[PlanDifference]:
+Comparable = Callable[[str], str]
+"""Brings an expression of a plan into the form in which two are equal that mean the same, without its values."""
+
+
+def compare_access(
+    old: Sequence[Operator], new: Sequence[Operator], comparable: Comparable
+) -> Iterator[PlanDifference]:
     """Access paths, indexes, conditions and row estimates, table by table."""
     before, after = accesses(old), accesses(new)
     _match_renamed(before, after)
     for key in dict.fromkeys([*before, *after]):
-        yield from _table(before.get(key, []), after.get(key, []))
+        yield from _table(before.get(key, []), after.get(key, []), comparable)
 
 
 def _indexes(operator: Operator) -> tuple[str, ...]:
@@ -62,7 +67,7 @@ def _match_renamed(before: dict[tuple[str, str], list[Access]], after: dict[tupl
             after[key] = after.pop(candidates[0])
 
 
-def _table(before: list[Access], after: list[Access]) -> Iterator[PlanDifference]:
+def _table(before: list[Access], after: list[Access], comparable: Comparable) -> Iterator[PlanDifference]:
     node = (before or after)[0].operator.target
     was, now = _leftover(before, after), _leftover(after, before)
     if was and now:
@@ -74,7 +79,7 @@ def _table(before: list[Access], after: list[Access]) -> Iterator[PlanDifference
         words = _words(now)
         yield PlanDifference(DifferenceKind.ACCESS_PATH, node, "", words, f"{node}: now also read by {words}")
     if len(before) == len(after) == 1:
-        yield from _conditions(node, before[0], after[0])
+        yield from _conditions(node, before[0], after[0], comparable)
         yield from compare_estimates(node, before[0].operator, after[0].operator)
 
 
@@ -104,13 +109,13 @@ def _changed_path(node: str, was: list[Access], now: list[Access]) -> PlanDiffer
     return PlanDifference(DifferenceKind.ACCESS_PATH, node, before, after, f"{node}: {before} became {after}")
 
 
-def _conditions(node: str, before: Access, after: Access) -> Iterator[PlanDifference]:
+def _conditions(node: str, before: Access, after: Access, comparable: Comparable) -> Iterator[PlanDifference]:
     """Conditions of a table that is still read in the same way; other values are no other condition."""
     if before.words != after.words:
         return
     was, now = (dict(access.operator.conditions) for access in (before, after))
     for name in dict.fromkeys([*was, *now]):
-        old, new = mask_literals(was.get(name, "")), mask_literals(now.get(name, ""))
+        old, new = comparable(was.get(name, "")), comparable(now.get(name, ""))
         if old != new:
             text = f"{node}: {name} {old or 'none'} became {new or 'none'}"
             yield PlanDifference(DifferenceKind.CONDITION, node, old, new, text)

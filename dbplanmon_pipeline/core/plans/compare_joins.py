@@ -62,7 +62,8 @@ def _joins(root: Operator) -> dict[Inputs, Join]:
     for operator in root.walk():
         if operator.kind.is_join and len(operator.children) >= 2:
             inputs = _inputs(operator)
-            join = Join(operator, below[id(inputs[0])], below[id(inputs[-1])])
+            outer, inner = (inputs[-1], inputs[0]) if inputs[0].role == "Build" else (inputs[0], inputs[-1])
+            join = Join(operator, below[id(outer)], below[id(inner)])
             if join.outer and join.inner and len(join.sources) > 1:
                 found.setdefault(join.sources, join)
     return found

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.compare_access import compare_access, compare_estimates
+from dbplanmon_pipeline.core.plans.compare_access import Comparable, compare_access, compare_estimates
+from dbplanmon_pipeline.core.plans.compare_compilation import compare_compilation
 from dbplanmon_pipeline.core.plans.compare_joins import compare_joins
 from dbplanmon_pipeline.core.plans.compare_work import compare_work
 from dbplanmon_pipeline.core.plans.context import context_changes
@@ -19,6 +20,7 @@ from dbplanmon_pipeline.core.plans.differences import (
 )
 from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, NodeKind, Operator, Plan, PlanStatement
+from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
 
 __all__ = ["DifferenceKind", "PlanDiff", "PlanDifference", "context_changes", "diff_plans"]
 
@@ -34,18 +36,38 @@ def diff_plans(old: Plan, new: Plan) -> PlanDiff:
     Operators are matched by what they do: reads by table and alias, joins by the tables below them. Costs and rows
     count only where they moved tenfold.
     """
-    pairs = zip_longest(old.statements, new.statements)
-    changes = ordered(change for before, after in pairs for change in _statement(old.engine, before, after))
+    changes = ordered(change for pair in _pairs(old, new) for change in _statement(old.engine, *pair))
     return PlanDiff(changes, _summary(old, new, changes))
+
+
+_Pair = tuple[PlanStatement | None, PlanStatement | None]
+
+
+def _pairs(old: Plan, new: Plan) -> list[_Pair]:
+    """Statements that belong together: by their place; where one file holds more, by query hash first."""
+    if len(old.statements) == len(new.statements):
+        return list(zip(old.statements, new.statements, strict=True))
+    waiting = {statement.query_hash: statement for statement in new.statements if statement.query_hash}
+    found: list[_Pair] = [(one, waiting.pop(one.query_hash)) for one in old.statements if one.query_hash in waiting]
+    taken = {id(statement) for pair in found for statement in pair}
+    lost, fresh = ([one for one in side.statements if id(one) not in taken] for side in (old, new))
+    return [*found, *zip_longest(lost, fresh)]
 
 
 def _statement(engine: Engine, before: PlanStatement | None, after: PlanStatement | None) -> Iterator[PlanDifference]:
     if before is None or after is None or before.root is None or after.root is None:
         yield from _lonely(before, after)
         return
-    changes = [*_trees(engine, before.root, after.root), *_advice(before, after)]
+    comparable = comparable_expression if engine == Engine.SQLSERVER else mask_literals
+    trees = [
+        change
+        for old, new in zip(before.trees, after.trees, strict=False)
+        for change in _trees(engine, old, new, comparable)
+    ]
+    changes = [*trees, *_parallelism(engine, before, after), *_advice(before, after, comparable)]
     yield from changes
-    if not changes and _outline(before.root) != _outline(after.root):
+    yield from compare_compilation(before, after)
+    if not changes and [_outline(tree) for tree in before.trees] != [_outline(tree) for tree in after.trees]:
         text = "the same operators over the same tables, arranged differently"
         yield PlanDifference(DifferenceKind.OPERATOR, "", "", "", text)
 
@@ -59,24 +81,26 @@ def _lonely(before: PlanStatement | None, after: PlanStatement | None) -> Iterat
         yield PlanDifference(DifferenceKind.STATEMENT, kind, was, now, text)
 
 
-def _trees(engine: Engine, old: Operator, new: Operator) -> Iterator[PlanDifference]:
+def _trees(engine: Engine, old: Operator, new: Operator, comparable: Comparable) -> Iterator[PlanDifference]:
     before, after = list(old.walk()), list(new.walk())
-    yield from compare_access(before, after)
+    yield from compare_access(before, after, comparable)
     yield from compare_joins(old, new)
-    yield from _parallelism(before, after)
     yield from _aggregation(before, after)
-    yield from came_and_went(DifferenceKind.SORT, _sorts(before), _sorts(after))
-    yield from came_and_went(DifferenceKind.SPOOL, _names(before, NodeKind.SPOOL), _names(after, NodeKind.SPOOL))
+    yield from came_and_went(DifferenceKind.SORT, _sorts(before, comparable), _sorts(after, comparable))
+    yield from came_and_went(DifferenceKind.SPOOL, _spools(before), _spools(after))
     yield from came_and_went(DifferenceKind.OPERATOR, _others(before), _others(after))
     if not (old.kind.reads_relation and new.kind.reads_relation):
         yield from compare_estimates("result", old, new)
     yield from compare_work(engine, old, new)
 
 
-def _parallelism(before: list[Operator], after: list[Operator]) -> Iterator[PlanDifference]:
-    was, now = _workers(before), _workers(after)
+def _parallelism(engine: Engine, before: PlanStatement, after: PlanStatement) -> Iterator[PlanDifference]:
+    was, now = _workers(list(before.operators())), _workers(list(after.operators()))
     if was != now:
-        text = f"parallelism: {was or 'one process'} became {now or 'one process'}"
+        alone = "serial" if engine == Engine.SQLSERVER else "one process"
+        reason = "" if now else str(after.attributes.get("NonParallelPlanReason", ""))
+        why = f", because {reason}" if reason else ""
+        text = f"parallelism: {was or alone} became {now or alone}{why}"
         yield PlanDifference(DifferenceKind.PARALLELISM, "", was, now, text)
 
 
@@ -92,7 +116,7 @@ def _workers(operators: list[Operator]) -> str:
 
 
 def _aggregation(before: list[Operator], after: list[Operator]) -> Iterator[PlanDifference]:
-    was, now = ({_aggregate(node) for node in side if node.kind == NodeKind.AGGREGATE} for side in (before, after))
+    was, now = ({_with_strategy(node) for node in side if node.kind == NodeKind.AGGREGATE} for side in (before, after))
     if was == now:
         return
     left, right = (", ".join(sorted(side)) for side in (was - now, now - was))
@@ -103,18 +127,18 @@ def _aggregation(before: list[Operator], after: list[Operator]) -> Iterator[Plan
     yield PlanDifference(DifferenceKind.AGGREGATION, "", left, right, text)
 
 
-def _aggregate(operator: Operator) -> str:
+def _with_strategy(operator: Operator) -> str:
     return f"{operator.name} ({operator.strategy})" if operator.strategy else operator.name
 
 
-def _sorts(operators: list[Operator]) -> list[str]:
-    sorts = (operator for operator in operators if operator.kind == NodeKind.SORT)
-    keys = ((operator.name, mask_literals(dict(operator.conditions).get("Sort Key", ""))) for operator in sorts)
+def _sorts(operators: list[Operator], comparable: Comparable) -> list[str]:
+    sorts = (one for one in operators if one.kind == NodeKind.SORT)
+    keys = ((_with_strategy(one), comparable(dict(one.conditions).get("Sort Key", ""))) for one in sorts)
     return [f"{name} by {key}" if key else name for name, key in keys]
 
 
-def _names(operators: list[Operator], kind: NodeKind) -> list[str]:
-    return [operator.name for operator in operators if operator.kind == kind]
+def _spools(operators: list[Operator]) -> list[str]:
+    return [_with_strategy(operator) for operator in operators if operator.kind == NodeKind.SPOOL]
 
 
 def _others(operators: list[Operator]) -> list[str]:
@@ -129,9 +153,9 @@ def _others(operators: list[Operator]) -> list[str]:
     ]
 
 
-def _advice(before: PlanStatement, after: PlanStatement) -> Iterator[PlanDifference]:
+def _advice(before: PlanStatement, after: PlanStatement, comparable: Comparable) -> Iterator[PlanDifference]:
     """Warnings and wishes the engine wrote into one plan only."""
-    warned = ([f"{item.kind} {item.detail}".strip() for item in side.warnings] for side in (before, after))
+    warned = ([f"{item.kind} {comparable(item.detail)}".strip() for item in side.warnings] for side in (before, after))
     yield from came_and_went(DifferenceKind.WARNING, *warned, one="warning")
     wished = ([_wish(index) for index in side.missing_indexes] for side in (before, after))
     yield from came_and_went(DifferenceKind.WARNING, *wished, one="missing index")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dbplanmon_pipeline.core.model import CapturedPlan, Engine
+from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.pgtext import plan_children, plan_statements
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
@@ -99,14 +99,6 @@ def parse_pg_plan(source: object) -> Plan:
         raise PlanParseError("no readable execution plan: it is nested too deeply") from None
     operators = sum(1 for statement in statements for _ in statement.operators())
     return Plan(Engine.POSTGRES, statements, counts={"statements": len(statements), "operators": operators})
-
-
-def tree_of(plan: CapturedPlan) -> Plan | None:
-    """The tree of a captured plan; None where its body cannot be read."""
-    try:
-        return parse_pg_plan(plan.body)
-    except PlanParseError:
-        return None
 
 
 def _statement(entry: Mapping[str, Any]) -> PlanStatement:

@@ -1,7 +1,9 @@
 """A plan as an indented text tree."""
 
+from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
+from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
 
 def render_tree(plan: Plan) -> str:
@@ -10,14 +12,16 @@ def render_tree(plan: Plan) -> str:
     for number, statement in enumerate(plan.statements, 1):
         if len(plan.statements) > 1:
             lines.append(f"Statement {number}: {statement.kind or 'statement'}")
-        if statement.root is None:
+        if not statement.trees:
             lines.append("(no operators)")
             continue
-        lines.extend(_tree(statement.root))
+        for tree in statement.trees:
+            lines.extend(_tree(tree, plan.engine))
     return "\n".join(lines)
 
 
-def _tree(root: Operator) -> list[str]:
+def _tree(root: Operator, engine: Engine) -> list[str]:
+    readable = short_expression if engine == Engine.SQLSERVER else str
     lines: list[str] = []
     waiting = [(root, 0)]
     while waiting:
@@ -25,7 +29,7 @@ def _tree(root: Operator) -> list[str]:
         arrow = f"{'  ' * (depth - 1)}-> " if depth else ""
         lines.append(f"{arrow}{_headline(operator)}")
         inset = " " * (len(arrow) + 4)
-        lines.extend(f"{inset}{name}: {expression}" for name, expression in operator.conditions)
+        lines.extend(f"{inset}{name}: {readable(expression)}" for name, expression in operator.conditions)
         waiting.extend((child, depth + 1) for child in reversed(operator.children))
     return lines
 

@@ -1,0 +1,30 @@
+"""Plans as they lie in files and in the store, whichever engine wrote them."""
+
+from dbplanmon_pipeline.core.model import CapturedPlan
+from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.showplan import parse_showplan
+from dbplanmon_pipeline.core.plans.showplan_xml import is_showplan
+from dbplanmon_pipeline.core.plans.tree import Plan
+from dbplanmon_pipeline.errors import PlanParseError
+
+_PARSERS = {"pgjson": parse_pg_plan, "showplan": parse_showplan}
+
+
+def parse_plan(text: str) -> Plan:
+    """The plan in a text: EXPLAIN (FORMAT JSON) or a showplan, told apart by what the text holds.
+
+    Raises:
+        PlanParseError: it is neither; one line.
+    """
+    if text.lstrip("\ufeff \t\r\n").startswith("<") or (is_showplan(text) and '"Node Type"' not in text):
+        return parse_showplan(text)
+    return parse_pg_plan(text)
+
+
+def tree_of(plan: CapturedPlan) -> Plan | None:
+    """The tree of a captured plan; None where there is none or its body cannot be read."""
+    parse = _PARSERS.get(plan.format)
+    try:
+        return parse(plan.body) if parse else None
+    except PlanParseError:
+        return None
