@@ -36,6 +36,7 @@ ROW_COLUMNS = ("counter", "created", "age_us", "query_hash", "plan_hash", *TOTAL
 
 _HEAD = 5
 _COLUMNS = [COUNTERS.index(name) for name in TOTALS]
+_MINIMA = [column for column, name in enumerate(OUTERMOST) if name.endswith("_min")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,27 @@ class PlanCacheStats:
         counter, created = (tuple(row[place] for row in rows) for place in (0, 1))
         totals, extrema = np.split(floats, [len(TOTALS)], axis=1)
         return cls(counter, created, age_us, query_hash, plan_hash, totals, extrema)
+
+
+def merge_equal_counters(stats: PlanCacheStats) -> PlanCacheStats:
+    """One row per counter, totals added; a server may show one statement of a plan twice while it is recompiled."""
+    counters, member = np.unique(np.array(stats.counter, dtype=object), return_inverse=True)
+    if len(counters) == len(stats.counter):
+        return stats
+    order = np.lexsort((np.array(stats.created, dtype=object), member))
+    begins = np.flatnonzero(np.diff(member[order], prepend=-1))
+    first = order[begins]
+    extrema = np.fmax.reduceat(stats.extrema[order], begins, axis=0)
+    extrema[:, _MINIMA] = np.fmin.reduceat(stats.extrema[order][:, _MINIMA], begins, axis=0)
+    return PlanCacheStats(
+        tuple(stats.counter[row] for row in first.tolist()),
+        tuple(stats.created[row] for row in first.tolist()),
+        np.maximum.reduceat(stats.age_us[order], begins),
+        stats.query_hash[first],
+        stats.plan_hash[first],
+        np.add.reduceat(stats.totals[order], begins, axis=0),
+        extrema,
+    )
 
 
 def plan_cache_reading(stats: PlanCacheStats, *, read_at: datetime) -> CounterReading:

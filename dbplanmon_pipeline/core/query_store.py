@@ -151,7 +151,7 @@ def query_store_reading(
     span: ReadingSpan,
     replica_group_id: int = PRIMARY_REPLICA,
 ) -> CounterReading:
-    """Counters by plan and interval of one replica group.
+    """Counters by plan and interval of one replica group; all its times are moved onto our clock, keys are not.
 
     Totals are whole numbers, as they were before the engine made averages of them. Only regular executions feed
     statistics, since the others were cut short; those are counted apart.
@@ -188,8 +188,8 @@ def query_store_reading(
         interval_start_us=start - span.skew_us,
         interval_end_us=rows.interval_end_us[begins] - span.skew_us,
         life_began_us=np.zeros(len(begins), dtype=np.int64),
-        covers_from_us=span.covers_from_us,
-        next_from_us=span.next_from_us,
+        covers_from_us=span.covers_from_us - span.skew_us,
+        next_from_us=span.next_from_us - span.skew_us,
     )
 
 
@@ -201,6 +201,11 @@ def counter_key(plan_id: int, interval_start_us: int) -> str:
 def plan_id_of(key: str) -> int:
     """The plan of a counter."""
     return int(key.partition("@")[0])
+
+
+def interval_start_of(key: str) -> int:
+    """Beginning of the interval of a counter [epoch microseconds on the clock of the server]."""
+    return int(key.partition("@")[2])
 
 
 def _first_of_each(*columns: Longs) -> NDArray[np.intp]:

@@ -1,0 +1,54 @@
+"""Which statements of an instance are ours, told by the mark in their text."""
+
+import threading
+from collections.abc import Collection, Iterable
+
+from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.providers.sqlserver.session import Session
+from dbplanmon_pipeline.providers.sqlserver.sqltext import MARKER, statement_in
+from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists
+
+_PATTERN = f"%{MARKER}%"
+
+
+class OwnStatements:
+    """Query hashes that were looked at, and those that are ours; shared by all readers of a provider.
+
+    A hash means the same in every database. What an earlier reading holds was looked at then and is not ours, so each
+    reading looks at a handful of texts only.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._judged: set[int] = set()
+        self._ours: set[int] = set()
+
+    def unjudged(self, query_hashes: Iterable[int], previous: CounterReading | None) -> list[int]:
+        """Those whose text has to be looked at, in order."""
+        known = set(previous.query_hash.tolist()) if previous is not None else set()
+        with self._guard:
+            return sorted({*query_hashes} - known - self._judged - {0})
+
+    def learn(self, judged: Collection[int], ours: Collection[int]) -> None:
+        """Remember the outcome of a look."""
+        with self._guard:
+            self._judged.update(judged)
+            self._ours.update(ours)
+
+    @property
+    def ours(self) -> frozenset[int]:
+        """Hashes of our own statements known so far."""
+        with self._guard:
+            return frozenset(self._ours)
+
+
+def look_in_query_store(session: Session, own: OwnStatements, query_hashes: Collection[int]) -> None:
+    """Look at the texts of these statements in Query Store.
+
+    Raises:
+        ProviderError: the server did not answer.
+    """
+    for hashes in value_lists([query_hash.to_bytes(8, "big", signed=True) for query_hash in query_hashes]):
+        found = session.rows(statement_in("own_queries", len(hashes)), (_PATTERN, *hashes))
+        ours = {int.from_bytes(value, "big", signed=True) for (value,) in found}
+        own.learn({int.from_bytes(value, "big", signed=True) for value in hashes}, ours)
