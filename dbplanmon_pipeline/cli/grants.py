@@ -4,6 +4,7 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import json_option
 from dbplanmon_pipeline.cli.output import print_json
+from dbplanmon_pipeline.providers.sqlserver.grants import LoginKind, ServerKind, sqlserver_grants
 
 _NAME_LIMIT = 63
 
@@ -38,19 +39,65 @@ CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 
 
 @click.command()
-@click.option("--engine", type=click.Choice(["postgres"]), default="postgres", show_default=True)
-@click.option("--user", default="dbplanmon", show_default=True, help="Role the monitor connects as.")
-@click.option("--plans", is_flag=True, help="Give the right that plans need, too; otherwise it stands as a comment.")
+@click.option("--engine", type=click.Choice(["postgres", "sqlserver"]), default="postgres", show_default=True)
+@click.option("--user", default="dbplanmon", show_default=True, help="Role or login the monitor connects as.")
+@click.option(
+    "--plans", is_flag=True, help="postgres: give the right that plans need, too; otherwise it stands as a comment."
+)
+@click.option("--edition", type=click.Choice(list(ServerKind)), help="sqlserver: where it runs; box by default.")
+@click.option("--version", "release", help="sqlserver: release of a box, such as 2019; 2022 by default.")
+@click.option("--login", type=click.Choice(list(LoginKind)), help="sqlserver: kind of login; sql by default.")
+@click.option("--database", "databases", multiple=True, help="sqlserver: only this database; repeat for more.")
 @json_option
-def grants(engine: str, user: str, plans: bool, as_json: bool) -> None:
+def grants(
+    engine: str,
+    user: str,
+    plans: bool,
+    edition: str | None,
+    release: str | None,
+    login: str | None,
+    databases: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Print the script that gives the monitor its rights on a server."""
-    if not user or not user.isprintable() or len(user.encode()) > _NAME_LIMIT:
-        raise click.BadParameter(f"a role name has 1 to {_NAME_LIMIT} printable bytes", param_hint="--user")
-    script = postgres_grants(user, plans=plans)
+    if engine == "postgres":
+        _refuse("sqlserver", edition=edition, version=release, login=login, database=databases)
+        script = _postgres_script(user, plans=plans)
+    else:
+        _refuse("postgres", plans=plans)
+        script = _sqlserver_script(user, edition, release, login, databases)
     if as_json:
         print_json({"engine": engine, "user": user, "script": script})
     else:
         click.echo(script, nl=False)
+
+
+def _refuse(engine: str, **given: object) -> None:
+    """An option without effect would let its user believe in a right that the script does not give."""
+    for option, value in given.items():
+        if value:
+            raise click.BadParameter(f"this is for --engine {engine}", param_hint=f"--{option}")
+
+
+def _postgres_script(user: str, *, plans: bool) -> str:
+    if not user or not user.isprintable() or len(user.encode()) > _NAME_LIMIT:
+        raise click.BadParameter(f"a role name has 1 to {_NAME_LIMIT} printable bytes", param_hint="--user")
+    return postgres_grants(user, plans=plans)
+
+
+def _sqlserver_script(
+    user: str, edition: str | None, release: str | None, login: str | None, databases: tuple[str, ...]
+) -> str:
+    try:
+        return sqlserver_grants(
+            user,
+            kind=ServerKind(edition or ServerKind.BOX),
+            release=release or "2022",
+            login=LoginKind(login or LoginKind.SQL),
+            databases=databases,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def postgres_grants(user: str, *, plans: bool) -> str:
