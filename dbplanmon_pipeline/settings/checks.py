@@ -4,6 +4,7 @@ Each takes plain mappings or built models, passes over what has another type (th
 (path, message) with paths relative to what it was given.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,14 @@ _ONLY_FOR = {
     ("sslrootcert",): Engine.POSTGRES,
     ("encrypt",): Engine.SQLSERVER,
     ("trust_server_certificate",): Engine.SQLSERVER,
+    ("host_name_in_certificate",): Engine.SQLSERVER,
+    ("server_certificate",): Engine.SQLSERVER,
     ("application_intent",): Engine.SQLSERVER,
+    ("multi_subnet_failover",): Engine.SQLSERVER,
+    ("login", "integrated"): Engine.SQLSERVER,
     ("login", "authentication"): Engine.SQLSERVER,
     ("options", "driver"): Engine.SQLSERVER,
+    ("options", "source"): Engine.SQLSERVER,
     ("options", "planner"): Engine.POSTGRES,
     ("options", "seed"): Engine.SIMULATED,
     ("options", "statements"): Engine.SIMULATED,
@@ -35,6 +41,9 @@ _ONLY_FOR = {
 _DEFAULTS: dict[str, Section] = {"resilience": ResilienceSettings(), "analysis": AnalysisSettings()}
 _SERVER_KEYS = ("server", "port", "database", "login")
 _HOST_FORBIDDEN = frozenset(";{}=@ ")
+_SQLSERVER_PLACE = re.compile(
+    r"(?:tcp:)?(?!np:|lpc:|admin:)(?:\[[^\]]+\]|[^\\,\[\]]+)(?:\\[^\\,]+)?(?:,(?P<port>\d{1,5}))?", re.IGNORECASE
+)
 
 
 def refuse(findings: Iterable[Finding], info: ValidationInfo) -> None:
@@ -93,6 +102,8 @@ def instance_problems(data: Any) -> Iterator[Finding]:
         if engine != owner and _at(instance, *path) is not None:
             yield path, f"belongs to engine {owner}, this instance is {engine}; remove it"
     yield from _server_problems(instance)
+    if engine == Engine.SQLSERVER:
+        yield from _sqlserver_problems(instance)
     yield from _under(("login",), _login_problems(instance))
     yield from _under(("databases",), _database_problems(instance))
 
@@ -124,9 +135,28 @@ def _server_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("server",), "expected the host name alone; user and password go under login"
 
 
+def _sqlserver_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
+    place = _SQLSERVER_PLACE.fullmatch(str(instance.get("server") or "h"))
+    port = instance.get("port")
+    if place is None or (place["port"] and not 1 <= int(place["port"]) <= 65_535):
+        yield ("server",), r"expected host, host\instance or host,port, with tcp: before it or nothing"
+    elif place["port"] and port is not None and str(port) != place["port"]:
+        yield ("port",), "contradicts the port in server; remove one of them"
+    strict = str(instance.get("encrypt", "")).lower() == "strict"
+    trusting = _is_true(instance.get("trust_server_certificate"))
+    if instance.get("server_certificate") is not None and not strict:
+        yield ("server_certificate",), "is compared with encrypt: strict only; set that or remove the key"
+    if trusting and strict:
+        yield ("trust_server_certificate",), "encrypt: strict never does this; remove one of them"
+    elif trusting and instance.get("host_name_in_certificate") is not None:
+        yield ("host_name_in_certificate",), "is not compared with trust_server_certificate: true; remove one of them"
+
+
 def _login_problems(instance: Mapping[str, Any]) -> Iterator[Finding]:
     login = _fields(instance.get("login"))
-    integrated = str(login.get("integrated", False)).lower() in ("true", "yes", "on", "1")
+    integrated = _is_true(login.get("integrated"))
+    if integrated and login.get("authentication") is not None:
+        yield (), "integrated: true takes no authentication; remove one of them"
     if integrated and ("user" in login or "password" in login):
         yield (), "integrated: true takes no user and no password; remove them"
     elif "password" in login and "user" not in login:
@@ -184,6 +214,10 @@ def _not_above(root: Mapping[str, Any], section: str, lower: str, upper: str) ->
         return
     if low > high:
         yield (section, lower), f"is longer than {section}.{upper}"
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() in ("true", "yes", "on", "1")
 
 
 def _under(prefix: Path, findings: Iterable[Finding]) -> Iterator[Finding]:

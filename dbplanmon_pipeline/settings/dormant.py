@@ -12,13 +12,7 @@ DORMANT = (
     ("retention",),
     ("schedules", "retention"),
     ("instances", "labels"),
-    ("instances", "login", "integrated"),
-    ("instances", "login", "authentication"),
     ("instances", "options", "planner"),
-    ("instances", "options", "driver"),
-    ("instances", "encrypt"),
-    ("instances", "trust_server_certificate"),
-    ("instances", "application_intent"),
 )
 """Paths without list positions; whatever lies below one is dormant too."""
 

@@ -42,6 +42,14 @@ class ApplicationIntent(StrEnum):
     READ_ONLY = "read_only"
 
 
+class CounterSource(StrEnum):
+    """Where the counters of a SQL Server database come from; `auto` takes Query Store where it is on."""
+
+    AUTO = "auto"
+    QUERY_STORE = "query_store"
+    PLAN_CACHE = "plan_cache"
+
+
 def _encryption(value: Any) -> Any:
     """Take true and false, the words of older drivers, for mandatory and optional."""
     text = str(value).lower()
@@ -83,9 +91,9 @@ class LoginSettings(Section):
 
     user: Line | None = Field(default=None, description="User name.")
     password: Secret | None = Field(default=None, description="Where the password lies.")
-    integrated: bool = Field(default=False, description="Connect as the operating system user (Kerberos, Windows).")
+    integrated: bool = Field(default=False, description="sqlserver: connect as the operating system user, by Kerberos.")
     authentication: Line | None = Field(
-        default=None, description="Authentication method of the SQL Server driver, for example ActiveDirectoryMsi."
+        default=None, description="sqlserver: Authentication of Microsoft's driver, for example ActiveDirectoryMsi."
     )
 
 
@@ -142,7 +150,12 @@ class InstanceOptions(Section):
     """What only one engine knows."""
 
     driver: Line | None = Field(
-        default=None, description="sqlserver: name of the ODBC driver; not set: the newest found."
+        default=None,
+        description="sqlserver: name or absolute path of the ODBC driver; not set: Microsoft's newest, else FreeTDS.",
+    )
+    source: CounterSource = Field(
+        default=CounterSource.AUTO,
+        description="sqlserver: where counters come from; `auto` is Query Store where it is on, else the plan cache.",
     )
     planner: Mapping[PlannerSetting, PlannerValue] = Field(
         default={}, max_length=100, description="postgres: settings under which plans are made, such as work_mem."
@@ -162,7 +175,8 @@ class InstanceSettings(Section):
     engine: Engine = Field(description="Kind of server.")
     enabled: bool = Field(default=True, description="False leaves the instance alone and keeps its history.")
     server: Line | None = Field(
-        default=None, description="Host name or address, as the driver takes it; not for simulated."
+        default=None,
+        description=r"Host name or address; sqlserver: also `host\instance` and `host,port`; not for simulated.",
     )
     port: Count | None = Field(
         default=None, ge=1, le=65_535, description="TCP port; not set: the usual one of the engine."
@@ -177,8 +191,18 @@ class InstanceSettings(Section):
         default=Encryption.MANDATORY, description="sqlserver: encryption of the connection."
     )
     trust_server_certificate: bool = Field(default=False, description="sqlserver: accept any certificate.")
+    host_name_in_certificate: Line | None = Field(
+        default=None, description="sqlserver: a further name that the certificate may bear."
+    )
+    server_certificate: Line | None = Field(
+        default=None,
+        description="sqlserver: file with the one certificate that is accepted; with `encrypt: strict` only.",
+    )
     application_intent: ApplicationIntent = Field(
         default=ApplicationIntent.READ_WRITE, description="sqlserver: `read_only` to be routed to a readable secondary."
+    )
+    multi_subnet_failover: bool = Field(
+        default=False, description="sqlserver: try all addresses of an availability group listener at once."
     )
     connect_timeout: Duration = Field(
         default=timedelta(seconds=5),

@@ -63,9 +63,21 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path):
         "instances: [{name: a, engine: postgres, server: /var/run/postgresql}]",
         "instances: [{name: a, engine: sqlserver, server: 'h\\EXPRESS', login: {integrated: yes}, encrypt: no}]",
         "instances: [{name: a, engine: sqlserver, server: h, login: {authentication: ActiveDirectoryMsi}}]",
+        "instances: [{name: a, engine: sqlserver, server: 'tcp:[::1],1433', port: 1433, login: {integrated: on}}]",
+        "instances: [{name: a, engine: sqlserver, server: h, login: {integrated: on}, encrypt: strict, "  # noqa: ISC004
+        "server_certificate: /c.pem, host_name_in_certificate: x, multi_subnet_failover: yes}]",
         "alerts: {channels: [{type: log}, {type: log, name: second}, {type: webhook, url: https://h.example/x}]}",
     ],
-    ids=["empty sections", "words that are no switches", "socket", "named instance", "managed identity", "channels"],
+    ids=[
+        "empty sections",
+        "words that are no switches",
+        "socket",
+        "named instance",
+        "managed identity",
+        "address with port",
+        "strict",
+        "channels",
+    ],
 )
 def test_what_is_right_loads(tmp_path, text):
     load(tmp_path, text)
