@@ -12,9 +12,16 @@ import duckdb
 from sqlglot import exp
 
 from dbplanmon_pipeline_tests.support.tds.answers import Answer, Request, Result, RowCount, ServerError
-from dbplanmon_pipeline_tests.support.tds.duck_scalars import Scalars, value_of
+from dbplanmon_pipeline_tests.support.tds.duck_scalars import PER_ROW, Scalars, access_lists, value_of
 from dbplanmon_pipeline_tests.support.tds.duck_tables import Database, Table, new_store, plain_name
-from dbplanmon_pipeline_tests.support.tds.duck_translate import Refused, Translation, parse, translate, views_of
+from dbplanmon_pipeline_tests.support.tds.duck_translate import (
+    ACCESS_PARAMETERS,
+    Refused,
+    Translation,
+    parse,
+    translate,
+    views_of,
+)
 from dbplanmon_pipeline_tests.support.tds.duck_types import type_of_duck
 
 __all__ = ["DuckHandler", "Statement", "Table"]
@@ -48,7 +55,8 @@ class DuckHandler:
         tables: by view name (`sys.query_store_plan`), or how to get them for a database; a table function is a table
             whose first columns are its arguments. Read once per database, until `refresh`.
         scalars: answers to `SERVERPROPERTY('x')` and the like, by their text; or how to get them for a database.
-        now: the server's clock, aware.
+            `HAS_DBACCESS` may hold a mapping of database names to 0 or 1, for use on a column.
+        now: the server's clock, aware; its zone is the server's.
         denied: views that may not be read, with the error number (300, 297, 229) if it is not 300. May be changed.
     """
 
@@ -137,8 +145,11 @@ class DuckHandler:
             parameter: _for_duck(request.params[position]) for parameter, position in translation.parameters.items()
         }
         scalars = self._scalars(name) if callable(self._scalars) else self._scalars
+        access = dict(zip(ACCESS_PARAMETERS, access_lists(scalars), strict=True))
         for parameter, key in translation.scalars.items():
-            values[parameter] = value_of(key, scalars, request.login, database, self._now)
+            values[parameter] = (
+                access[parameter] if key == PER_ROW else value_of(key, scalars, request.login, database, self._now)
+            )
         ducktypes, rows = database.run(translation.sql, values, translation.views)
         columns = [
             (name, origin.sqltype or type_of_duck(ducktype, _longest(rows, at)))
@@ -168,7 +179,7 @@ def _longest(rows: list[tuple[Any, ...]], at: int) -> int:
 
 
 def _for_duck(value: object) -> object:
-    return str(value) if isinstance(value, uuid.UUID) else value
+    return str(value).upper() if isinstance(value, uuid.UUID) else value
 
 
 def _permission_error(number: int, view: str) -> ServerError:

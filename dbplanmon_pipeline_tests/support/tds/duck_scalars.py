@@ -33,16 +33,29 @@ _FUNCTIONS = {
     "SYSUTCDATETIME",
     "USER_NAME",
 }
+PER_ROW = "HAS_DBACCESS"
 _SIZES = {"tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "bit": 1, "float": 8, "real": 4, "datetimeoffset": 10}
 
 
 def is_scalar(node: exp.Expr) -> bool:
-    """True for an expression that is answered here."""
+    """True for an expression that is answered here; one over columns is not."""
     if isinstance(node, exp.Anonymous):
-        return str(node.this).upper() in _FUNCTIONS
+        return str(node.this).upper() in _FUNCTIONS and not is_per_row(node)
     if isinstance(node, exp.Parameter):
         return isinstance(node.this, exp.Parameter)
     return isinstance(node, exp.CurrentTimestamp | exp.CurrentTimestampLTZ | exp.CurrentUser | exp.ObjectId)
+
+
+def is_per_row(node: exp.Expr) -> bool:
+    """True for `HAS_DBACCESS(column)`, which is answered by what the test says of each name."""
+    return isinstance(node, exp.Anonymous) and str(node.this).upper() == PER_ROW and node.find(exp.Column) is not None
+
+
+def access_lists(scalars: Scalars) -> tuple[list[str], list[int]]:
+    """The names and answers given as `scalars["HAS_DBACCESS"]`, a mapping of database to 0 or 1; all others are 1."""
+    given = scalars.get(PER_ROW)
+    access: dict[str, int] = dict(given) if isinstance(given, Mapping) else {}
+    return [*access, ""], [*access.values(), 1]
 
 
 def normalised(text: str) -> str:
@@ -74,13 +87,18 @@ def value_of(key: str, scalars: Scalars, login: Login, database: Database, now: 
     name, _, rest = key.partition("(")
     arguments = [word.strip("'") for word in rest.rstrip(")").split(",") if word]
     if name in {"GETDATE", "GETUTCDATE", "SYSUTCDATETIME", "SYSDATETIMEOFFSET"}:
-        moment = now().astimezone(dt.UTC)
-        return moment if name == "SYSDATETIMEOFFSET" else moment.replace(tzinfo=None)
+        return _moment(name, now())
     if name == "OBJECT_ID":
         return object_id(arguments[0]) if database.table(plain_name(arguments[0])) else None
     if name == "COL_LENGTH":
         return _column_length(database, *arguments[:2])
     return _of_session(name, arguments, login)
+
+
+def _moment(name: str, now: dt.datetime) -> dt.datetime:
+    if name == "SYSDATETIMEOFFSET":
+        return now
+    return (now if name == "GETDATE" else now.astimezone(dt.UTC)).replace(tzinfo=None)
 
 
 def _column_length(database: Database, view: str, column: str) -> int | None:

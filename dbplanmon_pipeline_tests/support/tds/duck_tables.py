@@ -155,7 +155,10 @@ def _array(sqltype: str, values: Sequence[Any]) -> pa.Array:
         return pa.array([_naive(value) for value in values], _ARROW[base])
     if base in _ARROW:
         return pa.array(values, _ARROW[base])
-    return pa.array([value if value is None else str(value) for value in values], pa.string())
+    texts = [value if value is None else str(value) for value in values]
+    if base == "uniqueidentifier":
+        texts = [text and text.upper() for text in texts]
+    return pa.array(texts, pa.string())
 
 
 def _aware(value: dt.datetime | None) -> dt.datetime | None:

@@ -11,7 +11,7 @@ from sqlglot.optimizer.scope import Scope, build_scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
 from dbplanmon_pipeline_tests.support.tds.answers import ServerError
-from dbplanmon_pipeline_tests.support.tds.duck_scalars import is_scalar, key_of
+from dbplanmon_pipeline_tests.support.tds.duck_scalars import PER_ROW, is_per_row, is_scalar, key_of
 from dbplanmon_pipeline_tests.support.tds.duck_tables import Database, plain_name
 from dbplanmon_pipeline_tests.support.tds.duck_types import INTEGERS, Origin, base_of, is_text, origin, sqltype_of
 
@@ -24,7 +24,11 @@ _TEXTS = {
     exp.DType.NAME,
     exp.DType.XML,
     exp.DType.UUID,
+    exp.DType.USERDEFINED,
 }
+_WHOLE_TEXTS = {exp.DType.XML, exp.DType.UUID, exp.DType.NAME, exp.DType.USERDEFINED}
+ACCESS_PARAMETERS = ("access_names", "access_answers")
+"""Parameters of `sql` that hold what the test says of databases, see `duck_scalars.access_lists`."""
 _BLOBS = {exp.DType.BINARY, exp.DType.VARBINARY}
 
 
@@ -255,7 +259,7 @@ def _converted(value: exp.Expr, kind: exp.DataType, cast: Callable[..., exp.Expr
     if kind.this in _TEXTS:
         text = cast(this=value.copy(), to=exp.DataType.build(exp.DType.TEXT))
         size = kind.expressions[0].name if kind.expressions else "30"
-        whole = not size.isdigit() or kind.this in {exp.DType.XML, exp.DType.UUID, exp.DType.NAME}
+        whole = not size.isdigit() or kind.this in _WHOLE_TEXTS
         return text if whole else exp.func("LEFT", text, exp.Literal.number(size))
     if kind.this in _BLOBS:
         return cast(this=value.copy(), to=exp.DataType.build(exp.DType.VARBINARY))
@@ -268,6 +272,8 @@ def _converted(value: exp.Expr, kind: exp.DataType, cast: Callable[..., exp.Expr
 
 def _function(node: exp.Anonymous, scope: Scope, database: Database) -> exp.Expr:
     name = str(node.this).upper()
+    if is_per_row(node):
+        return _access(node.expressions[0])
     if name == "DATALENGTH":
         return _data_length(node.expressions[0], scope, database)
     if name == "TODATETIMEOFFSET":
@@ -275,6 +281,13 @@ def _function(node: exp.Anonymous, scope: Scope, database: Database) -> exp.Expr
     if name == "SWITCHOFFSET":
         return node.expressions[0].copy()
     return node
+
+
+def _access(database_name: exp.Expr) -> exp.Expr:
+    names, answers = (exp.Parameter(this=exp.var(name)) for name in ACCESS_PARAMETERS)
+    position = exp.Anonymous(this="LIST_POSITION", expressions=[names, database_name.copy()])
+    answer = exp.Anonymous(this="LIST_EXTRACT", expressions=[answers, position])
+    return exp.Coalesce(this=answer, expressions=[exp.Literal.number(1)])
 
 
 def _data_length(value: exp.Expr, scope: Scope, database: Database) -> exp.Expr:
@@ -314,6 +327,9 @@ def _parameters(tree: exp.Expr, scalars: dict[str, str]) -> dict[str, int]:
     for parameter in tree.find_all(exp.Parameter):
         name = parameter.name
         if name in scalars:
+            continue
+        if name in ACCESS_PARAMETERS:
+            scalars[name] = PER_ROW
             continue
         if not name.upper().startswith("P") or not name[1:].isdigit():
             raise Refused(ServerError(137, f'Must declare the scalar variable "@{name}".', 15))

@@ -40,6 +40,12 @@ _PASSING = (
     exp.Window,
     exp.Neg,
     exp.Abs,
+    exp.Substring,
+    exp.Left,
+    exp.Right,
+    exp.Upper,
+    exp.Lower,
+    exp.Trim,
 )
 
 
@@ -85,9 +91,10 @@ def origin(expression: exp.Expr, scope: Scope, database: Database) -> Origin:
         inner = origin(expression.expression, scope, database)
         return Origin(sqltype_of(expression.this), inner.view, inner.column)
     if isinstance(expression, exp.Case):
-        return _first_known([branch.args["true"] for branch in expression.args["ifs"]], scope, database)
+        branches = [branch.args["true"] for branch in expression.args["ifs"]]
+        return _first_known([*branches, expression.args.get("default")], scope, database)
     if isinstance(expression, exp.If):
-        return origin(expression.args["true"], scope, database)
+        return _first_known([expression.args["true"], expression.args.get("false")], scope, database)
     if isinstance(expression, exp.Sum | exp.Avg):
         return Origin(_total(origin(expression.this, scope, database).sqltype))
     return Origin(_plain_type(expression, scope, database))
@@ -96,7 +103,7 @@ def origin(expression: exp.Expr, scope: Scope, database: Database) -> Origin:
 def sqltype_of(kind: exp.DataType) -> str:
     """A type as T-SQL writes it, in lower case."""
     text = kind.sql("tsql").lower().replace(" ", "")
-    return {"double": "float", "boolean": "bit", "text": "nvarchar(max)"}.get(text, text)
+    return {"integer": "int", "double": "float", "sysname": "nvarchar(128)"}.get(text, text)
 
 
 def _column_origin(column: exp.Column, scope: Scope, database: Database) -> Origin:
@@ -116,8 +123,8 @@ def _column_origin(column: exp.Column, scope: Scope, database: Database) -> Orig
     return UNKNOWN
 
 
-def _first_known(branches: list[exp.Expr], scope: Scope, database: Database) -> Origin:
-    found = [origin(branch, scope, database) for branch in branches]
+def _first_known(branches: list[exp.Expr | None], scope: Scope, database: Database) -> Origin:
+    found = [origin(branch, scope, database) for branch in branches if branch is not None]
     return next((one for one in found if one.view), next((one for one in found if one.sqltype), UNKNOWN))
 
 
