@@ -1,25 +1,37 @@
-"""The whole past and future of one simulated database: its counters at any moment, and the true work between two."""
+"""The whole past and future of one simulated database: what its system views show at any moment, and the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, Floats, Longs
+from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault, lives, spans
-from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash
-from dbplanmon_pipeline.providers.simulated.workload import HISTORY_BEGINS_US, Workload, cost_pattern, workload
+from dbplanmon_pipeline.core.plan_cache import PlanCacheStats
+from dbplanmon_pipeline.core.query_store import RuntimeStats, WaitStats
+from dbplanmon_pipeline.providers.simulated.cached_plans import cached_plans, creation_text
+from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault
+from dbplanmon_pipeline.providers.simulated.randomness import stable_hash, stream_keys
+from dbplanmon_pipeline.providers.simulated.recorded_rows import recorded_rows, recorded_totals, wait_rows
+from dbplanmon_pipeline.providers.simulated.recorded_time import MINUTE_US, Cadence, RecordedTime
+from dbplanmon_pipeline.providers.simulated.stretches import AT, StretchWork, layout, local_ids
+from dbplanmon_pipeline.providers.simulated.workload import HISTORY_BEGINS_US, workload
 
-_COLUMN = {name: number for number, name in enumerate(COUNTERS)}
-_EXTREME = {name: number for number, name in enumerate(EXTREMA)}
+_TRUE = [AT[name] for name in ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")]
+
+_HOUR_US = 60 * MINUTE_US
+
+Work = dict[tuple[int, int], "TrueWork"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrueWork:
-    """What really ran: executions [count], elapsed and worker time [microseconds], logical reads [pages]."""
+    """What really ran: executions [count], elapsed and worker time [microseconds], logical reads [pages].
+
+    Whole numbers, of executions that were not cut short.
+    """
 
     executions: float = 0.0
     elapsed_us: float = 0.0
@@ -36,41 +48,12 @@ class TrueWork:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    """Counters of one stretch of uptime and what feeds them; the same for every database with the same faults.
+class EngineInterval:
+    """One interval of Query Store: number, and [start, end) in epoch microseconds."""
 
-    A counter is one plan of one statement: `keys`, `lives`, `query_hash`, `plan_hash`, `began_us`. It is fed by one or
-    more stretches in which its statement keeps plan and costs: `statement`, `start_us`, `end_us`, and the cost factors
-    `elapsed`, `worker`, `reads`; those of one counter are neighbours, the first one at `first_stretch`.
-    """
-
-    keys: tuple[str, ...]
-    lives: tuple[str, ...]
-    query_hash: Longs
-    plan_hash: Longs
-    began_us: Longs
-    first_stretch: Longs
-    statement: Longs
-    start_us: Longs
-    end_us: Longs
-    elapsed: Floats
-    worker: Floats
-    reads: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class _Life:
-    """One stretch of uptime of one database.
-
-    `before` counts executions of the statement before each stretch, `at_end` those up to its end. A stretch begins
-    with an execution at its very first moment: that is what compiles the plan.
-    """
-
+    interval_id: int
     start_us: int
     end_us: int
-    layout: _Layout
-    before: Longs
-    at_end: Longs
 
 
 class DatabaseHistory:
@@ -78,163 +61,152 @@ class DatabaseHistory:
 
     Args:
         faults: those that concern this database.
+        interval_minutes: length of the intervals of Query Store.
+        flush_seconds: time between two of its flushes.
     """
 
     def __init__(
-        self, seed: int, instance: str, database: str, statements: int, faults: Sequence[SimulatedFault] = ()
+        self,
+        seed: int,
+        instance: str,
+        database: str,
+        statements: int,
+        faults: Sequence[SimulatedFault] = (),
+        *,
+        interval_minutes: int = 15,
+        flush_seconds: int = 900,
     ) -> None:
         small = frozenset(fault.statement for fault in faults if fault.kind is FaultKind.SMALL_BUT_DOUBLE)
+        flush_us = flush_seconds * 1_000_000
+        phase = stable_hash("flush", seed, instance, database) % flush_us
+        self.faults = tuple(faults)
         self.workload = workload(seed, instance, database, statements, small)
-        self._lives = tuple(_life(self.workload, tuple(faults), life) for life in lives(faults, HISTORY_BEGINS_US))
+        self.parts = layout(statements, self.faults)
+        self.recorded = RecordedTime(faults, Cadence(interval_minutes * MINUTE_US, flush_us, phase), HISTORY_BEGINS_US)
+        self.identity = stable_hash("database identity", seed, instance, database)
+        self._tie = (seed, instance, database, statements)
+
+    @property
+    def cadence(self) -> Cadence:
+        """How Query Store is set up."""
+        return self.recorded.cadence
+
+    @cached_property
+    def work(self) -> StretchWork:
+        """The work of each stretch."""
+        return StretchWork(self.workload, self.parts)
+
+    @cached_property
+    def ids(self) -> tuple[Longs, Longs]:
+        """`query_id` and `plan_id` of each stretch."""
+        seed, instance, database, statements = self._tie
+        order = stream_keys("ids", seed, instance, database, count=statements) >> np.uint64(1)
+        return local_ids(self.parts, order.astype(np.int64))
+
+    @cached_property
+    def creations(self) -> tuple[str, ...]:
+        """Name of the life of each stretch in the plan cache: start of the server and compilation."""
+        return creation_text(self.parts)
 
     def is_up(self, moment: datetime) -> bool:
-        """False during a restart, and before the history begins."""
-        return self._life_at(epoch_us(moment)) is not None
+        """False while the server is down, and before the history begins."""
+        return self.parts.life_at(epoch_us(moment)) is not None
 
-    def reading(self, moment: datetime) -> CounterReading:
-        """Every counter of the present life that has begun; empty while the database is down."""
-        at_us = epoch_us(moment)
-        life = self._life_at(at_us)
-        if life is None:
-            return _empty_reading(moment)
-        values, extrema = self._counters(life, at_us)
-        counters, no_interval = life.layout, np.zeros(len(values), np.int64)
-        reading = CounterReading(
-            read_at=moment.astimezone(UTC),
-            keys=counters.keys,
-            lives=counters.lives,
-            query_hash=counters.query_hash,
-            plan_hash=counters.plan_hash,
-            values=values,
-            extrema=extrema,
-            interval_start_us=no_interval,
-            interval_end_us=no_interval,
-            life_began_us=counters.began_us,
-        )
-        begun = counters.began_us <= at_us
-        return reading if begun.all() else _only(reading, np.flatnonzero(begun))
+    def server_started_us(self, moment: datetime) -> int | None:
+        """Start of the server [epoch microseconds]; None while it is down."""
+        life = self.parts.life_at(epoch_us(moment))
+        return None if life is None else self.parts.lives[life].boot_us
 
-    def truth(self, start: datetime, end: datetime) -> dict[tuple[int, int], TrueWork]:
+    def compiled_us(self, statement: int, plan: int) -> tuple[int, int | None] | None:
+        """When a plan was first compiled, and the update of statistics that came with it [epoch microseconds].
+
+        None where the statement never has that plan. An update counts where it came within the hour before.
+        """
+        own = np.flatnonzero((self.parts.statement == statement) & (self.parts.plan == plan))
+        if not len(own):
+            return None
+        compiled = int(self.parts.start_us[own].min())
+        updates = [
+            fault.start_us
+            for fault in self.faults
+            if fault.kind is FaultKind.STATISTICS_UPDATE
+            and fault.statement == statement
+            and compiled - _HOUR_US <= fault.start_us <= compiled
+        ]
+        return compiled, max(updates, default=None)
+
+    def runtime_stats(self, now: datetime, from_us: int) -> RuntimeStats:
+        """What Query Store shows at a moment of all intervals that began at or after another [epoch microseconds]."""
+        return recorded_rows(self, epoch_us(now), self.recorded.pieces(epoch_us(now), from_us))
+
+    def wait_stats(self, now: datetime, from_us: int) -> WaitStats:
+        """Waits of the same intervals."""
+        return wait_rows(self, epoch_us(now), self.recorded.pieces(epoch_us(now), from_us))
+
+    def plan_cache(self, now: datetime) -> PlanCacheStats:
+        """What the plan cache shows at a moment; empty while the server is down."""
+        return cached_plans(self, epoch_us(now))
+
+    def intervals(self, now: datetime, from_us: int = 0) -> list[EngineInterval]:
+        """Intervals of Query Store that are remembered at a moment and began at or after another, oldest first."""
+        length = self.cadence.interval_us
+        first = self.cadence.interval_start(max(self.recorded.since(epoch_us(now)), from_us))
+        starts = range(first if first >= from_us else first + length, epoch_us(now) + 1, length)
+        return [EngineInterval(start // length, start, start + length) for start in starts]
+
+    def truth(self, start: datetime, end: datetime) -> Work:
         """Work after `start` up to and with `end`, lost or not, by (query_hash, plan_hash); idle plans are left out."""
-        found: dict[tuple[int, int], TrueWork] = {}
-        for life in self._lives:
-            work = self._totals(life, epoch_us(end)) - self._totals(life, epoch_us(start))
-            for row in np.flatnonzero(work[:, 0] > 0):
-                key = (int(life.layout.query_hash[row]), int(life.layout.plan_hash[row]))
-                found[key] = found.get(key, TrueWork()) + TrueWork(*(float(value) for value in work[row]))
+        every = np.arange(len(self.parts))
+        moments = np.array([epoch_us(start), epoch_us(end)], np.int64)
+        before, after = self.work.totals(self.work.executions(moments, every), every)
+        return self._by_plan(every, after - before)
+
+    def recordable(self, moments: Sequence[datetime], *, query_store: bool = True) -> Work:
+        """Work that somebody who reads at these moments, in order, can know of, by (query_hash, plan_hash).
+
+        Query Store: all it shows from the overlap before the first reading on, until it is emptied. Plan cache: all
+        in each of its lives up to the last reading in it, without what the first reading already found.
+        """
+        readings = [epoch_us(moment) for moment in moments if self.is_up(moment)]
+        found: Work = {}
+        if not readings:
+            return found
+        first = self.cadence.interval_start(readings[0] - self.cadence.overlap_us)
+        for life in range(len(self.parts.lives)) if not query_store else ():
+            self._add(found, self._cached(readings, life))
+        for last in self._last_of_each_generation(readings) if query_store else ():
+            pieces = self.recorded.pieces(last, first)
+            self._add(found, self._by_plan(*recorded_totals(self, last, pieces)))
         return found
 
-    def _life_at(self, at_us: int) -> _Life | None:
-        return next((life for life in self._lives if life.start_us <= at_us < life.end_us), None)
+    def _cached(self, readings: Sequence[int], number: int) -> Work:
+        life = self.parts.lives[number]
+        inside = [moment for moment in readings if life.start_us <= moment < life.end_us]
+        if not inside:
+            return {}
+        own = np.flatnonzero(self.parts.life == number)
+        begin = inside[0] if inside[0] == readings[0] else life.start_us - 1
+        moments = np.array([begin, inside[-1]], np.int64)
+        before, after = self.work.totals(self.work.executions(moments, own), own)
+        return self._by_plan(own, after - before)
 
-    def _totals(self, life: _Life, at_us: int) -> Floats:
-        values, _ = self._counters(life, at_us)
-        names = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")
-        return values[:, [_COLUMN[name] for name in names]]
+    def _last_of_each_generation(self, readings: Sequence[int]) -> list[int]:
+        """The last reading before each time Query Store was emptied, and the last one of all."""
+        emptied = [fault.start_us for fault in self.faults if fault.kind is FaultKind.EVICTION]
+        last = {sum(moment >= at for at in emptied): moment for moment in readings}
+        return list(last.values())
 
-    def _counters(self, life: _Life, at_us: int) -> tuple[Floats, Floats]:
-        """Values and extrema of every counter of a life at a moment; zero and NaN before it begins."""
-        load, parts = self.workload, life.layout
-        now = load.executions(at_us)[parts.statement]
-        count = np.where(at_us >= parts.end_us, life.at_end, now) - life.before
-        count = np.where(at_us >= parts.start_us, count, 0)
-        unit = cost_pattern().first(load.pattern[parts.statement], count)
-        elapsed = load.elapsed_us[parts.statement] * parts.elapsed
-        worker = load.elapsed_us[parts.statement] * load.cpu_share[parts.statement] * parts.worker
-        reads = count * np.rint(load.reads_pages[parts.statement] * parts.reads)
+    def _by_plan(self, stretches: Longs, totals: Floats) -> Work:
+        found: Work = {}
+        ran = np.flatnonzero(totals[:, _TRUE[0]] > 0)
+        hashes = zip(
+            self.parts.query_hash[stretches[ran]].tolist(), self.parts.plan_hash[stretches[ran]].tolist(), strict=True
+        )
+        for key, row in zip(hashes, totals[ran][:, _TRUE].tolist(), strict=True):
+            found[key] = found.get(key, TrueWork()) + TrueWork(*row)
+        return found
 
-        values = np.zeros((len(count), len(COUNTERS)))
-        values[:, _COLUMN["execution_count"]] = count
-        values[:, _COLUMN["elapsed_time_us"]] = elapsed * unit.total
-        values[:, _COLUMN["elapsed_time_us_sumsq"]] = elapsed**2 * unit.square
-        values[:, _COLUMN["worker_time_us"]] = worker * unit.total
-        values[:, _COLUMN["worker_time_us_sumsq"]] = worker**2 * unit.square
-        values[:, _COLUMN["logical_reads_pages"]] = reads
-        values[:, _COLUMN["logical_writes_pages"]] = count * load.writes_pages[parts.statement]
-        values[:, _COLUMN["physical_reads_pages"]] = np.floor(0.01 * reads)
-        values[:, _COLUMN["rows"]] = count * load.rows[parts.statement]
-        values[:, [_COLUMN["io_time_us"], _COLUMN["wait_time_us"]]] = np.nan
-
-        lows = np.column_stack([elapsed * unit.low, worker * unit.low])
-        highs = np.column_stack([elapsed * unit.high, worker * unit.high])
-        return _per_counter(parts.first_stretch, values, lows, highs)
-
-
-def _per_counter(first_stretch: Longs, values: Floats, lows: Floats, highs: Floats) -> tuple[Floats, Floats]:
-    """Fold the stretches of a plan that came back into its one counter."""
-    if len(first_stretch) < len(values):
-        values = np.add.reduceat(values, first_stretch, axis=0)
-        lows = np.minimum.reduceat(lows, first_stretch, axis=0)
-        highs = np.maximum.reduceat(highs, first_stretch, axis=0)
-    extrema = np.full((len(values), len(EXTREMA)), np.nan)
-    extrema[:, [_EXTREME["elapsed_time_us_min"], _EXTREME["worker_time_us_min"]]] = lows
-    extrema[:, [_EXTREME["elapsed_time_us_max"], _EXTREME["worker_time_us_max"]]] = highs
-    extrema[:, _EXTREME["dop_max"]] = 1.0
-    extrema[values[:, 0] == 0] = np.nan
-    return values, extrema
-
-
-def _life(load: Workload, faults: tuple[SimulatedFault, ...], life: tuple[int, int]) -> _Life:
-    layout = _layout(len(load.rate_per_s), faults, life)
-    return _Life(
-        start_us=life[0],
-        end_us=life[1],
-        layout=layout,
-        before=load.executions(layout.start_us, layout.statement) - 1,
-        at_end=load.executions(layout.end_us, layout.statement),
-    )
-
-
-@lru_cache(maxsize=256)
-def _layout(statements: int, faults: tuple[SimulatedFault, ...], life: tuple[int, int]) -> _Layout:
-    found = [(statement, span) for statement in range(statements) for span in spans(faults, statement, life)]
-    found.sort(key=lambda part: (part[0], part[1].plan, part[1].start_us))
-    owner = [(statement, span.plan) for statement, span in found]
-    first = [i for i, key in enumerate(owner) if i == 0 or owner[i - 1] != key]
-    hashes = [(query_hash(owner[i][0]), plan_hash(*owner[i])) for i in first]
-    start_us = np.array([span.start_us for _, span in found], np.int64)
-    return _Layout(
-        keys=tuple(f"{query:016x}:{shape:016x}" for query, shape in hashes),
-        lives=tuple(f"{life[0]}:{start_us[i]}" for i in first),
-        query_hash=np.array([query for query, _ in hashes], np.int64),
-        plan_hash=np.array([shape for _, shape in hashes], np.int64),
-        began_us=start_us[first],
-        first_stretch=np.array(first, np.int64),
-        statement=np.array([statement for statement, _ in found], np.int64),
-        start_us=start_us,
-        end_us=np.array([span.end_us for _, span in found], np.int64),
-        elapsed=np.array([span.elapsed for _, span in found]),
-        worker=np.array([span.worker for _, span in found]),
-        reads=np.array([span.reads for _, span in found]),
-    )
-
-
-def _only(reading: CounterReading, rows: Longs) -> CounterReading:
-    return CounterReading(
-        read_at=reading.read_at,
-        keys=tuple(reading.keys[row] for row in rows),
-        lives=tuple(reading.lives[row] for row in rows),
-        query_hash=reading.query_hash[rows],
-        plan_hash=reading.plan_hash[rows],
-        values=reading.values[rows],
-        extrema=reading.extrema[rows],
-        interval_start_us=reading.interval_start_us[rows],
-        interval_end_us=reading.interval_end_us[rows],
-        life_began_us=reading.life_began_us[rows],
-    )
-
-
-def _empty_reading(moment: datetime) -> CounterReading:
-    none = np.empty(0, np.int64)
-    return CounterReading(
-        read_at=moment.astimezone(UTC),
-        keys=(),
-        lives=(),
-        query_hash=none,
-        plan_hash=none,
-        values=np.empty((0, len(COUNTERS))),
-        extrema=np.empty((0, len(EXTREMA))),
-        interval_start_us=none,
-        interval_end_us=none,
-        life_began_us=none,
-    )
+    @staticmethod
+    def _add(found: Work, more: Mapping[tuple[int, int], TrueWork]) -> None:
+        for key, work in more.items():
+            found[key] = found.get(key, TrueWork()) + work

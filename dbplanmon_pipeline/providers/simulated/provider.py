@@ -1,28 +1,32 @@
 """An instance that exists only in this process; any number of databases, no server, the truth known."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan, Engine, StatementText
+from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
-from dbplanmon_pipeline.core.statement_trial import StatementTrial
-from dbplanmon_pipeline.errors import CannotConnect, FeatureUnavailable, QueryTimedOut, SettingsError
-from dbplanmon_pipeline.providers.simulated.faults import (
-    HARMLESS_PLAN,
-    NORMAL_PLAN,
-    REGRESSED_PLAN,
-    FaultKind,
-    SimulatedFault,
-)
-from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory, TrueWork
+from dbplanmon_pipeline.errors import CannotConnect, QueryTimedOut, SettingsError
+from dbplanmon_pipeline.providers.simulated.faults import NORMAL_PLAN, PLANS, WHOLE_DATABASE, SimulatedFault
+from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory, Work
+from dbplanmon_pipeline.providers.simulated.plans import captured_plan
 from dbplanmon_pipeline.providers.simulated.randomness import stable_hash
-from dbplanmon_pipeline.providers.simulated.statements import captured_plan, plan_hash, query_hash, statement_text
+from dbplanmon_pipeline.providers.simulated.reader import SimulatedReader
+from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash
+from dbplanmon_pipeline.providers.simulated.versions import SimulatedVersion, simulated_version
 
 _POLL_S = 0.05
+_LONGEST_INTERVAL_MINUTES = 1440
+
+
+class Source(StrEnum):
+    """Where the counters come from."""
+
+    QUERY_STORE = "query_store"
+    PLAN_CACHE = "plan_cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ class SimulatedProvider:
         faults: what goes wrong, and when.
         failing: so many databases refuse connections, always the same ones.
         latency_ms: how long each question takes; gives way to the budget and to `cancel`.
+        source: Query Store, or the plan cache of a server without one.
+        interval_minutes: length of the intervals of Query Store, a divisor of the day on real servers.
+        flush_seconds: time between two flushes of Query Store; what ran since the last one is in memory.
+        version: year of the SQL Server release it acts.
 
     Raises:
         SettingsError: a fault names a database or a statement that is not there, or a number makes no sense.
@@ -69,6 +77,10 @@ class SimulatedProvider:
         faults: Sequence[SimulatedFault] = (),
         failing: int = 0,
         latency_ms: float = 0.0,
+        source: Source | str = Source.PLAN_CACHE,
+        interval_minutes: int = 15,
+        flush_seconds: int = 900,
+        version: str = "2022",
     ) -> None:
         names = [f"sim{n:04d}" for n in range(1, databases + 1)] if isinstance(databases, int) else list(databases)
         self._instance = instance
@@ -78,6 +90,10 @@ class SimulatedProvider:
         self._statements = statements
         self._faults = tuple(faults)
         self._latency_s = latency_ms / 1000.0
+        self._source = source
+        self._interval_minutes = interval_minutes
+        self._flush_seconds = flush_seconds
+        self._version = simulated_version(version)
         self._check(failing)
         ranked = sorted(names, key=lambda name: stable_hash("failing", seed, instance, name))
         self._failing = frozenset(ranked[:failing])
@@ -90,6 +106,16 @@ class SimulatedProvider:
     def engine(self) -> Engine:
         """Always `simulated`."""
         return Engine.SIMULATED
+
+    @property
+    def version(self) -> SimulatedVersion:
+        """The release it acts."""
+        return self._version
+
+    @property
+    def has_query_store(self) -> bool:
+        """False where the plan cache is the source."""
+        return self._source == Source.QUERY_STORE
 
     @property
     def failing_databases(self) -> frozenset[str]:
@@ -127,9 +153,13 @@ class SimulatedProvider:
         """Forget the derived figures; they come back when asked for."""
         self._histories.clear()
 
-    def truth(self, database: str, start: datetime, end: datetime) -> dict[tuple[int, int], TrueWork]:
+    def truth(self, database: str, start: datetime, end: datetime) -> Work:
         """What really ran after `start` up to and with `end`, by (query_hash, plan_hash), read or not."""
         return self.history(database).truth(start, end)
+
+    def recordable(self, database: str, moments: Sequence[datetime]) -> Work:
+        """What somebody who reads the source of this instance at these moments can know of."""
+        return self.history(database).recordable(moments, query_store=self.has_query_store)
 
     def profiles(self, database: str) -> list[StatementProfile]:
         """The statements of one database with their normal costs, in order of their number."""
@@ -151,7 +181,15 @@ class SimulatedProvider:
         found = self._histories.get(database)
         if found is None:
             faults = [fault for fault in self._faults if fault.database in ("", database)]
-            found = DatabaseHistory(self._seed, self._instance, database, self._statements, faults)
+            found = DatabaseHistory(
+                self._seed,
+                self._instance,
+                database,
+                self._statements,
+                faults,
+                interval_minutes=self._interval_minutes,
+                flush_seconds=self._flush_seconds,
+            )
             self._histories[database] = found
         return found
 
@@ -177,13 +215,14 @@ class SimulatedProvider:
         """Number of a statement by its query hash."""
         return self._number_of.get(wanted)
 
-    def find(self, key: StatementKey) -> tuple[int, int] | None:
-        """Number and plan of a statement by its two hashes."""
+    def plan(self, database: str, key: StatementKey) -> CapturedPlan:
+        """The plan a key names, or a reason why there is none."""
         number = self.number(key.query_hash)
-        if number is None:
-            return None
-        plans = (NORMAL_PLAN, REGRESSED_PLAN, HARMLESS_PLAN)
-        return next(((number, plan) for plan in plans if plan_hash(number, plan) == key.plan_hash), None)
+        plans = [] if number is None else [plan for plan in range(PLANS) if plan_hash(number, plan) == key.plan_hash]
+        if number is None or not plans:
+            return _no_plan(key)
+        compiled_us = self.history(database).compiled_us(number, plans[0])
+        return captured_plan(number, plans[0], *compiled_us) if compiled_us else _no_plan(key)
 
     def _wait(self, target: str, budget: Budget, cancelled: threading.Event) -> None:
         left = self._latency_s
@@ -198,6 +237,12 @@ class SimulatedProvider:
 
     def _check(self, failing: int) -> None:
         problems = []
+        if self._source not in set(Source):
+            problems.append(f"source must be one of {', '.join(Source)}, not {self._source!r}")
+        if not 1 <= self._interval_minutes <= _LONGEST_INTERVAL_MINUTES:
+            problems.append(f"interval_minutes must be between 1 and 1440, not {self._interval_minutes}")
+        if self._flush_seconds < 1:
+            problems.append(f"flush_seconds must be at least 1, not {self._flush_seconds}")
         if self._statements < 1:
             problems.append(f"statements must be at least 1, not {self._statements}")
         if not 0 <= failing <= len(self._names):
@@ -205,69 +250,10 @@ class SimulatedProvider:
         for fault in self._faults:
             if fault.database and fault.database not in self._names:
                 problems.append(f"fault {fault.name!r} names database {fault.database!r}, which is not there")
-            whole = fault.kind in (FaultKind.INSTANCE_SLOW, FaultKind.RESTART)
-            if not whole and not 0 <= fault.statement < self._statements:
+            if fault.kind not in WHOLE_DATABASE and not 0 <= fault.statement < self._statements:
                 problems.append(f"fault {fault.name!r} names statement {fault.statement} of {self._statements}")
         if problems:
             raise SettingsError(f"{self._instance}: " + "; ".join(problems))
-
-
-class SimulatedReader:
-    """A `DatabaseReader` of one simulated database."""
-
-    def __init__(self, provider: SimulatedProvider, database: str, budget: Budget) -> None:
-        self._provider = provider
-        self._database = database
-        self._budget = budget
-
-    @property
-    def cost_ms(self) -> float | None:
-        """Nobody is asked, so nobody tells."""
-        return None
-
-    def capabilities(self) -> Capabilities:
-        """Everything is there."""
-        self._provider.ask(self._database, self._budget)
-        items = tuple(Capability(name, available=True) for name in ("counters", "texts", "plans", "plan_hash"))
-        return Capabilities(Engine.SIMULATED, "simulated 1.0", 10_000, items)
-
-    def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
-        """All counters of the present life."""
-        del previous
-        return self._provider.ask(self._database, self._budget).reading(self._provider.now())
-
-    def read_facts(self) -> Mapping[str, str]:
-        """None yet."""
-        return {}
-
-    def read_history(self, start: datetime, end: datetime) -> CounterReading:
-        """Not to be had.
-
-        Raises:
-            FeatureUnavailable: always.
-        """
-        raise FeatureUnavailable(f"no history from {start} to {end}", target=self._database)
-
-    def try_statements(self) -> Sequence[StatementTrial]:
-        """There are no statements."""
-        return ()
-
-    def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
-        """Texts of the statements that exist."""
-        self._provider.ask(self._database, self._budget)
-        found = (self._provider.number(key.query_hash) for key in statements)
-        return [statement_text(number) for number in found if number is not None]
-
-    def read_plans(self, statements: Sequence[StatementKey]) -> list[CapturedPlan]:
-        """The plan each key names; a reason where there is none."""
-        answers: list[CapturedPlan] = []
-        self._provider.ask(self._database, self._budget)
-        for key in statements:
-            if self._budget.remaining() <= 0:
-                break
-            found = self._provider.find(key)
-            answers.append(captured_plan(*found) if found else _no_plan(key))
-        return answers
 
 
 def _no_plan(key: StatementKey) -> CapturedPlan:

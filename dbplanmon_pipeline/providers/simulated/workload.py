@@ -1,8 +1,8 @@
 """What the statements of one simulated database cost and how often they run, as closed forms of time.
 
 Executions up to a moment are the whole part of rate x (integral of a load curve with a day, a week and noise). The cost
-of the i-th execution repeats a fixed pattern, so sums, sums of squares and extremes of the first n executions are
-look-ups, and they are exactly those of n single executions.
+of the i-th execution repeats a fixed pattern, so sums, sums of squares and bounds of the executions m to n are
+look-ups.
 """
 
 from dataclasses import dataclass
@@ -24,60 +24,68 @@ _NOISE_SPAN_S = 24.0
 _KINDS = 16
 _INNER = 64
 _OUTER = 64
+_LEVEL = np.array([0, *(length.bit_length() - 1 for length in range(1, _INNER + 1))])
 
 
 @dataclass(frozen=True, slots=True)
 class CostPattern:
     """Running figures of two nested cycles of cost factors.
 
-    The i-th execution costs inner[i % 64] x outer[i // 64 % 64]. Both cycles have the mean 1. Every table is float64
-    [kinds, 65]: column k covers the first k factors.
+    The i-th execution costs inner[i % 64] x outer[i // 64 % 64]. Both cycles have the mean 1.
+
+    Attributes:
+        inner_sum / inner_square / outer_sum / outer_square: float64 [kinds, 65], column k covers the first k factors.
+        outer: float64 [kinds, 65], the factors themselves.
+        lowest / highest: float64 [levels, kinds, 128], extremes of the 2^level inner factors from a place on.
     """
 
     inner_sum: Floats
     inner_square: Floats
-    inner_min: Floats
-    inner_max: Floats
     outer: Floats
     outer_sum: Floats
     outer_square: Floats
-    outer_min: Floats
-    outer_max: Floats
+    lowest: Floats
+    highest: Floats
 
-    def first(self, kind: Longs, executions: Longs) -> "UnitCosts":
-        """Figures of the first n executions, in units of the mean cost.
+    def first(self, kind: Longs, executions: Longs) -> tuple[Floats, Floats]:
+        """Sum and sum of squares of the first n executions, in units of the mean cost.
 
         Args:
-            kind: pattern number per row.
-            executions: n per row, >= 0.
+            kind: pattern number; broadcasts with `executions`.
+            executions: n, >= 0.
         """
         blocks, rest = np.divmod(executions, _INNER)
         cycles, block = np.divmod(blocks, _OUTER)
         running = self.outer[kind, block]
-        reached = np.where(cycles > 0, _OUTER, block)
-        return UnitCosts(
-            total=self.inner_sum[kind, _INNER] * (cycles * self.outer_sum[kind, _OUTER] + self.outer_sum[kind, block])
-            + running * self.inner_sum[kind, rest],
-            square=self.inner_square[kind, _INNER]
-            * (cycles * self.outer_square[kind, _OUTER] + self.outer_square[kind, block])
-            + running**2 * self.inner_square[kind, rest],
-            low=np.minimum(
-                self.inner_min[kind, _INNER] * self.outer_min[kind, reached], running * self.inner_min[kind, rest]
-            ),
-            high=np.maximum(
-                self.inner_max[kind, _INNER] * self.outer_max[kind, reached], running * self.inner_max[kind, rest]
-            ),
+        total = self.inner_sum[kind, _INNER] * (cycles * self.outer_sum[kind, _OUTER] + self.outer_sum[kind, block])
+        square = self.inner_square[kind, _INNER] * (
+            cycles * self.outer_square[kind, _OUTER] + self.outer_square[kind, block]
+        )
+        return (
+            total + running * self.inner_sum[kind, rest],
+            square + running**2 * self.inner_square[kind, rest],
         )
 
+    def bounds(self, kind: Longs, begin: Longs, end: Longs) -> tuple[Floats, Floats]:
+        """Bounds of the cost of single executions `begin` to `end` - 1, a few percent wide of the true extremes.
 
-@dataclass(frozen=True, slots=True)
-class UnitCosts:
-    """Sum, sum of squares and extremes of some executions; `low` is infinite and `high` 0 where there are none."""
-
-    total: Floats
-    square: Floats
-    low: Floats
-    high: Floats
+        Args:
+            kind: pattern number per row.
+            begin: execution number per row.
+            end: likewise, greater.
+        """
+        length = np.minimum(end - begin, _INNER)
+        level = _LEVEL[length]
+        place = begin % _INNER
+        other = place + length - (1 << level)
+        first, last = self.outer[kind, begin // _INNER % _OUTER], self.outer[kind, (end - 1) // _INNER % _OUTER]
+        short = end - begin <= _INNER
+        low = np.where(short, np.minimum(first, last), self.outer[kind, :_OUTER].min(axis=1))
+        high = np.where(short, np.maximum(first, last), self.outer[kind, :_OUTER].max(axis=1))
+        return (
+            low * np.minimum(self.lowest[level, kind, place], self.lowest[level, kind, other]),
+            high * np.maximum(self.highest[level, kind, place], self.highest[level, kind, other]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,12 @@ class Workload:
     noise: Words
 
     def executions(self, at_us: int | Longs, statement: Longs | None = None) -> Longs:
-        """Executions since the history began, up to and with a moment [epoch microseconds], per statement."""
+        """Executions since the history began, up to and with a moment [epoch microseconds], per statement.
+
+        Args:
+            at_us: one moment, or an array whose last axis is that of `statement`.
+            statement: statement numbers; all of them where not given.
+        """
         pick = slice(None) if statement is None else statement
         seconds = (np.asarray(at_us, dtype=np.int64) - HISTORY_BEGINS_US) / 1e6
         load = (
@@ -165,15 +178,13 @@ def cost_pattern() -> CostPattern:
     inner = _mean_one(np.exp(spread * normals(kinds[:_KINDS], np.arange(_INNER).reshape(1, -1))))
     outer = _mean_one(np.exp(0.03 * normals(kinds[_KINDS:], np.arange(_OUTER).reshape(1, -1))))
     return CostPattern(
-        inner_sum=_running(np.cumsum(inner, axis=1), 0.0),
-        inner_square=_running(np.cumsum(inner**2, axis=1), 0.0),
-        inner_min=_running(np.minimum.accumulate(inner, axis=1), np.inf),
-        inner_max=_running(np.maximum.accumulate(inner, axis=1), 0.0),
-        outer=outer,
-        outer_sum=_running(np.cumsum(outer, axis=1), 0.0),
-        outer_square=_running(np.cumsum(outer**2, axis=1), 0.0),
-        outer_min=_running(np.minimum.accumulate(outer, axis=1), np.inf),
-        outer_max=_running(np.maximum.accumulate(outer, axis=1), 0.0),
+        inner_sum=_running(inner),
+        inner_square=_running(inner**2),
+        outer=np.column_stack([outer, outer[:, :1]]),
+        outer_sum=_running(outer),
+        outer_square=_running(outer**2),
+        lowest=_extremes(inner, np.minimum),
+        highest=_extremes(inner, np.maximum),
     )
 
 
@@ -181,8 +192,18 @@ def _mean_one(factors: Floats) -> Floats:
     return np.asarray(factors / factors.mean(axis=1, keepdims=True))
 
 
-def _running(table: Floats, before: float) -> Floats:
-    return np.column_stack([np.full(len(table), before), table])
+def _running(table: Floats) -> Floats:
+    return np.column_stack([np.zeros(len(table)), np.cumsum(table, axis=1)])
+
+
+def _extremes(inner: Floats, choose: np.ufunc) -> Floats:
+    """Extremes of 1, 2, 4, ... 64 neighbours; the cycle is laid out twice, so that none of them wraps around."""
+    levels = [np.hstack([inner, inner])]
+    for level in range(_INNER.bit_length() - 1):
+        before, reach = levels[-1], 1 << level
+        shifted = np.hstack([before[:, reach:], np.repeat(before[:, -1:], reach, axis=1)])
+        levels.append(np.asarray(choose(before, shifted)))
+    return np.array(levels)
 
 
 def _wave(seconds: Floats, swing: Floats | float, phase: Floats, period_s: float) -> Floats:

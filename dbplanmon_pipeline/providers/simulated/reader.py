@@ -1,0 +1,158 @@
+"""One open connection to one simulated database."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan, Engine, StatementText
+from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.plan_cache import plan_cache_reading
+from dbplanmon_pipeline.core.ports import Budget, StatementKey
+from dbplanmon_pipeline.core.query_store import ReadingSpan, RuntimeStats, query_store_reading
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
+from dbplanmon_pipeline.errors import FeatureUnavailable
+from dbplanmon_pipeline.providers.simulated.facts import facts_of, query_store_state
+from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory
+from dbplanmon_pipeline.providers.simulated.recorded_time import DAY_US, Cadence
+from dbplanmon_pipeline.providers.simulated.statements import statement_text
+from dbplanmon_pipeline.providers.simulated.versions import SimulatedVersion
+
+LONGEST_OUTAGE_US = DAY_US
+"""How far back a reading goes at most."""
+
+
+class SimulatedServer(Protocol):
+    """What a reader asks of its instance."""
+
+    @property
+    def version(self) -> SimulatedVersion:
+        """Which SQL Server it acts."""
+        ...
+
+    @property
+    def has_query_store(self) -> bool:
+        """False where the plan cache is the source."""
+        ...
+
+    def ask(self, database: str, budget: Budget) -> DatabaseHistory:
+        """Answer one question of a reader, after the latency."""
+        ...
+
+    def now(self) -> datetime:
+        """The present moment."""
+        ...
+
+    def number(self, wanted: int) -> int | None:
+        """Number of a statement by its query hash."""
+        ...
+
+    def plan(self, database: str, key: StatementKey) -> CapturedPlan:
+        """The plan a key names, or a reason why there is none."""
+        ...
+
+
+class SimulatedReader:
+    """A `DatabaseReader` of one simulated database."""
+
+    def __init__(self, server: SimulatedServer, database: str, budget: Budget) -> None:
+        self._server = server
+        self._database = database
+        self._budget = budget
+
+    @property
+    def cost_ms(self) -> float | None:
+        """Nobody is asked, so nobody tells."""
+        return None
+
+    def capabilities(self) -> Capabilities:
+        """Everything is there, but for a Query Store that was switched off."""
+        history, version = self._ask(), self._server.version
+        items = [Capability(name, available=True) for name in ("counters", "texts", "plans", "plan_hash")]
+        if self._server.has_query_store:
+            state = query_store_state(history, self._server.now(), query_store=True)
+            off = "" if state == "READ_WRITE" else "Take the fault query_store_off back."
+            items.append(Capability("query_store", available=not off, detail=state, remedy=off))
+        return Capabilities(Engine.SIMULATED, f"simulated {version.product}", version.number, tuple(items))
+
+    def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
+        """Query Store from where `previous` says, or all of the plan cache."""
+        history, now = self._ask(), self._server.now()
+        if not self._server.has_query_store:
+            return plan_cache_reading(history.plan_cache(now), read_at=now)
+        span = reading_span(history.cadence, epoch_us(now), previous)
+        return self._reading(history, now, history.runtime_stats(now, span.covers_from_us), span)
+
+    def read_facts(self) -> Mapping[str, str]:
+        """What may explain a slower statement."""
+        return facts_of(
+            self._ask(),
+            self._server.now(),
+            query_store=self._server.has_query_store,
+            compatibility_level=self._server.version.compatibility_level,
+        )
+
+    def read_history(self, start: datetime, end: datetime) -> CounterReading:
+        """Every interval that began within [start, end) and is over, as far back as Query Store remembers.
+
+        Raises:
+            FeatureUnavailable: the plan cache is the source.
+        """
+        history, now = self._ask(), self._server.now()
+        if not self._server.has_query_store:
+            raise FeatureUnavailable(
+                "the plan cache keeps no history", target=self._database, remedy="Let it have a Query Store."
+            )
+        length = history.cadence.interval_us
+        first = _not_before(epoch_us(start), length)
+        stop = min(_not_before(epoch_us(end), length), history.cadence.interval_start(epoch_us(now)))
+        stats = history.runtime_stats(now, first)
+        return self._reading(
+            history, now, stats.take(stats.interval_start_us < stop), ReadingSpan(first, max(first, stop))
+        )
+
+    def try_statements(self) -> Sequence[StatementTrial]:
+        """There are no statements."""
+        return ()
+
+    def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
+        """Texts of the statements that exist."""
+        self._ask()
+        found = (self._server.number(key.query_hash) for key in statements)
+        return [statement_text(number) for number in found if number is not None]
+
+    def read_plans(self, statements: Sequence[StatementKey]) -> list[CapturedPlan]:
+        """The plan each key names; a reason where there is none."""
+        answers: list[CapturedPlan] = []
+        self._ask()
+        for key in statements:
+            if self._budget.remaining() <= 0:
+                break
+            answers.append(self._server.plan(self._database, key))
+        return answers
+
+    def _ask(self) -> DatabaseHistory:
+        return self._server.ask(self._database, self._budget)
+
+    def _reading(
+        self, history: DatabaseHistory, now: datetime, stats: RuntimeStats, span: ReadingSpan
+    ) -> CounterReading:
+        waits = history.wait_stats(now, span.covers_from_us) if self._server.version.has_waits else None
+        return query_store_reading(stats, waits, read_at=now, span=span)
+
+
+def reading_span(cadence: Cadence, now_us: int, previous: CounterReading | None) -> ReadingSpan:
+    """Which intervals a reading at a moment holds: it goes on where the last one stopped, at most a day back."""
+    settled = cadence.interval_start(now_us - cadence.overlap_us)
+    if previous is None:
+        return ReadingSpan(settled, settled)
+    if previous.by_interval:
+        since = max(previous.covers_from_us, previous.next_from_us)
+    else:
+        since = cadence.interval_start(epoch_us(previous.read_at))
+    return ReadingSpan(max(since, cadence.interval_start(now_us - LONGEST_OUTAGE_US)), settled)
+
+
+def _not_before(moment_us: int, length: int) -> int:
+    """Beginning of the first interval that begins at or after a moment."""
+    return -(-moment_us // length) * length
