@@ -56,7 +56,6 @@ ROOMS = {
     "providers.postgres": room(f"{INNER} providers.postgres", "numpy psycopg"),
     "providers.simulated": room(f"{INNER} providers.simulated", "numpy"),
     "providers.sqlserver": room(f"{INNER} providers.sqlserver", "numpy lxml pyodbc"),
-    "providers.missing": room(INNER, ""),
     "providers": room("", ""),
     "store": room(f"{INNER} store", "numpy pandas sqlalchemy alembic psycopg pyarrow fsspec zstandard"),
     "notify": room(f"{INNER} notify", "httpx tenacity"),

@@ -5,26 +5,26 @@ from collections.abc import Callable
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.ports import Provider
-from dbplanmon_pipeline.providers.missing import MissingProvider
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
+from dbplanmon_pipeline.providers.sqlserver import SqlServerProvider
+from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings, Encrypt
+from dbplanmon_pipeline.providers.sqlserver.discovery import HOME
+from dbplanmon_pipeline.providers.sqlserver.source import Source
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 from dbplanmon_pipeline.services.resolve_targets import InstanceSpec
-from dbplanmon_pipeline.settings import InstanceSettings, Settings
+from dbplanmon_pipeline.settings import ApplicationIntent, InstanceSettings, Settings
 
 POSTGRES_PORT = 5432
 
 
 def build_provider(instance: InstanceSettings, settings: Settings) -> Provider:
-    """The adapter of one instance; connects to nothing yet.
-
-    An engine without one fails when it is read, so that the other instances go on.
-    """
+    """The adapter of one instance; connects to nothing yet."""
     if instance.engine is Engine.POSTGRES:
         return _postgres(instance, settings)
-    if instance.engine is Engine.SIMULATED:
-        return _simulated(instance)
-    return MissingProvider(instance.name, instance.engine, "This version reads postgres and simulated instances.")
+    if instance.engine is Engine.SQLSERVER:
+        return _sqlserver(instance, settings)
+    return _simulated(instance)
 
 
 def instance_spec(instance: InstanceSettings, settings: Settings, provider: Provider) -> InstanceSpec:
@@ -66,6 +66,41 @@ def _postgres(instance: InstanceSettings, settings: Settings) -> PostgresProvide
         connect_timeout=instance.connect_timeout.total_seconds(),
         options=_libpq_options(instance),
         redact=mask_literals if settings.privacy.redact else None,
+    )
+
+
+def _sqlserver(instance: InstanceSettings, settings: Settings) -> SqlServerProvider:
+    selection = instance.databases
+    return SqlServerProvider(
+        instance=instance.name,
+        connection=_odbc_connection(instance),
+        databases=selection.names,
+        include=selection.include,
+        exclude=selection.exclude,
+        home=instance.database or HOME,
+        source=Source(instance.options.source.value),
+        max_connections=settings.collection.max_workers,
+        redact=settings.privacy.redact,
+    )
+
+
+def _odbc_connection(instance: InstanceSettings) -> ConnectionSettings:
+    """Without a port the provider takes the one in `server`, else 1433."""
+    return ConnectionSettings(
+        server=instance.server or "localhost",
+        port=instance.port,
+        user=instance.login.user,
+        password=_password(instance),
+        integrated=instance.login.integrated,
+        authentication=instance.login.authentication,
+        encrypt=Encrypt(instance.encrypt.value),
+        trust_server_certificate=instance.trust_server_certificate,
+        host_name_in_certificate=instance.host_name_in_certificate,
+        server_certificate=instance.server_certificate,
+        read_only=instance.application_intent is ApplicationIntent.READ_ONLY,
+        multi_subnet_failover=instance.multi_subnet_failover,
+        connect_timeout=instance.connect_timeout.total_seconds(),
+        driver=instance.options.driver,
     )
 
 
