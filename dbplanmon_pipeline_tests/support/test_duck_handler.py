@@ -3,15 +3,13 @@
 import datetime as dt
 import decimal
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
 from dbplanmon_pipeline_tests.support.tds import TdsServer
-from dbplanmon_pipeline_tests.support.tds.drivers import DRIVERS, connection_string, odbc
+from dbplanmon_pipeline_tests.support.tds.drivers import DRIVERS, connected, odbc
 from dbplanmon_pipeline_tests.support.tds.duck import DuckHandler, Table
-
-pyodbc = odbc()
 
 NOW = dt.datetime.fromisoformat("2026-03-03T02:00:00+02:00")
 HASH = bytes(range(8))
@@ -78,17 +76,20 @@ def handler_of(tables=None, **settings):
 
 
 @contextmanager
-def connected(handler, driver="microsoft", **settings):
-    with TdsServer(handler) as server:
-        text = connection_string(driver, server.port, **settings)
-        with closing(pyodbc.connect(text, autocommit=True, timeout=5)) as connection:
-            yield connection
+def asking(handler, driver="microsoft", **settings):
+    with TdsServer(handler) as server, connected(driver, server.port, **settings) as connection:
+        yield connection
+
+
+@pytest.fixture
+def pyodbc():
+    return odbc()
 
 
 @pytest.fixture(scope="module")
 def microsoft():
     scalars = {"SERVERPROPERTY('ProductVersion')": "16.0.4003", "SERVERPROPERTY('EngineEdition')": 3}
-    with connected(handler_of(scalars={**scalars, "HAS_DBACCESS": {"Secret": 0}}), APP="dbplanmon") as connection:
+    with asking(handler_of(scalars={**scalars, "HAS_DBACCESS": {"Secret": 0}}), APP="dbplanmon") as connection:
         yield connection
 
 
@@ -103,7 +104,7 @@ def test_columns_passed_through_keep_their_types_and_values(driver):
         "p.created, p.recovery FROM sys.query_store_plan AS p ORDER BY p.plan_id"
     )
     created = FIRST.replace(tzinfo=None)
-    with connected(handler_of(), driver) as connection:
+    with asking(handler_of(), driver) as connection:
         cursor = connection.execute(sql)
         kinds, got = [column[1] for column in cursor.description], [tuple(row) for row in cursor]
     assert kinds == [int, bytearray, str, bool, int, float, dt.datetime, str]
@@ -118,7 +119,7 @@ def test_columns_passed_through_keep_their_types_and_values(driver):
 def test_parameters_of_each_kind_find_their_rows(driver):
     sql = "SELECT p.plan_id FROM sys.query_store_plan AS p WHERE p.{} = ?"
     found = {"query_plan_hash": HASH, "plan_id": 1, "engine_version": "16.0", "created": FIRST.replace(tzinfo=None)}
-    with connected(handler_of(), driver) as connection:
+    with asking(handler_of(), driver) as connection:
         got = {column: rows(connection, sql.format(column), value)[0] for column, value in found.items()}
         by_guid = rows(connection, sql.format("recovery"), uuid.UUID(int=10))
     assert got == dict.fromkeys(found, (1,))
@@ -128,7 +129,7 @@ def test_parameters_of_each_kind_find_their_rows(driver):
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_prepared_statement_is_run_again_with_other_values(driver):
     sql = "SELECT TOP (?) plan_id FROM sys.query_store_plan WITH (NOLOCK) WHERE plan_id > ? ORDER BY plan_id DESC"
-    with connected(handler_of(), driver) as connection:
+    with asking(handler_of(), driver) as connection:
         cursor = connection.cursor()
         got = [[row[0] for row in cursor.execute(sql, *values)] for values in [(1, 0), (2, 0), (2, 2)]]
     assert got == [[5], [5, 2], [5]]
@@ -242,7 +243,7 @@ def test_outer_apply_keeps_rows_without_a_match(microsoft):
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_table_function_takes_parameters(driver):
     sql = "SELECT DATALENGTH(p.query_plan), p.query_plan FROM sys.dm_exec_text_query_plan(?, ?, ?) AS p"
-    with connected(handler_of(), driver) as connection:
+    with asking(handler_of(), driver) as connection:
         assert rows(connection, sql, b"\x01", 10, 20) == [(14, "<part/>")]
 
 
@@ -258,22 +259,22 @@ def test_a_table_function_takes_parameters(driver):
         ("SELECT CAST(query_plan AS int) FROM sys.query_store_plan", 245),
     ],
 )
-def test_a_mistake_has_the_number_of_sql_server(microsoft, sql, number):
+def test_a_mistake_has_the_number_of_sql_server(microsoft, sql, number, pyodbc):
     with pytest.raises(pyodbc.Error, match=rf"\({number}\)"):
         microsoft.execute(sql)
 
 
 @pytest.mark.parametrize(("denied", "number"), [({"sys.databases"}, 300), ({"sys.databases": 229}, 229)])
-def test_a_denied_view_has_the_number_of_its_permission(denied, number):
-    with connected(handler_of(denied=denied)) as connection:
+def test_a_denied_view_has_the_number_of_its_permission(denied, number, pyodbc):
+    with asking(handler_of(denied=denied)) as connection:
         with pytest.raises(pyodbc.Error, match=rf"\({number}\)"):
             connection.execute("SELECT name FROM sys.databases")
         assert rows(connection, "SELECT COUNT(*) FROM sys.query_store_plan") == [(3,)]
 
 
-def test_a_denial_may_begin_after_the_statement_ran():
+def test_a_denial_may_begin_after_the_statement_ran(pyodbc):
     handler = handler_of()
-    with connected(handler) as connection:
+    with asking(handler) as connection:
         connection.execute("SELECT name FROM sys.databases").fetchall()
         handler.denied["sys.databases"] = 297
         with pytest.raises(pyodbc.Error, match=r"\(297\)"):
@@ -289,7 +290,7 @@ def test_each_database_has_its_own_tables_until_they_are_refreshed():
 
     handler = handler_of(tables)
     sql = "SELECT name FROM sys.databases"
-    with connected(handler) as connection:
+    with asking(handler) as connection:
         first = rows(connection, sql) + rows(connection, sql)
         connection.execute("USE Hr")
         second = rows(connection, sql)
@@ -301,7 +302,7 @@ def test_each_database_has_its_own_tables_until_they_are_refreshed():
 
 def test_plan_bytes_are_counted_under_any_name():
     handler = handler_of()
-    with connected(handler) as connection:
+    with asking(handler) as connection:
         connection.execute("SELECT DATALENGTH(query_plan) FROM sys.query_store_plan").fetchall()
         unread = handler.plan_bytes_sent
         connection.execute("SELECT CONVERT(nvarchar(max), p.query_plan) AS body FROM sys.query_store_plan p").fetchall()
@@ -313,6 +314,6 @@ def test_plan_bytes_are_counted_under_any_name():
 
 def test_a_setting_is_no_statement():
     handler = handler_of()
-    with connected(handler) as connection:
+    with asking(handler) as connection:
         connection.execute("SET LOCK_TIMEOUT 200; SET NOCOUNT ON")
     assert handler.statements == []

@@ -1,68 +1,22 @@
 """The TDS server, as both ODBC drivers see it."""
 
-import datetime as dt
-import decimal
 import struct
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
 from dbplanmon_pipeline_tests.support.tds import Delay, Drop, Request, Result, RowCount, ServerError, TdsServer
 from dbplanmon_pipeline_tests.support.tds.certificates import make_certificates
-from dbplanmon_pipeline_tests.support.tds.drivers import DRIVERS, connection_string, odbc
+from dbplanmon_pipeline_tests.support.tds.drivers import DRIVERS, connected, odbc
 
-pyodbc = odbc()
-
-DATETIMEOFFSET = -155
-moment = dt.datetime.fromisoformat
 NUMBERS = Result([("n", "int")], [(n,) for n in range(5)])
-ZONE = dt.timezone(dt.timedelta(hours=2))
-TYPES = [
-    ("tinyint", 255, 255),
-    ("smallint", -(2**15), -(2**15)),
-    ("int", -(2**31), -(2**31)),
-    ("bigint", 2**63 - 1, 2**63 - 1),
-    ("bit", True, True),
-    ("real", 1.5, 1.5),
-    ("float", 0.1, 0.1),
-    ("decimal(18,4)", decimal.Decimal("-12.3456"), decimal.Decimal("-12.3456")),
-    ("numeric(38,0)", decimal.Decimal("9" * 38), decimal.Decimal("9" * 38)),
-    ("nvarchar(20)", "Ærø €", "Ærø €"),
-    ("nvarchar(max)", "plan " * 5000, "plan " * 5000),
-    ("nchar(4)", "ab", "ab  "),
-    ("sysname", "Sales", "Sales"),
-    ("varchar(20)", "plain é", "plain é"),
-    ("varchar(max)", "x" * 9000, "x" * 9000),
-    ("char(4)", "ab", "ab  "),
-    ("binary(8)", bytes(range(8)), bytes(range(8))),
-    ("varbinary(64)", b"\x00\xff", b"\x00\xff"),
-    ("varbinary(max)", b"\x01" * 9000, b"\x01" * 9000),
-    ("xml", "<plan/>", "<plan/>"),
-    ("uniqueidentifier", uuid.UUID(int=7), str(uuid.UUID(int=7)).upper()),
-    ("date", dt.date(2026, 3, 1), dt.date(2026, 3, 1)),
-    ("datetime", moment("2026-03-01T12:30:15.430000"), moment("2026-03-01T12:30:15.430000")),
-    ("smalldatetime", moment("2026-03-01T12:30:00"), moment("2026-03-01T12:30:00")),
-    ("datetime2", moment("2026-03-01T12:30:15.123456"), moment("2026-03-01T12:30:15.123456")),
-    ("datetime2(3)", moment("2026-03-01T12:30:15.123456"), moment("2026-03-01T12:30:15.123000")),
-    ("datetimeoffset", dt.datetime(2026, 3, 1, 12, tzinfo=ZONE), dt.datetime(2026, 3, 1, 12, tzinfo=ZONE)),
-]
-PARAMETERS = [
-    pytest.param(7, 7, id="int"),
-    pytest.param(2**40, 2**40, id="bigint"),
-    pytest.param(True, True, id="bit"),
-    pytest.param(0.1, 0.1, id="float"),
-    pytest.param("Ærø €", "Ærø €", id="text"),
-    pytest.param("x" * 9000, "x" * 9000, id="long-text"),
-    pytest.param(b"\x00\x01", b"\x00\x01", id="bytes"),
-    pytest.param(decimal.Decimal("-12.3456"), decimal.Decimal("-12.3456"), id="decimal"),
-    pytest.param(dt.date(2026, 3, 1), dt.date(2026, 3, 1), id="date"),
-    pytest.param(moment("2026-03-01T12:30:15.123000"), moment("2026-03-01T12:30:15.123000"), id="milliseconds"),
-    pytest.param(uuid.UUID(int=7), uuid.UUID(int=7), id="guid"),
-]
+
+
+@pytest.fixture
+def pyodbc():
+    return odbc()
 
 
 @pytest.fixture(params=DRIVERS)
@@ -70,15 +24,9 @@ def driver(request):
     return request.param
 
 
-def open_connection(driver, server, timeout=5, **settings):
-    text = connection_string(driver, server.port, **settings)
-    return closing(pyodbc.connect(text, autocommit=True, timeout=timeout))
-
-
-def aware(raw):
-    year, month, day, hour, minute, second, nanosecond, hours, minutes = struct.unpack("<6hI2h", raw)
-    zone = dt.timezone(dt.timedelta(hours=hours, minutes=minutes))
-    return dt.datetime(year, month, day, hour, minute, second, nanosecond // 1000, zone)
+def log_in(driver, port, **settings):
+    with connected(driver, port, **settings):
+        return
 
 
 def native_number(caught):
@@ -93,70 +41,9 @@ def echo(request: Request) -> Result:
     return Result([("kind", "nvarchar(40)"), ("seen", "nvarchar(max)")], [(request.kind, repr(request.params))])
 
 
-@pytest.mark.parametrize(("sqltype", "sent", "expected"), TYPES, ids=[case[0] for case in TYPES])
-def test_a_value_arrives_as_it_was_sent(driver, sqltype, sent, expected):
-    answer = Result([("value", sqltype)], [(sent,), (None,)])
-    with TdsServer(always(answer)) as server, open_connection(driver, server) as connection:
-        connection.add_output_converter(DATETIMEOFFSET, aware)
-        got = [row[0] for row in connection.execute("SELECT value FROM t")]
-    assert got == [expected, None]
-
-
-def test_many_columns_and_rows_keep_their_places(driver):
-    columns = [(f"c{number}", sqltype) for number, (sqltype, _, _) in enumerate(TYPES[:-1])]
-    full, empty = tuple(case[1] for case in TYPES[:-1]), (None,) * len(columns)
-    with (
-        TdsServer(always(Result(columns, [full, empty] * 50))) as server,
-        open_connection(driver, server) as connection,
-    ):
-        cursor = connection.execute("SELECT * FROM t")
-        names, rows = [column[0] for column in cursor.description], cursor.fetchall()
-    assert names == [name for name, _ in columns]
-    assert [tuple(row) for row in rows] == [tuple(case[2] for case in TYPES[:-1]), empty] * 50
-
-
-def test_a_plan_of_five_megabytes_arrives_whole(driver):
-    plan = "<ShowPlanXML é/>" * (5 * 2**20 // 32)
-    with (
-        TdsServer(always(Result([("query_plan", "nvarchar(max)")], [(plan,)]))) as server,
-        open_connection(driver, server) as connection,
-    ):
-        assert connection.execute("SELECT query_plan FROM t").fetchval() == plan
-
-
-@pytest.mark.parametrize(("sent", "expected"), PARAMETERS)
-def test_the_handler_sees_the_parameter(driver, sent, expected):
-    seen = []
-
-    def handler(request):
-        seen.append((request.sql, request.params))
-        return NUMBERS
-
-    with TdsServer(handler) as server, open_connection(driver, server) as connection:
-        connection.execute("SELECT n FROM t WHERE n = ?", sent).fetchall()
-    sql, values = seen[-1]
-    assert sql == "SELECT n FROM t WHERE n = @P1"
-    assert [str(value) for value in values] == [str(expected)]
-
-
-def test_a_null_parameter_is_none(driver):
-    with TdsServer(echo) as server, open_connection(driver, server) as connection:
-        assert connection.execute("SELECT n FROM t WHERE n = ?", None).fetchone().seen == "[None]"
-
-
-def test_a_prepared_statement_runs_again_with_new_values(driver):
-    with TdsServer(echo) as server, open_connection(driver, server) as connection:
-        cursor = connection.cursor()
-        first = cursor.execute("SELECT n FROM t WHERE n = ?", 1).fetchone().seen
-        second = cursor.execute("SELECT n FROM t WHERE n = ?", 2).fetchone().seen
-    assert (first, second) == ("[1]", "[2]")
-    asked = [(sql, values) for kind, sql, values in server.log if kind in {"sp_prepexec", "sp_execute"}]
-    assert asked == [("SELECT n FROM t WHERE n = @P1", [1]), ("SELECT n FROM t WHERE n = @P1", [2])]
-
-
 def test_each_result_set_is_reached_in_turn(driver):
     answer = [NUMBERS, RowCount(3), Result([("t", "nvarchar(5)")], [("two",)])]
-    with TdsServer(always(answer)) as server, open_connection(driver, server) as connection:
+    with TdsServer(always(answer)) as server, connected(driver, server.port) as connection:
         cursor = connection.execute("SELECT several")
         first = [row.n for row in cursor]
         rest = []
@@ -167,21 +54,21 @@ def test_each_result_set_is_reached_in_turn(driver):
 
 
 @pytest.mark.parametrize("number", [207, 208, 229, 300, 1205, 1222, 4060])
-def test_an_error_carries_its_number_and_the_connection_lives_on(driver, number):
+def test_an_error_carries_its_number_and_the_connection_lives_on(driver, number, pyodbc):
     def handler(request):
         return ServerError(number, "refused", 14) if "bad" in request.sql else NUMBERS
 
-    with TdsServer(handler) as server, open_connection(driver, server) as connection:
+    with TdsServer(handler) as server, connected(driver, server.port) as connection:
         with pytest.raises(pyodbc.Error, match="refused") as caught:
             connection.execute("SELECT bad")
         assert len(connection.execute("SELECT good").fetchall()) == 5
     assert native_number(caught) == number
 
 
-def test_an_error_after_rows_is_raised_while_they_are_read(driver):
+def test_an_error_after_rows_is_raised_while_they_are_read(driver, pyodbc):
     with (
         TdsServer(always([NUMBERS, ServerError(1205, "deadlock victim", 13)])) as server,
-        open_connection(driver, server) as connection,
+        connected(driver, server.port) as connection,
     ):
         cursor = connection.execute("SELECT n FROM t")
         assert len(cursor.fetchall()) == 5
@@ -189,11 +76,11 @@ def test_an_error_after_rows_is_raised_while_they_are_read(driver):
             cursor.nextset()
 
 
-def test_a_query_timeout_ends_in_an_attention_and_the_connection_lives_on(driver):
+def test_a_query_timeout_ends_in_an_attention_and_the_connection_lives_on(driver, pyodbc):
     def handler(request):
         return Delay(30, NUMBERS) if "slow" in request.sql else NUMBERS
 
-    with TdsServer(handler) as server, open_connection(driver, server) as connection:
+    with TdsServer(handler) as server, connected(driver, server.port) as connection:
         connection.timeout = 1
         began = time.monotonic()
         with pytest.raises(pyodbc.Error) as caught:
@@ -205,7 +92,7 @@ def test_a_query_timeout_ends_in_an_attention_and_the_connection_lives_on(driver
 
 
 def test_a_delayed_answer_arrives_late_but_whole(driver):
-    with TdsServer(always(Delay(0.3, NUMBERS))) as server, open_connection(driver, server) as connection:
+    with TdsServer(always(Delay(0.3, NUMBERS))) as server, connected(driver, server.port) as connection:
         began = time.monotonic()
         rows = connection.execute("SELECT n FROM t").fetchall()
     assert len(rows) == 5
@@ -213,7 +100,7 @@ def test_a_delayed_answer_arrives_late_but_whole(driver):
 
 
 def test_rows_before_a_delay_arrive_before_it():
-    with TdsServer(always([NUMBERS, Delay(5, NUMBERS)])) as server, open_connection("microsoft", server) as connection:
+    with TdsServer(always([NUMBERS, Delay(5, NUMBERS)])) as server, connected("microsoft", server.port) as connection:
         began = time.monotonic()
         cursor = connection.execute("SELECT n FROM t")
         first = cursor.fetchone().n
@@ -223,10 +110,10 @@ def test_rows_before_a_delay_arrive_before_it():
     assert waited < 2
 
 
-def test_a_server_that_ignores_attention_keeps_the_client_waiting():
+def test_a_server_that_ignores_attention_keeps_the_client_waiting(pyodbc):
     with (
         TdsServer(always(Delay(3, NUMBERS, ignore_attention=True))) as server,
-        open_connection("microsoft", server) as connection,
+        connected("microsoft", server.port) as connection,
     ):
         connection.timeout = 1
         began = time.monotonic()
@@ -239,19 +126,19 @@ def test_a_server_that_ignores_attention_keeps_the_client_waiting():
 LOST = {"freetds": {"01000", "08S01", "HY000"}, "microsoft": {"08S01"}}
 
 
-def test_a_connection_cut_before_the_result_is_lost(driver):
+def test_a_connection_cut_before_the_result_is_lost(driver, pyodbc):
     with (
         TdsServer(always(Drop())) as server,
-        open_connection(driver, server) as connection,
+        connected(driver, server.port) as connection,
         pytest.raises(pyodbc.Error) as caught,
     ):
         connection.execute("SELECT n FROM t")
     assert caught.value.args[0] in LOST[driver]
 
 
-def test_a_connection_cut_in_the_middle_gives_the_rows_so_far(driver):
+def test_a_connection_cut_in_the_middle_gives_the_rows_so_far(driver, pyodbc):
     big = Result([("n", "int"), ("pad", "nvarchar(max)")], [(n, "x" * 10000) for n in range(5)])
-    with TdsServer(always(Drop(2, big))) as server, open_connection(driver, server) as connection:
+    with TdsServer(always(Drop(2, big))) as server, connected(driver, server.port) as connection:
         cursor = connection.execute("SELECT n, pad FROM t")
         first = cursor.fetchone().n
         with pytest.raises(pyodbc.Error) as caught:
@@ -260,8 +147,8 @@ def test_a_connection_cut_in_the_middle_gives_the_rows_so_far(driver):
     assert caught.value.args[0] in LOST[driver]
 
 
-def test_a_connection_cut_after_the_result_fails_at_the_next_statement(driver):
-    with TdsServer(always(Drop(result=NUMBERS))) as server, open_connection(driver, server) as connection:
+def test_a_connection_cut_after_the_result_fails_at_the_next_statement(driver, pyodbc):
+    with TdsServer(always(Drop(result=NUMBERS))) as server, connected(driver, server.port) as connection:
         assert len(connection.execute("SELECT n FROM t").fetchall()) == 5
         with pytest.raises(pyodbc.Error) as caught:
             connection.execute("SELECT n FROM t")
@@ -269,7 +156,7 @@ def test_a_connection_cut_after_the_result_fails_at_the_next_statement(driver):
 
 
 @pytest.mark.parametrize("number", [18456, 4060])
-def test_a_login_is_refused_with_its_number(driver, number):
+def test_a_login_is_refused_with_its_number(driver, number, pyodbc):
     seen = []
 
     def refuse(login):
@@ -277,24 +164,24 @@ def test_a_login_is_refused_with_its_number(driver, number):
         return ServerError(number, "no entry", 14)
 
     with TdsServer(always(NUMBERS), auth=refuse) as server, pytest.raises(pyodbc.Error, match=str(number)):
-        open_connection(driver, server)
+        log_in(driver, server.port)
     assert seen == [("monitor", "not-a-secret", "Sales")]
 
 
-def test_a_slow_login_runs_into_the_login_timeout(driver):
+def test_a_slow_login_runs_into_the_login_timeout(driver, pyodbc):
     with TdsServer(always(NUMBERS), login_delay=30) as server:
         began = time.monotonic()
         with pytest.raises(pyodbc.Error) as caught:
-            open_connection(driver, server, timeout=1)
+            log_in(driver, server.port, timeout=1)
     assert time.monotonic() - began < 5
     assert caught.value.args[0] in {"HYT00", "08S01", "08001"}
 
 
-def test_a_silent_server_runs_into_the_login_timeout(driver):
+def test_a_silent_server_runs_into_the_login_timeout(driver, pyodbc):
     with TdsServer(always(NUMBERS), silent=True) as server:
         began = time.monotonic()
         with pytest.raises(pyodbc.Error):
-            open_connection(driver, server, timeout=1)
+            log_in(driver, server.port, timeout=1)
         assert server.peak_connections >= 1
     assert time.monotonic() - began < 5
     assert server.logins == []
@@ -302,13 +189,13 @@ def test_a_silent_server_runs_into_the_login_timeout(driver):
 
 def test_intent_application_and_database_are_seen():
     words = {"ApplicationIntent": "ReadOnly", "APP": "dbplanmon", "Database": "Hr"}
-    with TdsServer(always(NUMBERS)) as server, open_connection("microsoft", server, **words):
+    with TdsServer(always(NUMBERS)) as server, connected("microsoft", server.port, **words):
         login = server.logins[0]
     assert (login["readonly"], login["app"], login["database"]) == (True, "dbplanmon", "Hr")
 
 
 def test_freetds_tells_its_application_too():
-    with TdsServer(always(NUMBERS)) as server, open_connection("freetds", server, APP="dbplanmon"):
+    with TdsServer(always(NUMBERS)) as server, connected("freetds", server.port, APP="dbplanmon"):
         login = server.logins[0]
     assert (login["readonly"], login["app"]) == (False, "dbplanmon")
 
@@ -317,7 +204,7 @@ def test_use_changes_the_database_of_later_requests(driver):
     def handler(request):
         return Result([("name", "sysname")], [(request.login["database"],)])
 
-    with TdsServer(handler) as server, open_connection(driver, server) as connection:
+    with TdsServer(handler) as server, connected(driver, server.port) as connection:
         connection.execute("USE [Hr]")
         assert connection.execute("SELECT DB_NAME()").fetchval() == "Hr"
     assert server.logins[0]["database"] == "Sales"
@@ -341,7 +228,7 @@ def test_a_client_that_wants_tls_gets_it_for_everything(driver, certificates, en
     answer = Result([("query_plan", "nvarchar(max)")], [(plan,)])
     with (
         TdsServer(always(answer), encryption=encryption, certificate=certificates.server) as server,
-        open_connection(driver, server, **ENCRYPTED[driver]) as connection,
+        connected(driver, server.port, **ENCRYPTED[driver]) as connection,
     ):
         assert connection.execute("SELECT query_plan FROM t WHERE n = ?", 1).fetchval() == plan
     assert server.logins[0]["encrypted"]
@@ -350,18 +237,18 @@ def test_a_client_that_wants_tls_gets_it_for_everything(driver, certificates, en
 def test_a_client_that_does_not_want_tls_encrypts_its_login_alone(driver, certificates):
     with (
         TdsServer(always(NUMBERS), encryption="off", certificate=certificates.server) as server,
-        open_connection(driver, server, **CLEAR[driver]) as connection,
+        connected(driver, server.port, **CLEAR[driver]) as connection,
     ):
         assert len(connection.execute("SELECT n FROM t").fetchall()) == 5
     assert (server.logins[0]["login_encrypted"], server.logins[0]["encrypted"]) == (True, False)
 
 
-def test_a_certificate_nobody_vouches_for_is_refused(certificates):
+def test_a_certificate_nobody_vouches_for_is_refused(certificates, pyodbc):
     with (
         TdsServer(always(NUMBERS), encryption="on", certificate=certificates.server) as server,
         pytest.raises(pyodbc.Error, match="certificate verify failed"),
     ):
-        open_connection("microsoft", server, Encrypt="yes", TrustServerCertificate="no")
+        log_in("microsoft", server.port, Encrypt="yes", TrustServerCertificate="no")
     assert server.logins == []
 
 
@@ -369,24 +256,24 @@ def test_a_certificate_of_a_trusted_authority_is_accepted(certificates, monkeypa
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     with (
         TdsServer(always(NUMBERS), encryption="on", certificate=certificates.server) as server,
-        open_connection("microsoft", server, Encrypt="yes", HostNameInCertificate="localhost"),
+        connected("microsoft", server.port, Encrypt="yes", HostNameInCertificate="localhost"),
     ):
         assert server.logins[0]["encrypted"]
 
 
-def test_a_client_that_demands_tls_refuses_a_server_without(driver):
+def test_a_client_that_demands_tls_refuses_a_server_without(driver, pyodbc):
     with TdsServer(always(NUMBERS)) as server, pytest.raises(pyodbc.Error):
-        open_connection(driver, server, **ENCRYPTED[driver])
+        log_in(driver, server.port, **ENCRYPTED[driver])
     assert server.logins == []
 
 
-def test_a_timeout_inside_tls_ends_in_an_attention(certificates):
+def test_a_timeout_inside_tls_ends_in_an_attention(certificates, pyodbc):
     def handler(request):
         return Delay(30, NUMBERS) if "slow" in request.sql else NUMBERS
 
     with (
         TdsServer(handler, encryption="on", certificate=certificates.server) as server,
-        open_connection("microsoft", server, **ENCRYPTED["microsoft"]) as connection,
+        connected("microsoft", server.port, **ENCRYPTED["microsoft"]) as connection,
     ):
         connection.timeout = 1
         with pytest.raises(pyodbc.Error, match="HYT00"):
@@ -398,7 +285,7 @@ def test_eight_clients_are_served_at_once_and_counted(driver):
     together = threading.Barrier(8)
 
     def client(number):
-        with open_connection(driver, server) as connection:
+        with connected(driver, server.port) as connection:
             together.wait(10)
             seen = [connection.execute("SELECT n WHERE n = ?", number).fetchone().seen for _ in range(50)]
             together.wait(10)
@@ -413,8 +300,8 @@ def test_eight_clients_are_served_at_once_and_counted(driver):
     assert answers == [[f"[{number}]"] * 50 for number in range(8)]
 
 
-def test_a_server_that_goes_down_cuts_its_clients(driver):
-    with TdsServer(always(NUMBERS)) as server, open_connection(driver, server) as connection:
+def test_a_server_that_goes_down_cuts_its_clients(driver, pyodbc):
+    with TdsServer(always(NUMBERS)) as server, connected(driver, server.port) as connection:
         server.stop()
         with pytest.raises(pyodbc.Error) as caught:
             connection.execute("SELECT n FROM t")
@@ -422,9 +309,10 @@ def test_a_server_that_goes_down_cuts_its_clients(driver):
 
 
 def refused_by(handler, message):
+    pyodbc = odbc()
     with (
         TdsServer(handler) as server,
-        open_connection("microsoft", server) as connection,
+        connected("microsoft", server.port) as connection,
         pytest.raises(pyodbc.Error, match=message),
     ):
         connection.execute("SELECT n FROM t")
@@ -449,7 +337,7 @@ def test_encryption_without_a_certificate_is_refused():
 
 
 def test_a_thousand_batches_take_no_time(driver):
-    with TdsServer(always(NUMBERS)) as server, open_connection(driver, server) as connection:
+    with TdsServer(always(NUMBERS)) as server, connected(driver, server.port) as connection:
         began = time.monotonic()
         for _ in range(1000):
             connection.execute("SELECT n FROM t").fetchall()

@@ -1,8 +1,10 @@
 """The ODBC drivers users have, for tests: where they are, and how each is told the same."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from dbplanmon_pipeline_tests.support.requirements import absent
 
@@ -10,7 +12,7 @@ DRIVERS = ("freetds", "microsoft")
 _SYSTEM_LIBRARIES = Path("/usr/lib")
 
 
-def odbc() -> ModuleType:
+def odbc() -> Any:
     """pyodbc, connections not pooled; skips or fails where it cannot be loaded."""
     try:
         import pyodbc
@@ -45,3 +47,11 @@ def connection_string(driver: str, port: int, **settings: str) -> str:
         own = {"Server": f"127.0.0.1,{port}", "Encrypt": "no"}
     words = {"Driver": str(driver_path(driver)), **own, "UID": "monitor", "PWD": "not-a-secret", "Database": "Sales"}
     return ";".join(f"{key}={value}" for key, value in {**words, **settings}.items())
+
+
+@contextmanager
+def connected(driver: str, port: int, timeout: int = 5, **settings: str) -> Iterator[Any]:
+    """An autocommit connection to the test server; `timeout` [s] is for logging in."""
+    text = connection_string(driver, port, **settings)
+    with closing(odbc().connect(text, autocommit=True, timeout=timeout)) as connection:
+        yield connection

@@ -12,16 +12,10 @@ import duckdb
 from sqlglot import exp
 
 from dbplanmon_pipeline_tests.support.tds.answers import Answer, Request, Result, RowCount, ServerError
+from dbplanmon_pipeline_tests.support.tds.duck_meaning import ACCESS_PARAMETERS, Refused
 from dbplanmon_pipeline_tests.support.tds.duck_scalars import PER_ROW, Scalars, access_lists, value_of
 from dbplanmon_pipeline_tests.support.tds.duck_tables import Database, Table, new_store, plain_name
-from dbplanmon_pipeline_tests.support.tds.duck_translate import (
-    ACCESS_PARAMETERS,
-    Refused,
-    Translation,
-    parse,
-    translate,
-    views_of,
-)
+from dbplanmon_pipeline_tests.support.tds.duck_translate import Translation, parse, translate, views_of
 from dbplanmon_pipeline_tests.support.tds.duck_types import type_of_duck
 
 __all__ = ["DuckHandler", "Statement", "Table"]
@@ -123,7 +117,7 @@ class DuckHandler:
             self._check(one.views)
         return found
 
-    def _refuse_denied(self, trees: list[exp.Expr]) -> None:
+    def _refuse_denied(self, trees: list[exp.Query]) -> None:
         for tree in trees:
             self._check(views_of(tree))
 

@@ -144,7 +144,7 @@ def _arrow_table(table: Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=[name for name, _ in table.columns])
 
 
-def _array(sqltype: str, values: Sequence[Any]) -> pa.Array:
+def _array(sqltype: str, values: Sequence[Any]) -> Any:
     base, _, rest = sqltype.lower().rstrip(")").partition("(")
     if base in {"decimal", "numeric"}:
         precision, _, scale = rest.partition(",")

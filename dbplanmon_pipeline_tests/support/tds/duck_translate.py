@@ -1,43 +1,19 @@
 """T-SQL into DuckDB's SQL, with the meaning of SQL Server where the two differ."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, build_scope, traverse_scope
+from sqlglot.optimizer.scope import Scope, build_scope
 from sqlglot.schema import MappingSchema
 
 from dbplanmon_pipeline_tests.support.tds.answers import ServerError
-from dbplanmon_pipeline_tests.support.tds.duck_scalars import PER_ROW, is_per_row, is_scalar, key_of
+from dbplanmon_pipeline_tests.support.tds.duck_meaning import ACCESS_PARAMETERS, Refused, keep_meaning
+from dbplanmon_pipeline_tests.support.tds.duck_scalars import PER_ROW, is_scalar, key_of
 from dbplanmon_pipeline_tests.support.tds.duck_tables import Database, plain_name
-from dbplanmon_pipeline_tests.support.tds.duck_types import INTEGERS, Origin, base_of, is_text, origin, sqltype_of
-
-_TEXTS = {
-    exp.DType.CHAR,
-    exp.DType.NCHAR,
-    exp.DType.VARCHAR,
-    exp.DType.NVARCHAR,
-    exp.DType.TEXT,
-    exp.DType.NAME,
-    exp.DType.XML,
-    exp.DType.UUID,
-    exp.DType.USERDEFINED,
-}
-_WHOLE_TEXTS = {exp.DType.XML, exp.DType.UUID, exp.DType.NAME, exp.DType.USERDEFINED}
-ACCESS_PARAMETERS = ("access_names", "access_answers")
-"""Parameters of `sql` that hold what the test says of databases, see `duck_scalars.access_lists`."""
-_BLOBS = {exp.DType.BINARY, exp.DType.VARBINARY}
-
-
-class Refused(Exception):
-    """A statement the server would refuse."""
-
-    def __init__(self, error: ServerError) -> None:
-        super().__init__(error.message)
-        self.error = error
+from dbplanmon_pipeline_tests.support.tds.duck_types import Origin, origin, projections
 
 
 @dataclass(frozen=True)
@@ -69,7 +45,7 @@ def views_of(tree: exp.Expr) -> set[str]:
     return named | {_function_name(apply) for apply in tree.find_all(exp.Lateral) if isinstance(apply.this, exp.Dot)}
 
 
-def translate(tree: exp.Expr, database: Database) -> Translation:
+def translate(tree: exp.Query, database: Database) -> Translation:
     """Translate one query.
 
     Raises:
@@ -86,9 +62,9 @@ def translate(tree: exp.Expr, database: Database) -> Translation:
     tree = _qualified(tree, database, views)
     if "*" in names:
         names = [projection.alias_or_name for projection in tree.selects]
-    root = build_scope(tree)
-    origins = [origin(projection, _leftmost(root), database) for projection in _leftmost(root).expression.selects]
-    _keep_meaning(tree, database)
+    first = _leftmost(build_scope(tree))
+    origins = [origin(projection, first, database) for projection in projections(first)]
+    keep_meaning(tree, database)
     parameters = _parameters(tree, scalars)
     _name_tables(tree)
     return Translation(tree.sql("duckdb"), names, origins, views, parameters, scalars)
@@ -181,13 +157,15 @@ def _arguments_equal(view: str, alias: str, arguments: list[exp.Expr], database:
     return exp.and_(*(exp.column(name, alias).eq(argument.copy()) for (name, _), argument in pairs))
 
 
-def _qualified(tree: exp.Expr, database: Database, views: set[str]) -> exp.Expr:
-    schema: dict[str, dict[str, dict[str, str]]] = {}
+def _qualified(tree: exp.Query, database: Database, views: set[str]) -> exp.Query:
+    schema: dict[str, object] = {}
     for view in views:
         where, name = view.split(".", 1)
         table = database.table(view)
         assert table is not None
-        schema.setdefault(where, {})[name] = {column: "int" for column, _ in table.columns}
+        views_there = schema.setdefault(where, {})
+        assert isinstance(views_there, dict)
+        views_there[name] = {column: "int" for column, _ in table.columns}
     try:
         return qualify(
             tree,
@@ -198,128 +176,6 @@ def _qualified(tree: exp.Expr, database: Database, views: set[str]) -> exp.Expr:
         )
     except OptimizeError as error:
         raise Refused(ServerError(207, f"Invalid column name. {str(error).splitlines()[0]}")) from None
-
-
-def _keep_meaning(tree: exp.Expr, database: Database) -> None:
-    """Rewrite, innermost first, what means something else in DuckDB."""
-    for scope in traverse_scope(tree):
-        for node in reversed(list(scope.find_all(exp.Expr))):
-            for kind, rewrite in _REWRITES.items():
-                if isinstance(node, kind):
-                    changed = rewrite(node, scope, database)
-                    if changed is not node:
-                        node.replace(changed)
-                    break
-
-
-def _division(node: exp.Div, scope: Scope, database: Database) -> exp.Expr:
-    sides = [base_of(origin(side, scope, database).sqltype) for side in (node.left, node.right)]
-    if all(side in INTEGERS for side in sides):
-        return exp.IntDiv(this=exp.paren(node.left.copy()), expression=exp.paren(node.right.copy()))
-    return exp.Div(this=node.left.copy(), expression=node.right.copy(), typed=False, safe=False)
-
-
-def _addition(node: exp.Add, scope: Scope, database: Database) -> exp.Expr:
-    sides = (node.left, node.right)
-    if any(_is_string(side) or is_text(origin(side, scope, database).sqltype) for side in sides):
-        return exp.DPipe(this=node.left.copy(), expression=node.right.copy(), safe=False)
-    return node
-
-
-def _is_string(node: exp.Expr) -> bool:
-    return isinstance(node, exp.National | exp.DPipe) or (isinstance(node, exp.Literal) and node.is_string)
-
-
-def _average(node: exp.Avg, scope: Scope, database: Database) -> exp.Expr:
-    if base_of(origin(node.this, scope, database).sqltype) in INTEGERS:
-        return exp.cast(exp.func("TRUNC", node.copy()), exp.DType.BIGINT)
-    return node
-
-
-def _cast(node: exp.Cast, scope: Scope, database: Database) -> exp.Expr:
-    return _converted(node.this, node.to, type(node))
-
-
-def _convert(node: exp.Convert, scope: Scope, database: Database) -> exp.Expr:
-    style = node.args.get("style")
-    if style is None:
-        return _converted(node.expression, node.this, exp.Cast)
-    source = base_of(origin(node.expression, scope, database).sqltype)
-    if source in {"binary", "varbinary"} and node.this.this in _TEXTS:
-        text = exp.func("HEX", node.expression.copy())
-        return exp.DPipe(this=exp.Literal.string("0x"), expression=text) if style.name == "1" else text
-    return node
-
-
-def _converted(value: exp.Expr, kind: exp.DataType, cast: Callable[..., exp.Expr]) -> exp.Expr:
-    """A cast with SQL Server's meaning: float is double, bit is boolean, texts are cut at their length."""
-    plain = {exp.DType.FLOAT: exp.DType.DOUBLE, exp.DType.BIT: exp.DType.BOOLEAN}.get(kind.this)
-    if plain:
-        return cast(this=value.copy(), to=exp.DataType.build(plain))
-    if kind.this in _TEXTS:
-        text = cast(this=value.copy(), to=exp.DataType.build(exp.DType.TEXT))
-        size = kind.expressions[0].name if kind.expressions else "30"
-        whole = not size.isdigit() or kind.this in _WHOLE_TEXTS
-        return text if whole else exp.func("LEFT", text, exp.Literal.number(size))
-    if kind.this in _BLOBS:
-        return cast(this=value.copy(), to=exp.DataType.build(exp.DType.VARBINARY))
-    if sqltype_of(kind).startswith("datetime2"):
-        return cast(this=value.copy(), to=exp.DataType.build(exp.DType.TIMESTAMP))
-    if sqltype_of(kind).startswith("datetimeoffset"):
-        return cast(this=value.copy(), to=exp.DataType.build(exp.DType.TIMESTAMPTZ))
-    return cast(this=value.copy(), to=kind.copy())
-
-
-def _function(node: exp.Anonymous, scope: Scope, database: Database) -> exp.Expr:
-    name = str(node.this).upper()
-    if is_per_row(node):
-        return _access(node.expressions[0])
-    if name == "DATALENGTH":
-        return _data_length(node.expressions[0], scope, database)
-    if name == "TODATETIMEOFFSET":
-        return exp.cast(node.expressions[0].copy(), exp.DType.TIMESTAMPTZ)
-    if name == "SWITCHOFFSET":
-        return node.expressions[0].copy()
-    return node
-
-
-def _access(database_name: exp.Expr) -> exp.Expr:
-    names, answers = (exp.Parameter(this=exp.var(name)) for name in ACCESS_PARAMETERS)
-    position = exp.Anonymous(this="LIST_POSITION", expressions=[names, database_name.copy()])
-    answer = exp.Anonymous(this="LIST_EXTRACT", expressions=[answers, position])
-    return exp.Coalesce(this=answer, expressions=[exp.Literal.number(1)])
-
-
-def _data_length(value: exp.Expr, scope: Scope, database: Database) -> exp.Expr:
-    base = base_of(origin(value, scope, database).sqltype)
-    if base in {"binary", "varbinary"}:
-        return exp.Anonymous(this="OCTET_LENGTH", expressions=[value.copy()])
-    characters = exp.Anonymous(this="LENGTH", expressions=[value.copy()])
-    if base in {"varchar", "char"}:
-        return characters
-    if is_text(base) or not base:
-        return exp.Mul(this=characters, expression=exp.Literal.number(2))
-    raise Refused(ServerError(102, f"DATALENGTH of {base} is not translated."))
-
-
-def _at_zone(node: exp.AtTimeZone, scope: Scope, database: Database) -> exp.Expr:
-    return exp.cast(node.this.copy(), exp.DType.TIMESTAMPTZ)
-
-
-def _literal(node: exp.National, scope: Scope, database: Database) -> exp.Expr:
-    return exp.Literal.string(node.name)
-
-
-_REWRITES: dict[type[exp.Expr], Callable[..., exp.Expr]] = {
-    exp.Div: _division,
-    exp.Add: _addition,
-    exp.Avg: _average,
-    exp.Cast: _cast,
-    exp.Convert: _convert,
-    exp.Anonymous: _function,
-    exp.AtTimeZone: _at_zone,
-    exp.National: _literal,
-}
 
 
 def _parameters(tree: exp.Expr, scalars: dict[str, str]) -> dict[str, int]:
@@ -345,7 +201,7 @@ def _name_tables(tree: exp.Expr) -> None:
             table.set("hints", None)
 
 
-def parse(sql: str) -> list[exp.Expr]:
+def parse(sql: str) -> list[exp.Query]:
     """The statements of a batch, settings left out.
 
     Raises:
@@ -355,8 +211,10 @@ def parse(sql: str) -> list[exp.Expr]:
         trees = [tree for tree in sqlglot.parse(sql, read="tsql") if tree is not None]
     except sqlglot.errors.SqlglotError as error:
         raise Refused(ServerError(102, f"Incorrect syntax. {str(error).splitlines()[0]}", 15)) from None
-    left = [tree for tree in trees if not isinstance(tree, exp.Set | exp.Use | exp.Semicolon)]
-    for tree in left:
-        if not isinstance(tree, exp.Query):
+    queries = []
+    for tree in trees:
+        if isinstance(tree, exp.Query):
+            queries.append(tree)
+        elif not isinstance(tree, exp.Set | exp.Use | exp.Semicolon):
             raise Refused(ServerError(102, f"Incorrect syntax: {tree.key} is not answered here.", 15))
-    return left
+    return queries

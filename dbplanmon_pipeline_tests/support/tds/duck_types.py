@@ -100,6 +100,12 @@ def origin(expression: exp.Expr, scope: Scope, database: Database) -> Origin:
     return Origin(_plain_type(expression, scope, database))
 
 
+def projections(scope: Scope) -> list[exp.Expr]:
+    """The output columns of a query."""
+    assert isinstance(scope.expression, exp.Query)
+    return scope.expression.selects
+
+
 def sqltype_of(kind: exp.DataType) -> str:
     """A type as T-SQL writes it, in lower case."""
     text = kind.sql("tsql").lower().replace(" ", "")
@@ -117,7 +123,7 @@ def _column_origin(column: exp.Column, scope: Scope, database: Database) -> Orig
     if isinstance(source, Scope):
         while source.set_operation_scopes:
             source = source.set_operation_scopes[0]
-        for projection in source.expression.selects:
+        for projection in projections(source):
             if projection.alias_or_name.lower() == column.name.lower():
                 return origin(projection, source, database)
     return UNKNOWN

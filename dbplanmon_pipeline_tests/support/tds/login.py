@@ -15,6 +15,8 @@ def wanted_encryption(content: bytes) -> int:
     """The client's encryption octet, as in `ENCRYPTION`."""
     at = 0
     while content[at] != 0xFF:
+        key: int
+        offset: int
         key, offset, _ = struct.unpack_from(">BHH", content, at)
         if key == 1:
             return content[offset]
