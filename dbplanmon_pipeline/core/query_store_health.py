@@ -60,7 +60,7 @@ def query_store_health(facts: Mapping[DatabaseRef, Mapping[str, str]], changes: 
         )
     names = list(dict.fromkeys(str(row["database"]) for row in rows))
     failed = any(row["problem"] == "error" for row in rows)
-    summary = f"{len(names)} databases have trouble with Query Store: {', '.join(names[:3])}"
+    summary = f"Query Store has trouble in {len(names)} of {len(facts)} databases: {', '.join(names[:3])}"
     more = " ..." if len(names) > 3 else ""
     return Finding(Health.UNHEALTHY if failed else Health.DEGRADED, summary + more, tuple(rows))
 

@@ -357,10 +357,3 @@ def columns_of(view: str, version: int) -> list[tuple[str, str]]:
 def views_of(version: int) -> list[str]:
     """Views that `version` has."""
     return [view for view in VIEWS if columns_of(view, version)]
-
-
-def column_rows(version: int) -> tuple[list[tuple[str, int]], list[tuple[int, str]]]:
-    """What sys.all_objects (name, object_id) and sys.all_columns (object_id, name) say of these views in `version`."""
-    objects = [(view.removeprefix("sys."), -number) for number, view in enumerate(views_of(version), 1)]
-    columns = [(number, name) for view, number in objects for name, _ in columns_of(f"sys.{view}", version)]
-    return objects, columns
