@@ -53,7 +53,7 @@ def as_utc(value: datetime | None) -> datetime | None:
 def bound(parameters: Sequence[object]) -> list[object]:
     """Parameters as the drivers take them: an aware datetime becomes UTC without a zone, as `datetime2`.
 
-    FreeTDS cuts it to milliseconds, because it takes the precision of the older type `datetime`.
+    The driver cuts it, never rounding up, to the precision that the server names for `datetime`: at least milliseconds.
 
     Raises:
         ValueError: a datetime without a zone; nobody knows which moment it means.

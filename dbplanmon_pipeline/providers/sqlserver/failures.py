@@ -97,10 +97,10 @@ def scrubbed(message: str, secrets: tuple[str, ...]) -> str:
 
 
 def _state_and_text(error: BaseException) -> tuple[str, str]:
+    """SQLSTATE comes first in errors of the driver, and last in those that pyodbc makes itself."""
     arguments = [str(part) for part in error.args]
-    if len(arguments) > 1 and re.fullmatch(r"[0-9A-Z]{5}", arguments[0]):
-        return arguments[0], arguments[1]
-    return "", " ".join(arguments)
+    states = [part for part in arguments if re.fullmatch(r"[0-9A-Z]{5}", part)]
+    return states[0] if states else "", " ".join(part for part in arguments if part not in states)
 
 
 def _loading(state: str, text: str, target: str) -> FeatureUnavailable | None:

@@ -201,6 +201,8 @@ def _connect(
 ) -> Session:
     secret = settings.password()
     text = connection_string(settings, find_driver(settings.driver, target), database, secret, target)
+    if budget.remaining() <= 0:
+        raise QueryTimedOut(f"connecting stopped: {CANCELLED if budget.cancelled() else OUT_OF_TIME}", target=target)
     if gate is not None:
         gate.enter(budget, target)
     timeout = min(settings.connect_timeout, budget.remaining())
@@ -233,6 +235,7 @@ def _opened(text: str, timeout: float, budget: Budget) -> Connection:
 
 def _await_line(line: OdbcThread, timeout: float, target: str, budget: Budget, secrets: tuple[str, ...]) -> None:
     """Wait until the connection stands; a driver that takes longer is left behind."""
+    timeout = min(timeout, budget.remaining())
     until = time.monotonic() + timeout
     while (left := min(until - time.monotonic(), budget.remaining())) > 0:
         if not wait([line.opened], timeout=min(left, _LOOK_SECONDS)).done:
@@ -244,7 +247,7 @@ def _await_line(line: OdbcThread, timeout: float, target: str, budget: Budget, s
     if budget.cancelled():
         raise QueryTimedOut(f"connecting stopped: {CANCELLED}", target=target)
     raise CannotConnect(
-        f"cannot connect: no answer in time (limit {timeout:g} s)",
+        f"cannot connect: no answer in time (limit {timeout:.3g} s)",
         target=target,
         remedy="Check host, port, firewall and the load of the server.",
     )

@@ -22,7 +22,7 @@ from dbplanmon_pipeline_tests.providers.sqlserver.reaching import (
     session_to,
     settings_of,
 )
-from dbplanmon_pipeline_tests.support.tds import Delay, Result, TdsServer
+from dbplanmon_pipeline_tests.support.tds import Delay, Request, Result, TdsServer
 
 MANY = Result([("n", "int"), ("t", "nvarchar(50)")], [(number, f"row {number}") for number in range(2500)])
 SLOW = Delay(30, one_row())
@@ -279,13 +279,31 @@ def test_a_closed_session_refuses_statements(driver, server):
         session.rows("SELECT ONE")
 
 
+class Crowd:
+    """A handler that knows how many of its clients were there at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._now = 0
+        self._guard = threading.Lock()
+
+    def __call__(self, request: Request) -> Result:
+        with self._guard:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.05)
+        with self._guard:
+            self._now -= 1
+        return one_row()
+
+
 def test_the_gate_bounds_the_connections_of_a_provider(driver):
-    gate = ConnectionGate(3)
-    with TdsServer(answering(NAP=Delay(0.05, one_row()))) as server:
+    gate, crowd = ConnectionGate(3), Crowd()
+    with TdsServer(crowd) as server:
 
         def read() -> None:
             with session_to(server, driver, gate=gate) as session:
-                session.rows("SELECT NAP")
+                session.rows("SELECT ONE")
 
         threads = [threading.Thread(target=read) for _ in range(12)]
         for thread in threads:
@@ -294,7 +312,7 @@ def test_the_gate_bounds_the_connections_of_a_provider(driver):
             thread.join(20)
 
         assert len(server.logins) == 12
-        assert server.peak_connections <= 3
+        assert crowd.most == 3
         assert eventually(lambda: gate.taken == 0)
 
 
@@ -325,6 +343,13 @@ def test_a_refused_connection_gives_its_place_back(driver):
         connect(settings_of(port, driver, connect_timeout=1.0), "shop", TARGET, budget(), gate)
 
     assert eventually(lambda: gate.taken == 0)
+
+
+def test_without_a_budget_nobody_connects(driver, server):
+    with pytest.raises(QueryTimedOut, match=OUT_OF_TIME):
+        connect(settings_of(server, driver), "shop", TARGET, budget(0.0))
+
+    assert server.peak_connections == 0
 
 
 def test_a_gate_for_nobody_is_refused():
