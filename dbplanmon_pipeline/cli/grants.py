@@ -44,9 +44,15 @@ CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 @click.option(
     "--plans", is_flag=True, help="postgres: give the right that plans need, too; otherwise it stands as a comment."
 )
-@click.option("--edition", type=click.Choice(list(ServerKind)), help="sqlserver: where it runs; box by default.")
+@click.option(
+    "--edition",
+    type=click.Choice([kind.value for kind in ServerKind]),
+    help="sqlserver: where it runs; box by default.",
+)
 @click.option("--version", "release", help="sqlserver: release of a box, such as 2019; 2022 by default.")
-@click.option("--login", type=click.Choice(list(LoginKind)), help="sqlserver: kind of login; sql by default.")
+@click.option(
+    "--login", type=click.Choice([kind.value for kind in LoginKind]), help="sqlserver: kind of login; sql by default."
+)
 @click.option("--database", "databases", multiple=True, help="sqlserver: only this database; repeat for more.")
 @json_option
 def grants(
