@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange
@@ -57,21 +57,32 @@ class FactPart(StorePart):
 
     def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:
         """Facts of one database that changed in [start, end], oldest first; first sights are no changes."""
-        fact, target = database_fact, monitored_database
-        history = (
-            select(fact.c.name, fact.c.seen_at, fact.c.value)
-            .join(target, target.c.database_id == fact.c.database_id)
-            .where(target.c.instance == ref.instance, target.c.database == ref.database, fact.c.seen_at <= end)
-            .order_by(fact.c.seen_at, fact.c.name)
-        )
-        changes: list[FactChange] = []
-        held: dict[str, str] = {}
         with self._database.read() as connection:
-            for name, seen_at, value in connection.execute(history):
-                if name in held and seen_at >= start:
-                    changes.append(FactChange(ref, name, seen_at, held[name], value))
-                held[name] = value
-        return changes
+            return _changes(connection, start, end, ref)
+
+    def fact_changes_of_all(self, start: datetime, end: datetime) -> list[FactChange]:
+        """The same for every database together."""
+        with self._database.read() as connection:
+            return _changes(connection, start, end)
+
+
+def _changes(
+    connection: Connection, start: datetime, end: datetime, ref: DatabaseRef | None = None
+) -> list[FactChange]:
+    fact, target = database_fact, monitored_database
+    before = func.lag(fact.c.value).over(partition_by=(fact.c.database_id, fact.c.name), order_by=fact.c.seen_at)
+    history = (
+        select(target.c.instance, target.c.database, fact.c.name, fact.c.seen_at, before.label("before"), fact.c.value)
+        .join(target, target.c.database_id == fact.c.database_id)
+        .where(fact.c.seen_at <= end)
+    )
+    if ref is not None:
+        history = history.where(target.c.instance == ref.instance, target.c.database == ref.database)
+    every = history.subquery()
+    wanted = select(every).where(every.c.before.is_not(None), every.c.seen_at >= start)
+    order = (every.c.seen_at, every.c.instance, every.c.database, every.c.name)
+    rows = connection.execute(wanted.order_by(*order))
+    return [FactChange(DatabaseRef(*row[:2]), *row[2:]) for row in rows]
 
 
 def digest_of_facts(told: ToldFacts) -> bytes:

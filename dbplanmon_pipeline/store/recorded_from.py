@@ -5,11 +5,12 @@ counts twice.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.ports import CollectedDatabase
 from dbplanmon_pipeline.store.schema import monitored_database as table
 
@@ -24,11 +25,11 @@ def mark_recorded_from(connection: Connection, numbered: Sequence[tuple[int, Col
     connection.execute(change, [{"number": number, "begin": _begin_us(item)} for number, item in first])
 
 
-def recorded_from_us(connection: Connection) -> dict[DatabaseRef, int]:
-    """Epoch microseconds of every database that was read."""
+def read_recorded_from(connection: Connection) -> dict[DatabaseRef, datetime]:
+    """Of every database that was read; aware UTC."""
     known = table.c.recorded_from_us.is_not(None)
     rows = connection.execute(select(table.c.instance, table.c.database, table.c.recorded_from_us).where(known))
-    return {DatabaseRef(instance, database): begin for instance, database, begin in rows}
+    return {DatabaseRef(instance, database): from_epoch_us(begin) for instance, database, begin in rows}
 
 
 def _begin_us(item: CollectedDatabase) -> int:

@@ -10,12 +10,23 @@ from dbplanmon_pipeline.store.collection import CollectionPart
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.export import ExportPart
 from dbplanmon_pipeline.store.facts import FactPart
+from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
 from dbplanmon_pipeline.store.purging import PurgingPart
 from dbplanmon_pipeline.store.statements import StatementPart
 
 
-class SqlStore(CollectionPart, FactPart, StatementPart, BaselinePart, IncidentPart, AlertPart, PurgingPart, ExportPart):
+class SqlStore(
+    CollectionPart,
+    HistoryPart,
+    FactPart,
+    StatementPart,
+    BaselinePart,
+    IncidentPart,
+    AlertPart,
+    PurgingPart,
+    ExportPart,
+):
     """Satisfies `core.ports.Store` on SQLite and PostgreSQL; safe for threads and processes.
 
     Nothing is opened before the first use, and nothing is created but by `upgrade`.

@@ -115,7 +115,7 @@ def record_statements(
     """
     seen = {number: _moment(item) for number, item in collected}
     sightings = _save_running(connection, batch, seen, {number: written.get(number) for number in seen})
-    _save_texts(connection, collected, seen)
+    save_texts(connection, [(number, item.texts) for number, item in collected], seen)
     _save_captured(connection, collected, seen)
     return sightings
 
@@ -171,11 +171,14 @@ def _refresh_limit(connection: Connection, table: str) -> str:
     return f"{hour.format(table)} < {hour.format('excluded')}"
 
 
-def _save_texts(connection: Connection, collected: Collected, seen: dict[int, datetime]) -> None:
+def save_texts(
+    connection: Connection, told: Sequence[tuple[int, Sequence[StatementText]]], seen: Mapping[int, datetime]
+) -> None:
+    """Keep texts of statements, by database; a statement that is not known yet was first seen at `seen`."""
     texts = {
         (number, text.query_hash): (hashlib.sha256(f"{text.kind}\n{text.text}".encode()).hexdigest(), text)
-        for number, item in collected
-        for text in item.texts
+        for number, of_database in told
+        for text in of_database
     }
     bodies = sorted(dict(texts.values()).items(), key=lambda body: body[0])
     records = [{"text_sha256": digest, "text": text.text, "kind": text.kind} for digest, text in bodies]
@@ -191,9 +194,7 @@ def _save_texts(connection: Connection, collected: Collected, seen: dict[int, da
 
 def _save_captured(connection: Connection, collected: Collected, seen: dict[int, datetime]) -> None:
     captured = {(number, found.query_hash): found for number, item in collected for found in item.plans}
-    bodies = {found.plan_hash: (seen[number], found) for (number, _hash), found in captured.items() if found.body}
-    records = [_plan_record(bodies[plan_hash][1], bodies[plan_hash][0]) for plan_hash in sorted(bodies) if plan_hash]
-    insert_records(connection, plan, records, "ON CONFLICT DO NOTHING")
+    save_plan_bodies(connection, [(seen[number], found) for number, item in collected for found in item.plans])
     triples = sorted((*key, found.plan_hash) for key, found in captured.items() if found.plan_hash)
     _save_observations(connection, triples, seen)
     keys = sorted(captured)
@@ -214,7 +215,14 @@ def _save_captured(connection: Connection, collected: Collected, seen: dict[int,
     insert_rows(connection, query, columns, clause)
 
 
-def _query_columns(keys: Sequence[tuple[int, int]], seen: dict[int, datetime]) -> dict[str, list[Any]]:
+def save_plan_bodies(connection: Connection, captured: Sequence[tuple[datetime, CapturedPlan]]) -> None:
+    """Keep plans (with the moment they were seen first) whose shape is not there yet."""
+    bodies = {found.plan_hash: (seen, found) for seen, found in captured if found.body and found.plan_hash}
+    records = [_plan_record(found, seen) for _, (seen, found) in sorted(bodies.items())]
+    insert_records(connection, plan, records, "ON CONFLICT DO NOTHING")
+
+
+def _query_columns(keys: Sequence[tuple[int, int]], seen: Mapping[int, datetime]) -> dict[str, list[Any]]:
     moments = [seen[number] for number, _hash in keys]
     return {
         "database_id": [number for number, _hash in keys],

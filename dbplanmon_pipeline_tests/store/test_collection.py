@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import event
 
 from dbplanmon_pipeline.core.counters import COUNTERS
 from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
@@ -53,6 +54,20 @@ def test_reading_comes_back_as_it_was_stored(store: SqlStore) -> None:
     assert (found.read_at, found.keys, found.lives) == (NOON, first.keys, first.lives)
     for name in ("query_hash", "plan_hash", "values", "extrema", "life_began_us", "interval_start_us"):
         np.testing.assert_array_equal(getattr(found, name), getattr(first, name))
+
+
+def test_reading_that_says_what_the_last_one_said_only_moves_its_moment(store: SqlStore) -> None:
+    first = replace(reading(NOON, [11, -12], seed=3), covers_from_us=5, next_from_us=7)
+    store.record([replace(collected(SALES, NOON, [11]), reading=first)])
+    second = replace(first, read_at=NOON + FIVE_MINUTES, covers_from_us=6, next_from_us=8)
+    later = collected(SALES, second.read_at, [11], previous=NOON)
+    said: list[str] = []
+    event.listen(store._database.engine, "before_cursor_execute", lambda *call: said.append(call[2]))
+    assert store.record([replace(later, reading=second, rows=None)]) == frozenset()
+    assert [sql for sql in said if "body_zstd" in sql] == []
+    found = store.capture_states([SALES])[SALES].previous
+    assert (found.read_at, found.covers_from_us, found.next_from_us) == (second.read_at, 6, 8)
+    np.testing.assert_array_equal(found.values, first.values)
 
 
 def test_rows_come_back_sorted_with_unknown_as_nan(store: SqlStore) -> None:

@@ -96,6 +96,10 @@ class AnalysisStore(Protocol):
         """Incidents and their audit rows in one transaction; repeating it changes nothing."""
         ...
 
+    def facts(self, ref: DatabaseRef) -> dict[str, str]:
+        """Present value of every fact of one database, by name; empty for an unknown database."""
+        ...
+
     def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:
         """Facts of one database that changed in [start, end], oldest first; first sights are no changes."""
         ...

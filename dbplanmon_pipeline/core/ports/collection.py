@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
 
 from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
@@ -56,6 +57,36 @@ class CollectedDatabase:
     facts_are_whole: bool = False
 
 
+class ImportStatus(StrEnum):
+    """How the import of one day of history of one database ended."""
+
+    IMPORTED = "imported"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+    SEALED = "sealed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedDay:
+    """History of one UTC day of one database, replacing what an earlier import of that day brought.
+
+    Attributes:
+        rows: intervals that were over before the live collection began; None when nothing could be read.
+        texts / plans: of statements and plans seen for the first time.
+        status: `imported`, `unavailable` or `failed`; of the last two only the attempt is kept.
+        message: why not, one line; empty when all went well.
+    """
+
+    ref: DatabaseRef
+    day: date
+    status: ImportStatus
+    rows: IntervalRows | None = None
+    texts: tuple[StatementText, ...] = ()
+    plans: tuple[CapturedPlan, ...] = ()
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class JobState:
     """Memory of a job or of a circuit breaker (`collection`, `breaker:<instance>`) between runs; times aware UTC."""
@@ -85,4 +116,33 @@ class CollectionStore(Protocol):
 
     def save_job_states(self, states: Sequence[JobState]) -> None:
         """Insert or replace."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """What `import_history` needs."""
+
+    def capture_states(self, refs: Sequence[DatabaseRef]) -> dict[DatabaseRef, CaptureState]:
+        """State per database; unknown databases have an empty one."""
+        ...
+
+    def recorded_from(self) -> dict[DatabaseRef, datetime]:
+        """Since when the live collection knows everything, for every database it has read; aware UTC."""
+        ...
+
+    def record_history(self, imported: ImportedDay) -> bool:
+        """Store one day in one transaction, in place of what an earlier import of it brought.
+
+        Returns:
+            False, with nothing changed, where the day was sealed since its earlier import: its rows cannot be told
+            apart any more.
+        """
+        ...
+
+    def history_attempts(self) -> dict[DatabaseRef, datetime]:
+        """When an import was last tried, for every database it was tried for; aware UTC."""
+        ...
+
+    def last_history_import(self) -> datetime | None:
+        """When an import last brought rows; None when none ever did."""
         ...
