@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dbplanmon_pipeline.errors import FeatureUnavailable
+from dbplanmon_pipeline.providers.sqlserver import drivers
 from dbplanmon_pipeline.providers.sqlserver.drivers import (
     DriverKind,
     cannot_load,
@@ -35,6 +36,35 @@ def _os_release(folder: Path, text: str) -> Path:
 def test_the_best_driver_here_is_microsofts(microsoft):
     assert find_driver().kind is DriverKind.MICROSOFT
     assert float(find_driver().version) >= 17
+
+
+@pytest.mark.parametrize(
+    ("registered", "in_wheel", "chosen"),
+    [
+        (["FreeTDS", "ODBC Driver 17 for SQL Server", "ODBC Driver 18 for SQL Server"], True, "ODBC Driver 18"),
+        (["FreeTDS", "ODBC Driver 17 for SQL Server"], True, "ODBC Driver 17"),
+        (["FreeTDS"], True, "/wheel/libmsodbcsql-18.6.so"),
+        (["FreeTDS"], False, "FreeTDS"),
+        (["PostgreSQL"], False, "/usr/lib/libtdsodbc.so"),
+    ],
+)
+def test_drivers_are_preferred_in_this_order(driver, monkeypatch, registered, in_wheel, chosen):
+    _pretend(monkeypatch, registered, "/wheel/libmsodbcsql-18.6.so" if in_wheel else None, "/usr/lib/libtdsodbc.so")
+
+    assert find_driver().name_or_path.startswith(chosen)
+
+
+def test_a_machine_without_any_driver_is_told_what_to_install(driver, monkeypatch):
+    _pretend(monkeypatch, ["PostgreSQL"], None, None)
+
+    with pytest.raises(FeatureUnavailable, match=r"no ODBC driver for SQL Server is installed\. Install Microsoft's"):
+        find_driver()
+
+
+def _pretend(monkeypatch, registered: list[str], microsoft: str | None, freetds: str | None) -> None:
+    monkeypatch.setattr(load_pyodbc(), "drivers", lambda: registered)
+    monkeypatch.setattr(drivers, "microsoft_library", lambda: microsoft and Path(microsoft))
+    monkeypatch.setattr(drivers, "freetds_library", lambda: freetds and Path(freetds))
 
 
 def test_a_driver_is_taken_by_its_path(freetds):
