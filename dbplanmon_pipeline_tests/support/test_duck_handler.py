@@ -256,6 +256,7 @@ def test_a_table_function_takes_parameters(driver):
         ("SELEC 1", 102),
         ("SELECT @nothing", 137),
         ("SELECT NOTHING(plan_id) FROM sys.query_store_plan", 195),
+        ("{CALL dbo.nothing}", 2812),
         ("SELECT CAST(query_plan AS int) FROM sys.query_store_plan", 245),
     ],
 )

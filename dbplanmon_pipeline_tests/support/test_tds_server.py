@@ -341,4 +341,4 @@ def test_a_thousand_batches_take_no_time(driver):
         began = time.monotonic()
         for _ in range(1000):
             connection.execute("SELECT n FROM t").fetchall()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 5

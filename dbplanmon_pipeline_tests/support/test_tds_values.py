@@ -53,6 +53,7 @@ PARAMETERS = [
     pytest.param(decimal.Decimal("-12.3456"), decimal.Decimal("-12.3456"), id="decimal"),
     pytest.param(dt.date(2026, 3, 1), dt.date(2026, 3, 1), id="date"),
     pytest.param(moment("2026-03-01T12:30:15.123000"), moment("2026-03-01T12:30:15.123000"), id="milliseconds"),
+    pytest.param(dt.time(12, 30, 15), dt.time(12, 30, 15), id="time"),
     pytest.param(uuid.UUID(int=7), uuid.UUID(int=7), id="guid"),
 ]
 
@@ -120,6 +121,25 @@ def test_the_handler_sees_the_parameter(driver, sent, expected):
     sql, values = seen[-1]
     assert sql == "SELECT n FROM t WHERE n = @P1"
     assert [str(value) for value in values] == [str(expected)]
+
+
+def test_the_zone_of_a_parameter_is_lost_in_pyodbc(driver):
+    with TdsServer(echo) as server, connected(driver, server.port) as connection:
+        noon_elsewhere = dt.datetime(2026, 3, 1, 12, tzinfo=ZONE)
+        seen = connection.execute("SELECT n FROM t WHERE n = ?", noon_elsewhere).fetchone().seen
+    assert seen == "[datetime.datetime(2026, 3, 1, 12, 0)]"
+
+
+def test_a_called_procedure_arrives_by_name(driver):
+    asked = []
+
+    def handler(request):
+        asked.append((request.sql, request.params))
+        return Result([("n", "int")], [(1,)])
+
+    with TdsServer(handler) as server, connected(driver, server.port) as connection:
+        assert connection.execute("{CALL dbo.kpi_orders (?)}", 5).fetchval() == 1
+    assert asked == [("kpi_orders", [5])]
 
 
 def test_a_null_parameter_is_none(driver):

@@ -68,6 +68,11 @@ class Call:
     values: list[Any]
 
 
+def bare_name(procedure: str) -> str:
+    """A procedure's name in lower case, without its schema."""
+    return procedure.lower().split(".")[-1].strip("[]")
+
+
 def calls(reader: Reader) -> Iterator[Call]:
     """The calls of one message; clients may send several."""
     while reader.peek() is not None:
@@ -78,7 +83,7 @@ def calls(reader: Reader) -> Iterator[Call]:
         else:
             name = reader.take(2 * length).decode("utf-16-le")
         reader.number("<H")
-        yield Call(name.lower().split(".")[-1], list(_values(reader)))
+        yield Call(bare_name(name), list(_values(reader)))
 
 
 def answer_to_call(call: Call) -> Result | RowCount | ServerError | None:

@@ -21,6 +21,7 @@ from dbplanmon_pipeline_tests.support.tds.duck_types import type_of_duck
 __all__ = ["DuckHandler", "Statement", "Table"]
 
 Tables = Mapping[str, Table]
+_STATEMENT_KINDS = {"batch", "sp_executesql", "sp_prepexec", "sp_execute"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class DuckHandler:
 
     def __call__(self, request: Request) -> Answer:
         """Answer one request."""
+        if request.kind not in _STATEMENT_KINDS:
+            return ServerError(2812, f"Could not find stored procedure '{request.sql}'.")
         try:
             answers = [self._answer(request, one) for one in self._translated(request)]
         except Refused as refused:

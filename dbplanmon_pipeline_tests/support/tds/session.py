@@ -13,7 +13,14 @@ from dbplanmon_pipeline_tests.support.tds.answers import (
     RowCount,
     ServerError,
 )
-from dbplanmon_pipeline_tests.support.tds.calls import Call, answer_to_batch, answer_to_call, calls, database_after
+from dbplanmon_pipeline_tests.support.tds.calls import (
+    Call,
+    answer_to_batch,
+    answer_to_call,
+    bare_name,
+    calls,
+    database_after,
+)
 from dbplanmon_pipeline_tests.support.tds.incoming import Reader
 from dbplanmon_pipeline_tests.support.tds.response import ATTENTION_ENTRY, Response, Stopped
 from dbplanmon_pipeline_tests.support.tds.transport import Closed, Line
@@ -127,6 +134,11 @@ class Session:
             self._prepared[self._handles] = call.values[2]
             values = call.values[3:] if call.name == "sp_prepexec" else []
             return call.values[2], values, tokens.return_handle(self._handles)
+        if call.name == "sp_prepexecrpc":
+            procedure = bare_name(call.values[1])
+            self._handles += 1
+            self._prepared[self._handles] = procedure
+            return procedure, call.values[2:], tokens.return_handle(self._handles)
         if call.name == "sp_execute":
             return self._prepared.get(call.values[0]), call.values[1:], b""
         return call.name, call.values, b""
