@@ -3,41 +3,27 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from dbplanmon_pipeline.core.context_facts import FRESH, SETTING_FACT, STALE, STATISTICS_FACT
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.index_ddl import index_scripts
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, StatementText, hash_text
+from dbplanmon_pipeline.core.optimizer_advice import advised_by_optimizer
+from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution, plan_forcing, uses_index
 from dbplanmon_pipeline.core.plans.context import context_changes, stale_rows
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, figure
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path, quote_value
+from dbplanmon_pipeline.core.suggestion_drafts import Draft, SuggestionKind
 
+__all__ = ["SuggestionKind", "suggest", "suggestion_id"]
 
-class SuggestionKind(StrEnum):
-    """What a suggestion does, the surest way back first."""
-
-    RECREATE_INDEX = "recreate_index"
-    RESTORE_SETTING = "restore_setting"
-    REFRESH_STATISTICS = "refresh_statistics"
-    REVIEW_PLANS = "review_plans"
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    kind: SuggestionKind
-    risk: str
-    rationale: str
-    script: str = ""
-    undo_script: str = ""
-
-
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|kB|MB|GB|TB)?")
 _BYTES = {"B": 1.0, "kB": 2.0**10, "MB": 2.0**20, "GB": 2.0**30, "TB": 2.0**40, None: 1.0}
@@ -58,6 +44,8 @@ def suggest(
     dialect: Engine,
     now: datetime,
     facts: Sequence[FactChange] = (),
+    present: Mapping[str, str] = _NOTHING,
+    rows: RowsPerExecution = UNKNOWN_ROWS,
 ) -> tuple[Suggestion, ...]:
     """Everything that what is known about the incident speaks for, the surest first; at least a look at the plans.
 
@@ -70,12 +58,17 @@ def suggest(
         dialect: whose SQL the scripts are in.
         now: becomes `created_at`, aware UTC.
         facts: facts of the database that changed shortly before, oldest first.
+        present: facts that hold in the database now, by name.
+        rows: rows per execution under the former plan and now.
     """
     drafts = [
         *_lost_indexes(old, new, dialect),
         *_changed_settings(incident, old, new, dialect, facts),
         *_stale_statistics(new or old, dialect, facts),
     ]
+    if dialect == Engine.SQLSERVER:
+        drafts += _of_sql_server(incident, old, new, present, rows)
+    drafts = _surest_first(drafts)
     if not drafts:
         drafts = [_review(incident, old, new, statement)]
     return tuple(
@@ -98,13 +91,30 @@ def suggestion_id(incident_id: str, kind: str, script: str) -> str:
     return hashlib.sha256(f"{incident_id}\n{kind}\n{script}".encode()).hexdigest()[:16]
 
 
-def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: Engine) -> Iterator[_Draft]:
+def _of_sql_server(
+    incident: Incident,
+    old: CapturedPlan | None,
+    new: CapturedPlan | None,
+    present: Mapping[str, str],
+    rows: RowsPerExecution,
+) -> list[Draft]:
+    forcing = plan_forcing(incident, old=old, new=new, present=present, rows=rows)
+    return [*([forcing] if forcing else []), *advised_by_optimizer(incident.database, old, new)]
+
+
+def _surest_first(drafts: list[Draft]) -> list[Draft]:
+    """By kind, within a kind as found; what two rules suggest alike stands once."""
+    rank = {kind: place for place, kind in enumerate(SuggestionKind)}
+    return sorted({(draft.kind, draft.script): draft for draft in drafts}.values(), key=lambda draft: rank[draft.kind])
+
+
+def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: Engine) -> Iterator[Draft]:
     """Indexes that the old plan used and that are not there any more."""
     if old is None or new is None:
         return
     for change in context_changes(old.context, new.context):
         lost = change.kind == DifferenceKind.INDEX and change.before and not change.after
-        scripts = index_scripts(change.before, dialect) if lost and _uses(old, change.node) else None
+        scripts = index_scripts(change.before, dialect) if lost and uses_index(old, change.node) else None
         if scripts is None:
             continue
         cost = (
@@ -112,7 +122,7 @@ def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: E
             if scripts.blocks_writes
             else "It is built without blocking writes, cannot run inside a transaction, and needs disk space and I/O."
         )
-        yield _Draft(
+        yield Draft(
             SuggestionKind.RECREATE_INDEX,
             "high" if scripts.blocks_writes else "medium",
             f"The former plan read {scripts.table} through the index {change.node}, which is gone. Recreating it "
@@ -122,24 +132,19 @@ def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: E
         )
 
 
-def _uses(plan: CapturedPlan, index: str) -> bool:
-    tree = tree_of(plan)
-    return any(operator.index == index for operator in tree.operators()) if tree else index in plan.body
-
-
 def _changed_settings(
     incident: Incident,
     old: CapturedPlan | None,
     new: CapturedPlan | None,
     dialect: Engine,
     facts: Sequence[FactChange],
-) -> Iterator[_Draft]:
+) -> Iterator[Draft]:
     """Settings that may have made the statement slower, put back for the whole database."""
     if dialect != Engine.POSTGRES or not incident.database:
         return
     for name, (before, after) in _setting_changes(old, new, facts).items():
         if _SETTING_NAME.fullmatch(name) and _may_hurt(name, before, after):
-            yield _Draft(
+            yield Draft(
                 SuggestionKind.RESTORE_SETTING,
                 "medium",
                 f"The setting {name} changed from {before or 'its default'} to {after or 'its default'} before the "
@@ -184,7 +189,7 @@ def _set(database: str, name: str, value: str) -> str:
     return f"{head} SET {name} = {quote_value(value)};" if value else f"{head} RESET {name};"
 
 
-def _stale_statistics(plan: CapturedPlan | None, dialect: Engine, facts: Sequence[FactChange]) -> Iterator[_Draft]:
+def _stale_statistics(plan: CapturedPlan | None, dialect: Engine, facts: Sequence[FactChange]) -> Iterator[Draft]:
     """Tables the plan reads whose rows changed much since the planner's statistics were taken.
 
     The plan knows how its tables were when it was first seen, the facts know what became of them since.
@@ -197,7 +202,7 @@ def _stale_statistics(plan: CapturedPlan | None, dialect: Engine, facts: Sequenc
             continue
         how_many = figure(changed) if changed else "Many"
         verb = "ANALYZE" if dialect == Engine.POSTGRES else "UPDATE STATISTICS"
-        yield _Draft(
+        yield Draft(
             SuggestionKind.REFRESH_STATISTICS,
             "low",
             f"{how_many} rows of {name} changed since its statistics were taken, so the planner works with old "
@@ -223,13 +228,13 @@ _ADVICE = {
 
 def _review(
     incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None, statement: StatementText | None
-) -> _Draft:
+) -> Draft:
     """The honest answer where nothing else is known."""
     if incident.scope == IncidentScope.INSTANCE:
-        return _Draft(SuggestionKind.REVIEW_PLANS, "low", _ADVICE[Label.INSTANCE_SLOWDOWN])
+        return Draft(SuggestionKind.REVIEW_PLANS, "low", _ADVICE[Label.INSTANCE_SLOWDOWN])
     kind = f"{statement.kind} " if statement and statement.kind else ""
     advice = _ADVICE.get(incident.label, "No lost index, changed setting or stale statistics explain it.")
-    return _Draft(
+    return Draft(
         SuggestionKind.REVIEW_PLANS,
         "low",
         f"Statement {kind}{hash_text(incident.query_hash)}: {advice} {_what_changed(old, new)}",

@@ -1,19 +1,27 @@
 """Put an incident in words: the statement, what changed in its plan and around it, and the way back."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from dbplanmon_pipeline.core.context_facts import concerns
+import pandas as pd
+
+from dbplanmon_pipeline.core.context_facts import cause_line, concerns, engine_advice
 from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
+from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
 from dbplanmon_pipeline.core.plans.diff import PlanDiff, context_changes, diff_plans
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
 
 CAUSE_WINDOW = timedelta(hours=2)
+FORMER_PLAN_WINDOW = timedelta(hours=24)
+"""How long before an incident the rows are counted that executions returned under the former plan."""
+
 MAX_PLAN_LINES = 6
 
 
@@ -32,6 +40,22 @@ class ExplanationStore(Protocol):
         """Facts that changed in that time."""
         ...
 
+    def facts(self, ref: DatabaseRef) -> Mapping[str, str]:
+        """Facts that hold now, by name."""
+        ...
+
+    def interval_frame(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        columns: Sequence[str] | None = None,
+        databases: Sequence[DatabaseRef] | None = None,
+        query_hash: int | None = None,
+    ) -> IntervalFrame:
+        """Rows whose interval ended in (start, end]."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -44,6 +68,7 @@ class Explanation:
         context_lines: settings, indexes and tables that changed shortly before.
         suggestions: ways back, best first.
         old_plan / new_plan: the stored plans, None where unknown.
+        engine_advice: what the engine itself would do about the statement, in its words; empty where it says nothing.
     """
 
     statement: StatementText | None
@@ -53,6 +78,7 @@ class Explanation:
     suggestions: tuple[Suggestion, ...]
     old_plan: CapturedPlan | None = None
     new_plan: CapturedPlan | None = None
+    engine_advice: str = ""
 
 
 def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engine) -> Explanation:
@@ -66,8 +92,9 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     facts = [
         fact
         for fact in store.fact_changes(ref, incident.began_at - CAUSE_WINDOW, incident.updated_at)
-        if concerns(fact.name, [plan.context for plan in (old, new) if plan])
+        if concerns(fact.name, [plan.context for plan in (old, new) if plan], incident.query_hash)
     ]
+    present = store.facts(ref)
     summary, plan_lines, context = describe_plan_change(old, new)
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
         summary, plan_lines = "The plan is the same as before.", ()
@@ -75,13 +102,44 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         statement,
         summary,
         plan_lines[:MAX_PLAN_LINES],
-        (*(_fact_line(f) for f in facts), *context),
+        (*map(cause_line, facts), *context),
         suggest(
-            incident, old=old, new=new, statement=statement, dialect=dialect, now=incident.opened_at, facts=tuple(facts)
+            incident,
+            old=old,
+            new=new,
+            statement=statement,
+            dialect=dialect,
+            now=incident.opened_at,
+            facts=tuple(facts),
+            present=present,
+            rows=_rows_per_execution(store, ref, incident) if dialect is Engine.SQLSERVER else UNKNOWN_ROWS,
         ),
         old,
         new,
+        engine_advice(present, incident.query_hash),
     )
+
+
+def _rows_per_execution(store: ExplanationStore, ref: DatabaseRef, incident: Incident) -> RowsPerExecution:
+    """Rows that executions returned under the former plan in the day before, and under the present plan since."""
+    if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
+        return UNKNOWN_ROWS
+    frame = store.interval_frame(
+        incident.began_at - FORMER_PLAN_WINDOW,
+        incident.updated_at,
+        columns=("execution_count", "rows"),
+        databases=[ref],
+        query_hash=incident.query_hash,
+    ).rows
+    before, now = (frame[frame["plan_hash"] == plan] for plan in (incident.previous_plan_hash, incident.plan_hash))
+    return RowsPerExecution(_rows_of_one(before), _rows_of_one(now))
+
+
+def _rows_of_one(intervals: pd.DataFrame) -> float:
+    """Rows per execution over intervals that know both; NaN where none does."""
+    known = intervals.dropna(subset=["execution_count", "rows"])
+    executions = float(known["execution_count"].sum())
+    return float(known["rows"].sum()) / executions if executions else math.nan
 
 
 def describe_plan_change(
@@ -102,7 +160,3 @@ def plan_difference(old: CapturedPlan, new: CapturedPlan) -> PlanDiff | None:
     """Difference of two stored plans; None where one of them cannot be read."""
     before, after = tree_of(old), tree_of(new)
     return diff_plans(before, after) if before and after else None
-
-
-def _fact_line(fact: FactChange) -> str:
-    return f"{fact.name}: {fact.before} became {fact.after}, seen {fact.seen_at:%Y-%m-%d %H:%M:%S} UTC"

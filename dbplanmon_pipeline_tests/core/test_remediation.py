@@ -36,6 +36,7 @@ INCIDENT = Incident(
     updated_at=NOW,
     last_bad_at=NOW,
 )
+SAME_PLAN = replace(INCIDENT, previous_plan_hash=0)
 
 
 def plan(node, **context):
@@ -95,7 +96,8 @@ def test_an_index_of_a_plan_in_another_form_is_found_by_its_name():
         '<IndexScan><Object Index="[ix]"/></IndexScan>',
         context={"indexes": {"ix": "CREATE NONCLUSTERED INDEX [ix] ON [dbo].[Orders] ([A]) INCLUDE ([B])"}},
     )
-    (found,) = suggested(old, CapturedPlan(7, 2, "showplan", "<x/>", context={"indexes": {}}), dialect=Engine.SQLSERVER)
+    new = CapturedPlan(7, 2, "showplan", "<x/>", context={"indexes": {}})
+    (found,) = suggested(old, new, incident=SAME_PLAN, dialect=Engine.SQLSERVER)
     assert found.script == "CREATE NONCLUSTERED INDEX [ix] ON [dbo].[Orders] ([A]) INCLUDE ([B]);"
     assert found.undo_script == "DROP INDEX [ix] ON [dbo].[Orders];"
     assert found.risk == "high"
@@ -148,7 +150,7 @@ def test_a_setting_that_had_its_default_is_reset():
 
 
 def test_settings_of_other_engines_are_left_to_a_person():
-    (found,) = suggested(dialect=Engine.SQLSERVER, facts=(fact("setting work_mem", "4MB", "64kB"),))
+    (found,) = suggested(incident=SAME_PLAN, dialect=Engine.SQLSERVER, facts=(fact("setting work_mem", "4MB", "64kB"),))
     assert found.kind == SuggestionKind.REVIEW_PLANS
 
 
@@ -163,7 +165,7 @@ STALE = {"tables": {'public.Or"ders': {"rows": 1000, "n_mod_since_analyze": 400_
     ],
 )
 def test_stale_statistics_are_refreshed_at_low_risk(dialect, script):
-    (found,) = suggested(plan(SCANNED), plan(SCANNED, **STALE), dialect=dialect)
+    (found,) = suggested(plan(SCANNED), plan(SCANNED, **STALE), incident=SAME_PLAN, dialect=dialect)
     assert (found.kind, found.risk, found.script, found.undo_script) == ("refresh_statistics", "low", script, "")
     assert "400,000 rows" in found.rationale
 

@@ -1,0 +1,123 @@
+"""Ways back that a showplan itself speaks for: statistics to refresh and indexes the optimizer missed."""
+
+from collections.abc import Iterator
+
+from dbplanmon_pipeline.core.model import CapturedPlan, Engine
+from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
+from dbplanmon_pipeline.core.plans.stored import tree_of
+from dbplanmon_pipeline.core.plans.tree import MissingIndex, Plan
+from dbplanmon_pipeline.core.sqlnames import quote_name
+from dbplanmon_pipeline.core.suggestion_drafts import Draft, SuggestionKind
+
+WORTH_AN_INDEX_PERCENT = 50.0
+"""Wishes with a smaller estimated gain are not passed on."""
+
+MOST_INDEXES = 2
+_NAME_LENGTH = 128
+_TEMPORARY = ("#", "@")
+
+
+def advised_by_optimizer(database: str, old: CapturedPlan | None, new: CapturedPlan | None) -> Iterator[Draft]:
+    """Drafts from the showplans of one statement; nothing where the new one cannot be read or is of another engine.
+
+    Args:
+        database: where the statement runs; scripts begin with it.
+        old: the former plan, None where not captured.
+        new: the plan now, likewise.
+    """
+    after = tree_of(new) if new else None
+    if after is None or after.engine != Engine.SQLSERVER or not database:
+        return
+    before = tree_of(old) if old else None
+    yield from _statistics(database, before, after)
+    yield from _indexes(database, before, after)
+
+
+def _used(plan: Plan | None) -> dict[tuple[str, str], StatisticsUse]:
+    used: dict[tuple[str, str], StatisticsUse] = {}
+    for statement in plan.statements if plan else ():
+        used |= statistics_used(statement)
+    return {key: use for key, use in used.items() if use.relation and not use.relation.startswith(_TEMPORARY)}
+
+
+def _statistics(database: str, before: Plan | None, after: Plan) -> Iterator[Draft]:
+    was = _used(before)
+    for key, use in _used(after).items():
+        if use.is_stale:
+            yield _refresh(
+                database,
+                use,
+                "low",
+                f"{figure(use.modifications)} rows of {use.table} changed since its statistics {use.name} were taken "
+                f"at {use.moment}, before the present plan was compiled. Fresh ones read a sample of the table and "
+                "block nobody; other plans on it are compiled anew, and there is no way to put the old ones back.",
+                "",
+            )
+        elif key in was and _was_sampled_since(was[key], use):
+            yield _refresh(
+                database,
+                use,
+                "medium",
+                f"The statistics {use.name} of {use.table} were updated at {use.moment} from {use.sample_words}, "
+                f"between the two plans (before: {was[key].sample_words or 'unknown'}, at {was[key].moment}). A sample "
+                "can miss what the statement looks for. A full scan reads the whole table once: take a quiet hour. "
+                "Other plans on it are compiled anew, and there is no way to put the old ones back.",
+                " WITH FULLSCAN",
+            )
+
+
+def _was_sampled_since(old: StatisticsUse, new: StatisticsUse) -> bool:
+    return new.is_sampled and new.last_update > old.last_update
+
+
+def _refresh(database: str, use: StatisticsUse, risk: str, rationale: str, how: str) -> Draft:
+    statement = f"UPDATE STATISTICS {_path(use.schema, use.relation)} {_quoted(use.name)}{how};"
+    return Draft(SuggestionKind.REFRESH_STATISTICS, risk, rationale, f"USE {_quoted(database)};\n{statement}")
+
+
+def _indexes(database: str, before: Plan | None, after: Plan) -> Iterator[Draft]:
+    """Wishes of the new plan that the old one did not have, the most promising first."""
+    known = {_columns(wish) for wish in _wishes(before)}
+    fresh = {_columns(wish): wish for wish in _wishes(after) if _columns(wish) not in known}
+    best = sorted(fresh.values(), key=lambda wish: -wish.impact_percent)[:MOST_INDEXES]
+    for wish in best:
+        yield _index(database, wish)
+
+
+def _wishes(plan: Plan | None) -> Iterator[MissingIndex]:
+    for statement in plan.statements if plan else ():
+        for wish in statement.missing_indexes:
+            keys = (*wish.equality_columns, *wish.inequality_columns)
+            if keys and wish.impact_percent >= WORTH_AN_INDEX_PERCENT and not wish.relation.startswith(_TEMPORARY):
+                yield wish
+
+
+def _columns(wish: MissingIndex) -> tuple[object, ...]:
+    return (wish.schema, wish.relation, wish.equality_columns, wish.inequality_columns, wish.included_columns)
+
+
+def _index(database: str, wish: MissingIndex) -> Draft:
+    keys = (*wish.equality_columns, *wish.inequality_columns)
+    name = _quoted("_".join(("IX", wish.relation, *keys))[:_NAME_LENGTH])
+    table = _path(wish.schema, wish.relation)
+    included = f" INCLUDE ({', '.join(map(_quoted, wish.included_columns))})" if wish.included_columns else ""
+    use = f"USE {_quoted(wish.database or database)};\n"
+    return Draft(
+        SuggestionKind.CREATE_INDEX,
+        "medium",
+        f"The optimizer missed an index on {wish.relation} ({', '.join(keys)}) when it compiled the present plan, "
+        f"and puts the gain for this statement at {wish.impact_percent:.0f} %. It looks at one statement only: compare "
+        "with the indexes that are there, mind that every write to the table maintains one more, and build it in a "
+        "quiet hour or online where the edition can.",
+        f"{use}CREATE NONCLUSTERED INDEX {name} ON {table} ({', '.join(map(_quoted, keys))}){included};",
+        f"{use}DROP INDEX {name} ON {table};",
+    )
+
+
+def _quoted(name: str) -> str:
+    return quote_name(name, Engine.SQLSERVER)
+
+
+def _path(schema: str, relation: str) -> str:
+    return ".".join(_quoted(part) for part in (schema, relation) if part)

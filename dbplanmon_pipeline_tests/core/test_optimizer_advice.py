@@ -1,0 +1,113 @@
+import sqlfluff
+
+from dbplanmon_pipeline.core.model import CapturedPlan, Engine
+from dbplanmon_pipeline.core.optimizer_advice import advised_by_optimizer
+from dbplanmon_pipeline.core.remediation import suggest
+from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, statement, table
+
+
+def captured(*inner):
+    scan = relop("Clustered Index Scan", table("Orders", "PK_Orders"), TableCardinality=100_000)
+    return CapturedPlan(0xAB, 1, "showplan", showplan(statement(*inner, scan)))
+
+
+def statistics(changed=0, updated="2026-03-01T02:00:00.12", sample=100, relation="[Orders]"):
+    info = element(
+        "StatisticsInfo",
+        Schema="[dbo]",
+        Table=relation,
+        Statistics="[IX]",
+        ModificationCount=changed,
+        SamplingPercent=sample,
+        LastUpdate=updated,
+    )
+    return captured(element("OptimizerStatsUsage", info))
+
+
+def wish(impact=97.4, relation="[Orders]", column="[Cust]"):
+    groups = [
+        element("ColumnGroup", element("Column", Name=name), Usage=usage)
+        for usage, name in (("EQUALITY", column), ("INEQUALITY", "[Day]"), ("INCLUDE", "[Total]]Sum]"))
+    ]
+    index = element("MissingIndex", *groups, Database="[Shop]", Schema="[dbo]", Table=relation)
+    return element("MissingIndexGroup", index, Impact=impact)
+
+
+def wishing(*wishes):
+    return captured(element("MissingIndexes", *wishes))
+
+
+def advised(old, new):
+    return list(advised_by_optimizer("Shop", old, new))
+
+
+def test_stale_statistics_of_the_present_plan_are_refreshed_at_low_risk():
+    (found,) = advised(None, statistics(changed=40_000))
+    assert (found.kind, found.risk, found.undo_script) == ("refresh_statistics", "low", "")
+    assert found.script == "USE [Shop];\nUPDATE STATISTICS [dbo].[Orders] [IX];"
+    assert "40,000 rows of dbo.Orders" in found.rationale
+
+
+def test_statistics_sampled_between_the_two_plans_are_read_in_full():
+    old, new = statistics(), statistics(updated="2026-03-02T02:00:00", sample=0.86)
+    (found,) = advised(old, new)
+    assert (found.risk, found.script) == (
+        "medium",
+        "USE [Shop];\nUPDATE STATISTICS [dbo].[Orders] [IX] WITH FULLSCAN;",
+    )
+    assert "a sample of 0.86 %" in found.rationale
+    assert "before: all rows, at 2026-03-01 02:00:00" in found.rationale
+
+
+def test_fresh_statistics_of_all_rows_and_old_samples_are_left_alone():
+    sampled = statistics(sample=2)
+    assert advised(statistics(), statistics(updated="2026-03-02T02:00:00")) == []
+    assert advised(sampled, sampled) == []
+    assert advised(None, sampled) == []
+
+
+def test_temporary_tables_get_no_advice():
+    assert advised(None, statistics(changed=40_000, relation="[#tmp]")) == []
+    assert advised(None, wishing(wish(relation="[#tmp]"))) == []
+
+
+def test_an_index_the_present_plan_misses_is_written_out():
+    (found,) = advised(captured(), wishing(wish()))
+    assert (found.kind, found.risk) == ("create_index", "medium")
+    assert found.script == (
+        "USE [Shop];\n"
+        "CREATE NONCLUSTERED INDEX [IX_Orders_Cust_Day] ON [dbo].[Orders] ([Cust], [Day]) INCLUDE ([Total]]Sum]);"
+    )
+    assert found.undo_script == "USE [Shop];\nDROP INDEX [IX_Orders_Cust_Day] ON [dbo].[Orders];"
+    assert "97 %" in found.rationale
+    sqlfluff.parse(found.script.replace("]]", ""), dialect="tsql")
+
+
+def test_a_wish_the_former_plan_had_too_explains_nothing():
+    assert advised(wishing(wish()), wishing(wish())) == []
+
+
+def test_only_the_two_most_promising_wishes_are_passed_on():
+    new = wishing(*(wish(impact, column=f"[C{impact}]") for impact in (40, 60, 99, 80)))
+    assert [one.script.split("(")[1].split(",")[0] for one in advised(None, new)] == ["[C99]", "[C80]"]
+
+
+def test_index_names_stay_within_the_limit_of_the_engine():
+    (found,) = advised(None, wishing(wish(column=f"[{'c' * 200}]")))
+    name = found.undo_script.split("[")[2].split("]")[0]
+    assert len(name) == 128
+
+
+def test_plans_of_another_engine_or_unreadable_ones_give_nothing():
+    assert advised(None, CapturedPlan(1, 1, "pgjson", '[{"Plan": {"Node Type": "Seq Scan"}}]')) == []
+    assert advised(None, CapturedPlan(1, 1, "showplan", "<x/>")) == []
+    assert advised(captured(), None) == []
+
+
+def test_the_suggestions_of_an_incident_come_surest_first():
+    stale = element("StatisticsInfo", Schema="[dbo]", Table="[Orders]", Statistics="[IX]", ModificationCount=90_000)
+    new = captured(element("OptimizerStatsUsage", stale), element("MissingIndexes", wish()))
+    found = suggest(PLAN_REGRESSION, old=captured(), new=new, statement=None, dialect=Engine.SQLSERVER, now=NOW)
+    assert [one.kind for one in found] == ["force_plan", "refresh_statistics", "create_index"]
+    assert len({one.suggestion_id for one in found}) == 3

@@ -1,0 +1,114 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import FactChange
+from dbplanmon_pipeline.services.explain import explain_incident
+from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.plans.showplans import relop, showplan, statement, table
+
+REF = DatabaseRef("prod", "Shop")
+QUERY = "00000000000000ab"
+
+
+def body(physical, index):
+    return showplan(statement(relop(physical, table("Orders", index))))
+
+
+class Store:
+    """Holds what a test gives it."""
+
+    def __init__(self, *, present=None, changes=(), rows=()):
+        self.present, self.changes, self.rows = present or {}, changes, rows
+        self.asked = []
+        self.plans = {
+            0xCD: CapturedPlan(0xAB, 0xCD, "showplan", body("Index Seek", "IX_Cust")),
+            -1: CapturedPlan(0xAB, -1, "showplan", body("Clustered Index Scan", "PK_Orders")),
+        }
+
+    def plan(self, plan_hash):
+        return self.plans.get(plan_hash)
+
+    def statement_texts(self, keys):
+        return {}
+
+    def fact_changes(self, ref, start, end):
+        return list(self.changes)
+
+    def facts(self, ref):
+        return self.present
+
+    def interval_frame(self, start, end, **wanted):
+        self.asked.append((start, end, wanted))
+        columns = ["plan_hash", "execution_count", "rows"]
+        return IntervalFrame(pd.DataFrame(list(self.rows), columns=columns), {1: REF})
+
+
+def explained(store, dialect=Engine.SQLSERVER, incident=PLAN_REGRESSION):
+    return explain_incident(store, incident, dialect)
+
+
+def test_a_showplan_incident_tells_the_difference_and_the_way_back():
+    found = explained(Store())
+    assert found.plan_lines[0] == ("dbo.Orders: Index Seek using IX_Cust became Clustered Index Scan using PK_Orders")
+    assert [one.kind for one in found.suggestions] == ["force_plan"]
+
+
+def test_the_advice_of_the_engine_stands_beside_our_verdict():
+    found = explained(Store(present={f"engine advice {QUERY}": "score 87: force plan x instead of y, Active"}))
+    assert found.engine_advice == "score 87: force plan x instead of y, Active"
+    assert explained(Store(present={"engine advice 0000000000000001": "other"})).engine_advice == ""
+
+
+def test_present_facts_decide_about_forcing():
+    found = explained(Store(present={"automatic tuning FORCE_LAST_GOOD_PLAN": "ON"}))
+    assert "left to the engine" in found.suggestions[0].rationale
+
+
+def test_only_causes_of_this_statement_are_told_in_plain_words():
+    names = ("server started", f"query hint {QUERY}", "query hint 0000000000000001", f"engine advice {QUERY}")
+    changes = [FactChange(REF, name, NOW, "", "2026-03-01T10:02:00Z") for name in names]
+    assert [line.partition(", seen")[0] for line in explained(Store(changes=changes)).context_lines] == [
+        "the server restarted at 2026-03-01 10:02:00 UTC",
+        "query hint: 2026-03-01T10:02:00Z is new",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        ([(0xCD, 100.0, 200.0), (-1, 10.0, 9000.0)], "review_plans"),
+        ([(0xCD, 100.0, 20_000.0), (-1, 10.0, 2000.0)], "force_plan"),
+        ([(0xCD, 100.0, float("nan")), (-1, 10.0, 9000.0)], "force_plan"),
+        ([(0xCD, 0.0, 0.0), (-1, 10.0, 9000.0)], "force_plan"),
+        ([(7, 100.0, 200.0)], "force_plan"),
+    ],
+)
+def test_rows_per_execution_under_both_plans_decide_about_forcing(rows, kind):
+    assert explained(Store(rows=rows)).suggestions[0].kind == kind
+
+
+def test_the_rows_of_one_day_before_and_of_this_statement_are_asked_for():
+    store = Store()
+    explained(store)
+    ((start, end, wanted),) = store.asked
+    assert (start, end) == (NOW - timedelta(hours=24), NOW)
+    assert (wanted["databases"], wanted["query_hash"]) == ([REF], 0xAB)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "incident"),
+    [
+        (Engine.POSTGRES, PLAN_REGRESSION),
+        (Engine.SQLSERVER, replace(PLAN_REGRESSION, previous_plan_hash=0)),
+        (Engine.SQLSERVER, replace(PLAN_REGRESSION, previous_plan_hash=-1)),
+    ],
+)
+def test_without_a_plan_to_force_no_rows_are_read(dialect, incident):
+    store = Store()
+    explained(store, dialect, incident)
+    assert store.asked == []
