@@ -56,7 +56,8 @@ def _read_query_store(facts: ServerFacts) -> Capability:
     allowed = facts.permissions.reads_database
     refused = facts.refused.get("query_store_options", "")
     detail = refused or f"login {facts.login} may not read Query Store of this database"
-    grant = database_grant(facts.engine_edition, facts.permissions, facts.login)
+    place = "this database at its primary replica" if facts.role is ReplicaRole.SECONDARY else "this database"
+    grant = database_grant(facts.engine_edition, facts.permissions, facts.login, place)
     return Capability("read_query_store", allowed, "" if allowed else detail, "" if allowed else grant)
 
 

@@ -50,11 +50,11 @@ def server_grant(edition: EngineEdition, permissions: Permissions, login: str) -
     return f"Run GRANT VIEW SERVER STATE TO {name}; in master."
 
 
-def database_grant(edition: EngineEdition, permissions: Permissions, login: str) -> str:
-    """The sentence that lets `login` read Query Store of the current database."""
+def database_grant(edition: EngineEdition, permissions: Permissions, login: str, place: str = "this database") -> str:
+    """The sentence that lets `login` read Query Store of the current database; a copy of it takes no grants itself."""
     narrow = permissions.knows_performance_state and not edition.is_one_database
     right = "VIEW DATABASE PERFORMANCE STATE" if narrow else "VIEW DATABASE STATE"
-    return f"Run GRANT {right} TO {quoted(login)}; in this database."
+    return f"Run GRANT {right} TO {quoted(login)}; in {place}."
 
 
 def quoted(name: str) -> str:

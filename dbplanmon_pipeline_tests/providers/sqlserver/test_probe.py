@@ -20,7 +20,9 @@ from dbplanmon_pipeline_tests.providers.sqlserver.pretended import (
     azure,
     box_2019,
 )
+from dbplanmon_pipeline_tests.providers.sqlserver.reaching import session_to
 from dbplanmon_pipeline_tests.support.sqlserver_catalog import views_of
+from dbplanmon_pipeline_tests.support.tds import ServerError, TdsServer
 
 NO_RIGHTS = dict.fromkeys(RIGHTS, 0)
 GROUP = "6F9619FF-8B86-D011-B42D-00C04FC964FF"
@@ -256,6 +258,17 @@ def test_query_store_of_a_secondary_records_at_its_primary(driver):
     assert missing(facts) == {}
 
 
+def test_a_secondary_sends_its_administrator_to_the_primary(driver):
+    pretended = Pretended(
+        rights=NO_RIGHTS,
+        options=OPTIONS | {"actual_state_desc": "OFF"},
+        scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
+    )
+    found = missing(probed(pretended, driver))
+    assert found["query_store"] == "Turn Query Store on at the primary replica."
+    assert found["read_query_store"].endswith("TO [mon]; in this database at its primary replica.")
+
+
 def test_a_read_only_database_is_no_secondary(driver):
     pretended = Pretended(
         database={"is_read_only": True},
@@ -325,6 +338,20 @@ def test_the_self_test_runs_what_fits_the_server(driver, pretended):
     assert ("query_hints" in skipped) is ("sys.query_store_query_hints" not in views_of(pretended.level))
     assert ("recovery_fork" in skipped) is (pretended.engine_edition == 5)
     assert all(trial.duration_ms > 0 for trial in found if trial.ok)
+
+
+def test_a_plan_handle_of_nobody_proves_that_the_statement_runs(driver):
+    answers = Pretended().handler()
+
+    def handler(request):
+        return (
+            ServerError(569, "The handle is invalid.") if "sys.dm_exec_sql_text(" in request.sql else answers(request)
+        )
+
+    with TdsServer(handler) as server, session_to(server, driver) as session:
+        found = {trial.name: trial for trial in run_self_test(session, read_server_facts(session, lambda: NOW))}
+    assert found["cached_text"].ok
+    assert found["cached_text"].message == ""
 
 
 def test_the_self_test_goes_on_after_a_refusal(driver):
