@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.showplan_values import plain_name
 from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, Plan
@@ -21,17 +22,25 @@ _TEMPORARY = ("#", "@")
 def advised_by_optimizer(database: str, old: CapturedPlan | None, new: CapturedPlan | None) -> Iterator[Draft]:
     """Drafts from the showplans of one statement; nothing where the new one cannot be read or is of another engine.
 
+    One stored plan stands for all databases that have it, so the database it names need not be the one of the
+    incident: scripts name that of the incident, and a plan over several databases gets none.
+
     Args:
         database: where the statement runs; scripts begin with it.
         old: the former plan, None where not captured.
         new: the plan now, likewise.
     """
     after = tree_of(new) if new else None
-    if after is None or after.engine != Engine.SQLSERVER or not database:
+    if after is None or after.engine != Engine.SQLSERVER or not database or len(_databases(after)) > 1:
         return
     before = tree_of(old) if old else None
     yield from _statistics(database, before, after)
     yield from _indexes(database, before, after)
+
+
+def _databases(plan: Plan) -> set[str]:
+    named = {plain_name(operator.attributes.get("Database", "")) for operator in plan.operators()}
+    return named - {"", "tempdb"}
 
 
 def _used(plan: Plan | None) -> dict[tuple[str, str], StatisticsUse]:
@@ -102,7 +111,7 @@ def _index(database: str, wish: MissingIndex) -> Draft:
     name = _quoted("_".join(("IX", wish.relation, *keys))[:_NAME_LENGTH])
     table = _path(wish.schema, wish.relation)
     included = f" INCLUDE ({', '.join(map(_quoted, wish.included_columns))})" if wish.included_columns else ""
-    use = f"USE {_quoted(wish.database or database)};\n"
+    use = f"USE {_quoted(database)};\n"
     return Draft(
         SuggestionKind.CREATE_INDEX,
         "medium",

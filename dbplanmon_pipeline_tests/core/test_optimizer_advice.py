@@ -88,6 +88,18 @@ def test_a_wish_the_former_plan_had_too_explains_nothing():
     assert advised(wishing(wish()), wishing(wish())) == []
 
 
+def test_scripts_name_the_database_of_the_incident_as_tenants_share_plans():
+    (found,) = advised_by_optimizer("Tenant 7", None, wishing(wish()))
+    assert found.script.startswith("USE [Tenant 7];")
+
+
+def test_a_plan_over_several_databases_gets_no_script():
+    foreign = relop("Index Seek", element("Object", Database="[Archive]", Schema="[dbo]", Table="[Orders]"))
+    joined = relop("Nested Loops", foreign, relop("Index Seek", table("Orders")), logical="Inner Join")
+    body = showplan(statement(element("MissingIndexes", wish()), joined))
+    assert advised(None, CapturedPlan(1, 1, "showplan", body)) == []
+
+
 def test_only_the_two_most_promising_wishes_are_passed_on():
     new = wishing(*(wish(impact, column=f"[C{impact}]") for impact in (40, 60, 99, 80)))
     assert [one.script.split("(")[1].split(",")[0] for one in advised(None, new)] == ["[C99]", "[C80]"]
