@@ -1,17 +1,33 @@
 """What is true of a simulated database at a moment and may explain a slower statement, by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.providers.simulated.faults import NORMAL_PLAN, FaultKind, SimulatedFault
+from dbplanmon_pipeline.core.query_store_health import (
+    FORCED_PLAN_FACT,
+    IDENTITY_FACT,
+    SIZE_FACT,
+    STATE_FACT,
+    forced_plan_value,
+)
+from dbplanmon_pipeline.providers.simulated.faults import NORMAL_PLAN, REGRESSED_PLAN, FaultKind, SimulatedFault
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory
 from dbplanmon_pipeline.providers.simulated.recorded_time import MINUTE_US
 from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash
 
 ADVICE_AFTER_US = 15 * MINUTE_US
 """The engine takes so long to advise on a regressed plan."""
+
+FORCING_FAILED = "NO_INDEX"
+"""Why a plan could not be forced."""
+
+USED_MB, LARGEST_MB = 100, 1_000
+"""Size of Query Store, and the largest it may have."""
+
+ADVICE_SCORE = 87
+AUTOMATIC_TUNING = "FORCE_LAST_GOOD_PLAN"
 
 _SETTINGS = {"setting max degree of parallelism": "8", "setting cost threshold for parallelism": "50"}
 _HOUR_US = 60 * MINUTE_US
@@ -31,14 +47,14 @@ def facts_of(history: DatabaseHistory, now: datetime, *, query_store: bool, comp
         "compatibility level": str(compatibility_level),
         **_SETTINGS,
         "replica role": "standalone",
-        "query store state": query_store_state(history, now, query_store=query_store),
-        "database identity": f"{history.identity:016x}",
-        "automatic tuning FORCE_LAST_GOOD_PLAN": "OFF",
+        STATE_FACT: query_store_state(history, now, query_store=query_store),
+        IDENTITY_FACT: f"{history.identity:016x}",
+        f"automatic tuning {AUTOMATIC_TUNING}": "OFF",
     }
     if started is not None:
         found["server started"] = f"{from_epoch_us(started):%Y-%m-%dT%H:%M:%SZ}"
     if query_store:
-        found["query store size"] = "10 %"
+        found[SIZE_FACT] = f"{USED_MB * 100 // LARGEST_MB} % of {LARGEST_MB} MB"
     if history.faults:
         found.update(_of_statements(history.faults, epoch_us(now)))
     return found
@@ -49,18 +65,38 @@ def query_store_state(history: DatabaseHistory, now: datetime, *, query_store: b
     return "READ_WRITE" if query_store and history.recorded.is_on(epoch_us(now)) else "OFF"
 
 
-def force_failures(fault: SimulatedFault, now_us: int) -> int:
-    """How often forcing the plan has failed up to a moment."""
-    return int(fault.factor * max(0, now_us - fault.start_us) / _HOUR_US)
+def forced_plans(faults: Sequence[SimulatedFault], now_us: int) -> dict[int, int]:
+    """Statements whose normal plan is forced, and how often that has failed so far."""
+    return {
+        fault.statement: int(fault.factor * (now_us - fault.start_us) / _HOUR_US)
+        for fault in faults
+        if fault.kind is FaultKind.FORCED_PLAN and fault.is_on(now_us)
+    }
 
 
-def _of_statements(faults: tuple[SimulatedFault, ...], now_us: int) -> Iterator[tuple[str, str]]:
-    for fault in faults:
-        if not fault.is_on(now_us):
-            continue
-        query, normal = hash_text(query_hash(fault.statement)), hash_text(plan_hash(fault.statement, NORMAL_PLAN))
-        if fault.kind is FaultKind.FORCED_PLAN:
-            failures = force_failures(fault, now_us)
-            yield f"forced plan {query} {normal}", f"forced, {failures} failures: NO_INDEX" if failures else "forced"
-        if fault.kind is FaultKind.PLAN_REGRESSION and now_us >= fault.start_us + ADVICE_AFTER_US:
-            yield f"engine advice {query}", f"score 87, would force plan {normal}, Active"
+def advised_statements(faults: Sequence[SimulatedFault], now_us: int) -> list[int]:
+    """Statements whose normal plan the engine would force."""
+    return [
+        fault.statement
+        for fault in faults
+        if fault.kind is FaultKind.PLAN_REGRESSION
+        and fault.is_on(now_us)
+        and now_us >= fault.start_us + ADVICE_AFTER_US
+    ]
+
+
+def _of_statements(faults: Sequence[SimulatedFault], now_us: int) -> Iterator[tuple[str, str]]:
+    for statement, failures in forced_plans(faults, now_us).items():
+        name = f"{FORCED_PLAN_FACT}{_query(statement)} {_plan(statement, NORMAL_PLAN)}"
+        yield name, forced_plan_value(failures, FORCING_FAILED)
+    for statement in advised_statements(faults, now_us):
+        good, bad = _plan(statement, NORMAL_PLAN), _plan(statement, REGRESSED_PLAN)
+        yield f"engine advice {_query(statement)}", f"score {ADVICE_SCORE}: force plan {good} instead of {bad}, Active"
+
+
+def _query(statement: int) -> str:
+    return hash_text(query_hash(statement))
+
+
+def _plan(statement: int, plan: int) -> str:
+    return hash_text(plan_hash(statement, plan))

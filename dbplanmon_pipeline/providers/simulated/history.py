@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_cache import PlanCacheStats
 from dbplanmon_pipeline.core.query_store import RuntimeStats, WaitStats
+from dbplanmon_pipeline.core.query_store_span import EngineInterval
 from dbplanmon_pipeline.providers.simulated.cached_plans import cached_plans, creation_text
 from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault
 from dbplanmon_pipeline.providers.simulated.randomness import stable_hash, stream_keys
@@ -45,15 +46,6 @@ class TrueWork:
             self.worker_us + other.worker_us,
             self.reads_pages + other.reads_pages,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInterval:
-    """One interval of Query Store: number, and [start, end) in epoch microseconds."""
-
-    interval_id: int
-    start_us: int
-    end_us: int
 
 
 class DatabaseHistory:
@@ -152,7 +144,7 @@ class DatabaseHistory:
         length = self.cadence.interval_us
         first = self.cadence.interval_start(max(self.recorded.since(epoch_us(now)), from_us))
         starts = range(first if first >= from_us else first + length, epoch_us(now) + 1, length)
-        return [EngineInterval(start // length, start, start + length) for start in starts]
+        return [EngineInterval(start, start + length, start // length) for start in starts]
 
     def truth(self, start: datetime, end: datetime) -> Work:
         """Work after `start` up to and with `end`, lost or not, by (query_hash, plan_hash); idle plans are left out."""

@@ -4,22 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
+
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan, Engine, StatementText
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_cache import plan_cache_reading
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
-from dbplanmon_pipeline.core.query_store import ReadingSpan, RuntimeStats, query_store_reading
+from dbplanmon_pipeline.core.query_store import AVERAGES, ReadingSpan, RuntimeStats, query_store_reading
+from dbplanmon_pipeline.core.query_store_span import LONGEST_BACK_US, IntervalPolicy, reading_span
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.simulated.facts import facts_of, query_store_state
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory
-from dbplanmon_pipeline.providers.simulated.recorded_time import DAY_US, Cadence
 from dbplanmon_pipeline.providers.simulated.statements import statement_text
 from dbplanmon_pipeline.providers.simulated.versions import SimulatedVersion
-
-LONGEST_OUTAGE_US = DAY_US
-"""How far back a reading goes at most."""
 
 
 class SimulatedServer(Protocol):
@@ -80,7 +79,9 @@ class SimulatedReader:
         history, now = self._ask(), self._server.now()
         if not self._server.has_query_store:
             return plan_cache_reading(history.plan_cache(now), read_at=now)
-        span = reading_span(history.cadence, epoch_us(now), previous)
+        policy = IntervalPolicy(history.cadence.interval_us, history.cadence.flush_us)
+        intervals = history.intervals(now, epoch_us(now) - LONGEST_BACK_US - policy.length_us)
+        span = reading_span(intervals, previous, policy, now_us=epoch_us(now), skew_us=0)
         return self._reading(history, now, history.runtime_stats(now, span.covers_from_us), span)
 
     def read_facts(self) -> Mapping[str, str]:
@@ -137,20 +138,11 @@ class SimulatedReader:
     def _reading(
         self, history: DatabaseHistory, now: datetime, stats: RuntimeStats, span: ReadingSpan
     ) -> CounterReading:
-        waits = history.wait_stats(now, span.covers_from_us) if self._server.version.has_waits else None
+        if not self._server.version.has_waits_and_spills:
+            stats.averages[:, AVERAGES.index("spill_pages")] = np.nan
+            return query_store_reading(stats, None, read_at=now, span=span)
+        waits = history.wait_stats(now, span.covers_from_us)
         return query_store_reading(stats, waits, read_at=now, span=span)
-
-
-def reading_span(cadence: Cadence, now_us: int, previous: CounterReading | None) -> ReadingSpan:
-    """Which intervals a reading at a moment holds: it goes on where the last one stopped, at most a day back."""
-    settled = cadence.interval_start(now_us - cadence.overlap_us)
-    if previous is None:
-        return ReadingSpan(settled, settled)
-    if previous.by_interval:
-        since = max(previous.covers_from_us, previous.next_from_us)
-    else:
-        since = cadence.interval_start(epoch_us(previous.read_at))
-    return ReadingSpan(max(since, cadence.interval_start(now_us - LONGEST_OUTAGE_US)), settled)
 
 
 def _not_before(moment_us: int, length: int) -> int:

@@ -19,8 +19,8 @@ class SimulatedVersion:
         return f"SQL Server {self.name}"
 
     @property
-    def has_waits(self) -> bool:
-        """Query Store keeps waits since 2017."""
+    def has_waits_and_spills(self) -> bool:
+        """Query Store keeps them since 2017."""
         return self.number >= 14_000_000
 
 
