@@ -9,7 +9,8 @@ from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.analysis import analysis_assets, analysis_jobs
 from dbplanmon_pipeline.defs.checks import health_checks, health_job
 from dbplanmon_pipeline.defs.collection import collection_assets, collection_job
-from dbplanmon_pipeline.defs.daily import daily_assets, daily_jobs
+from dbplanmon_pipeline.defs.daily import baselines_job, daily_assets, daily_jobs
+from dbplanmon_pipeline.defs.history import history_asset, history_job
 from dbplanmon_pipeline.defs.naming import Names
 from dbplanmon_pipeline.defs.schedules import schedules
 from dbplanmon_pipeline.defs.sensors import sensors
@@ -36,17 +37,26 @@ def build_definitions(
     stale = max(settings.collection.interval * STALE_AFTER_INTERVALS, timedelta(minutes=2))
     checks = health_checks(names)
     followers = analysis_jobs(names)
+    first_day = [history_job(names), baselines_job(names)]
     return dg.Definitions(
         assets=[
             collection_assets(names, dg.FreshnessPolicy.time_window(fail_window=stale)),
             *analysis_assets(names),
+            history_asset(names),
             *daily_assets(names),
             snapshot_asset(names),
         ],
         asset_checks=[checks],
-        jobs=[collection_job(names), *followers, health_job(names, checks), *daily_jobs(names), snapshot_job(names)],
+        jobs=[
+            collection_job(names),
+            *followers,
+            health_job(names, checks),
+            *first_day,
+            *daily_jobs(names),
+            snapshot_job(names),
+        ],
         schedules=schedules(names, monitor, monitor.clock()),
-        sensors=sensors(names, monitor, monitor.clock(), followers),
+        sensors=sensors(names, monitor, monitor.clock(), followers, first_day),
         resources={"dbplanmon": monitor},
         executor=dg.in_process_executor if key_prefix is None else None,
     )

@@ -9,23 +9,28 @@ from dbplanmon_pipeline.cli.output import print_fields, print_json, print_sectio
 from dbplanmon_pipeline.composition import Session
 from dbplanmon_pipeline.core.model import Capability, DatabaseRef
 from dbplanmon_pipeline.core.ports import SchemaStatus
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.services.check_targets import TargetCheck, check_targets
+
+SHOWN_IN_FULL = 5
+"""Targets of which every capability is listed."""
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("--deep", is_flag=True, help="Also run each of our statements once and show how it fared.")
 @json_option
 @pass_invocation
 @click.pass_context
-def check(ctx: click.Context, invocation: Invocation, targets: tuple[str, ...], as_json: bool) -> None:
+def check(ctx: click.Context, invocation: Invocation, targets: tuple[str, ...], deep: bool, as_json: bool) -> None:
     """Check settings, store and every target, or only TARGET (an instance, or instance/database).
 
-    Exits with 1 when a target cannot be used or the store needs an upgrade.
+    Exits with 1 when a target cannot be used, a statement of a deep check fails, or the store needs an upgrade.
     """
     with invocation.session(upgrade=False) as session:
         schema = session.store.schema_status()
-        found = _check(session, targets)
-    ok = _is_usable(schema) and all(item.usable for item in found)
+        found = _check(session, targets, deep=deep)
+    ok = _is_usable(schema) and all(item.ok for item in found)
     if as_json:
         print_json(_facts(session, schema, found, ok=ok))
     else:
@@ -34,13 +39,14 @@ def check(ctx: click.Context, invocation: Invocation, targets: tuple[str, ...], 
         ctx.exit(1)
 
 
-def _check(session: Session, only: Sequence[str]) -> tuple[TargetCheck, ...]:
+def _check(session: Session, only: Sequence[str], *, deep: bool) -> tuple[TargetCheck, ...]:
     resolution = session.targets(only)
     return check_targets(
         resolution.targets,
         session.providers,
         unlisted=resolution.unlisted,
         max_workers=session.settings.collection.max_workers,
+        deep=deep,
     )
 
 
@@ -85,6 +91,7 @@ def _target(item: TargetCheck) -> dict[str, object]:
         "duration_ms": round(item.duration_ms, 1),
         "capabilities": [_capability(one) for one in known.items] if known else [],
         "facts": known.facts if known else {},
+        "trials": item.trials,
     }
 
 
@@ -107,7 +114,43 @@ def _print(session: Session, schema: SchemaStatus, found: Sequence[TargetCheck])
         [_row(item) for item in found],
         empty="no targets: name your servers under `instances` in the settings",
     )
+    _print_capabilities(found)
+    _print_trials(found)
     print_section("What to do", list(dict.fromkeys(line for item in found for line in _advice(item))))
+
+
+def _print_capabilities(found: Sequence[TargetCheck]) -> None:
+    """What few targets offer; of a whole fleet the column `missing` says enough."""
+    told = [item for item in found if item.capabilities and item.capabilities.items]
+    if not told or len(told) > SHOWN_IN_FULL:
+        return
+    click.echo()
+    print_table(
+        ("target", "capability", "there", "detail"),
+        [
+            (str(item.ref), one.name, "yes" if one.available else "no", one.detail)
+            for item in told
+            for one in (item.capabilities.items if item.capabilities else ())
+        ],
+        empty="",
+    )
+
+
+def _print_trials(found: Sequence[TargetCheck]) -> None:
+    rows = [
+        (str(item.ref), trial.name, trial.purpose, round(trial.duration_ms, 1), trial.rows, _fared(trial))
+        for item in found
+        for trial in item.trials
+    ]
+    if rows:
+        click.echo()
+        print_table(("target", "statement", "what it asks", "ms", "rows", "result"), rows, empty="")
+
+
+def _fared(trial: StatementTrial) -> str:
+    if trial.skipped_reason:
+        return f"not run: {trial.skipped_reason}"
+    return "ran" if trial.ok else f"failed: {trial.message}"
 
 
 def _row(item: TargetCheck) -> tuple[str | int | None, ...]:
@@ -122,11 +165,13 @@ def _advice(item: TargetCheck) -> list[str]:
     lines = [] if item.usable else [_sentence(item.ref, item.message, item.remedy)]
     missing = item.capabilities.missing if item.capabilities else ()
     told = f"{item.message} {item.remedy}"
-    return lines + [
+    lines += [
         _sentence(item.ref, one.detail or one.name, one.remedy)
         for one in missing
         if not one.remedy or one.remedy not in told
     ]
+    failed = (trial for trial in item.trials if not trial.ok and not trial.skipped_reason)
+    return lines + [_sentence(item.ref, f"{trial.name}: {trial.message}", trial.remedy) for trial in failed]
 
 
 def _sentence(ref: DatabaseRef, what: str, remedy: str) -> str:

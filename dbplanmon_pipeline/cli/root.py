@@ -27,6 +27,7 @@ COMMANDS = {
     "grants": CommandSource(f"{_HERE}.grants", "grants", "Print the script that gives the monitor its rights."),
     "up": CommandSource(f"{_HERE}.up", "up", "Run the daemon and the web UI on this host."),
     "collect": CommandSource(f"{_HERE}.collect", "collect", "Read every target once."),
+    "history": CommandSource(f"{_HERE}.history", "history", "Import what engines know from before they were watched."),
     "analyse": CommandSource(f"{_HERE}.analyse", "analyse", "Judge what was recorded and send alerts."),
     "baselines": CommandSource(f"{_HERE}.baselines", "baselines", "Learn what is normal."),
     "hotspots": CommandSource(f"{_HERE}.hotspots", "hotspots", "Rank the dearest statements."),

@@ -12,7 +12,7 @@ from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
-from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Channel, Clock, Hotspot, JobState, Provider
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.verdict.model import Detector
@@ -21,6 +21,7 @@ from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, 
 from dbplanmon_pipeline.services.breakers import breaker_states, resting_instances
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
+from dbplanmon_pipeline.services.import_history import ENGINES_WITH_HISTORY, MAX_WORKERS, HistoryReport, import_history
 from dbplanmon_pipeline.services.process_alerts import AlertReport, process_alerts
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
 from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuild_baselines
@@ -37,6 +38,9 @@ CALM_INTERVALS, INSTANCE_CALM_INTERVALS = 36, 12
 """Three hours and one hour of activity at the usual cadence."""
 
 SNAPSHOT_STATEMENTS = 10
+
+RECENT_INTERVALS = 3
+"""A database that was read within so many intervals counts as being recorded now."""
 
 
 def utc_now() -> datetime:
@@ -183,6 +187,31 @@ class Session:
             partial=report.partial,
         )
         return failed
+
+    def import_history(self, days: Sequence[date], only: Sequence[str] = ()) -> HistoryReport:
+        """Import what engines still know of these UTC days, of all databases or of those that `only` names."""
+        resolution = self.targets(only, resting={} if only else self._resting())
+        return import_history(
+            resolution.targets,
+            self.providers,
+            self.store,
+            days=days,
+            clock=self._clock,
+            unlisted=resolution.unlisted,
+            max_workers=min(MAX_WORKERS, self.settings.collection.max_workers),
+            stopped=self._stopped,
+        )
+
+    def databases_without_history(self) -> list[DatabaseRef]:
+        """Databases that were read lately and whose history nobody ever asked for; asks no server."""
+        keep_history = {i.name for i in self.settings.instances if i.enabled and i.engine in ENGINES_WITH_HISTORY}
+        if not keep_history:
+            return []
+        since = self._clock() - max(RECENT_INTERVALS * self.settings.collection.interval, timedelta(minutes=15))
+        successes = (CollectionStatus.OK, CollectionStatus.FIRST_READING)
+        recent = {o.ref for o in self.store.collection_log(since) if o.status in successes}
+        wanted = {ref for ref in recent & self.store.recorded_from().keys() if ref.instance in keep_history}
+        return sorted(wanted - self.store.history_attempts().keys())
 
     def analyse(self, as_of: datetime | None = None) -> AnalysisReport:
         """Judge what was recorded."""

@@ -14,6 +14,7 @@ CHECKS = {
     "named_statements_cover_the_load": "The statements kept by name hold most of the recorded time.",
     "collector_cost_is_low": "No target spent more than 1 % of one core on our reading.",
     "baselines_are_recent": "The newest baseline is younger than 30 hours.",
+    "query_store_is_healthy": "Query Store records wherever it should, has room, and forces the plans it was told to.",
 }
 """Name of each check and the fact it states."""
 

@@ -13,7 +13,7 @@ from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, AssetJob
 from dbplanmon_pipeline.defs.tables import Cell, short_table
 
 DayResult = dg.MaterializeResult[None]
-ComputeDays = Callable[[dg.AssetExecutionContext, Monitor], DayResult]
+ComputeDays = Callable[..., DayResult]
 DecorateAsset = Callable[[ComputeDays], dg.AssetsDefinition]
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_offset=1)
@@ -33,10 +33,10 @@ def end_of(day: date) -> datetime:
 def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     """The four of them; a backfill of many days is one run."""
 
-    @_daily_asset(
+    @daily_asset(
         names,
         "baselines",
-        ("query_metrics",),
+        ("query_metrics", "query_store_history"),
         "What is normal for each statement, learnt from the week before the end of the day.",
     )
     def baselines(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
@@ -50,7 +50,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @_daily_asset(
+    @daily_asset(
         names,
         "hourly_rollups",
         ("query_metrics",),
@@ -60,7 +60,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         with dbplanmon.session() as session:
             return _by_day(context, [{"rows": session.store.roll_up_day(day)} for day in days_of(context)])
 
-    @_daily_asset(
+    @daily_asset(
         names,
         "metrics_archive",
         ("hourly_rollups",),
@@ -79,7 +79,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @_daily_asset(
+    @daily_asset(
         names,
         "daily_summary",
         ("regressions", "hotspots", "plan_changes"),
@@ -108,7 +108,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     return [baselines, hourly_rollups, metrics_archive, daily_summary]
 
 
-def _daily_asset(names: Names, name: str, upstream: Sequence[str], what: str) -> DecorateAsset:
+def daily_asset(names: Names, name: str, upstream: Sequence[str], what: str) -> DecorateAsset:
     """The decorator of a daily asset; a backfill of many days is one run."""
     with warnings.catch_warnings():
         # Single-run backfills carry a beta mark; their behaviour is pinned by a test.
@@ -145,20 +145,24 @@ def _by_day(context: dg.AssetExecutionContext, facts: Sequence[Mapping[str, Cell
     return dg.MaterializeResult(metadata={"days": short_table(table)})
 
 
+def baselines_job(names: Names) -> AssetJob:
+    """The job of the baselines; an import of history asks for it too."""
+    return _job(names, BASELINES, "Learn what is normal.", "baselines")
+
+
 def daily_jobs(names: Names) -> list[AssetJob]:
-    """One job per schedule."""
-
-    def job(name: str, what: str, *assets: str) -> AssetJob:
-        return dg.define_asset_job(
-            names.name(name),
-            selection=dg.AssetSelection.assets(*(names.key(asset) for asset in assets)),
-            description=what,
-            tags=names.job_tags(name),
-            executor_def=dg.in_process_executor,
-        )
-
+    """The other ones, one per schedule."""
     return [
-        job(BASELINES, "Learn what is normal.", "baselines"),
-        job(ROLLUPS, "Roll a finished day up and move it to the archive.", "hourly_rollups", "metrics_archive"),
-        job(SUMMARY, "Sum up yesterday.", "daily_summary"),
+        _job(names, ROLLUPS, "Roll a finished day up and move it to the archive.", "hourly_rollups", "metrics_archive"),
+        _job(names, SUMMARY, "Sum up yesterday.", "daily_summary"),
     ]
+
+
+def _job(names: Names, name: str, what: str, *assets: str) -> AssetJob:
+    return dg.define_asset_job(
+        names.name(name),
+        selection=dg.AssetSelection.assets(*(names.key(asset) for asset in assets)),
+        description=what,
+        tags=names.job_tags(name),
+        executor_def=dg.in_process_executor,
+    )

@@ -8,6 +8,7 @@ import dagster as dg
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import JobState
+from dbplanmon_pipeline.defs.history import history_sensor
 from dbplanmon_pipeline.defs.naming import ANALYSIS, COLLECTION, INSIGHTS, SNAPSHOT, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.snapshot import databases_partitions
@@ -23,6 +24,7 @@ def sensors(
     monitor: Monitor,
     loaded_at: datetime,
     followers: Sequence[AssetJob],
+    first_day: Sequence[AssetJob],
 ) -> list[dg.SensorDefinition]:
     """Those the settings leave on."""
     on = monitor.settings.schedules
@@ -30,6 +32,7 @@ def sensors(
         (on.analysis, _analysis_sensor(names, monitor, followers)),
         (on.retry, _retry_sensor(names, monitor)),
         (on.collection, _start_sensor(names, monitor, loaded_at)),
+        (on.baselines, history_sensor(names, monitor, first_day)),
         (True, _databases_sensor(names, monitor)),
     ]
     return [sensor for wanted, sensor in chosen if wanted]

@@ -1,6 +1,7 @@
-"""The monitor's own health from its store: five facts, none of them costs a monitored server anything."""
+"""The monitor's own health from its store: six facts, none of them costs a monitored server anything."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,7 +20,8 @@ from dbplanmon_pipeline.core.health import (
 )
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
-from dbplanmon_pipeline.core.ports import AnalysisStore, SchemaStatus, UpkeepStore
+from dbplanmon_pipeline.core.ports import AnalysisStore, FactChange, SchemaStatus, UpkeepStore
+from dbplanmon_pipeline.core.query_store_health import query_store_health
 from dbplanmon_pipeline.errors import StoreError
 
 LARGEST_COST_SHARE = 0.01
@@ -28,8 +30,19 @@ BASELINE_LIMIT = timedelta(hours=30)
 """A baseline stands for the end of a day and is replaced 26 hours later; the rest is for a slow rebuild."""
 
 
+FORCE_FAILURES_COUNT_FOR = timedelta(hours=24)
+
+
 class HealthStore(AnalysisStore, UpkeepStore, Protocol):
     """The parts of the store that health looks at."""
+
+    def facts_of_all(self) -> Mapping[DatabaseRef, Mapping[str, str]]:
+        """Present value of every fact of every database that has any."""
+        ...
+
+    def fact_changes_of_all(self, start: datetime, end: datetime) -> Sequence[FactChange]:
+        """Facts of all databases that changed in [start, end]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> 
                 "named_statements_cover_the_load",
                 "collector_cost_is_low",
                 "baselines_are_recent",
+                "query_store_is_healthy",
             ),
             unknown,
         )
@@ -72,7 +86,15 @@ def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> 
         "baselines_are_recent": baseline_age(
             baselines.as_of if len(baselines.table) else None, len(baselines.table), now, BASELINE_LIMIT
         ),
+        "query_store_is_healthy": _query_store(store, now),
     }
+
+
+def _query_store(store: HealthStore, now: datetime) -> Finding:
+    """Worth a look at most: it is trouble of single databases, which are read another way meanwhile."""
+    changes = store.fact_changes_of_all(now - FORCE_FAILURES_COUNT_FOR, now)
+    finding = query_store_health(store.facts_of_all(), changes)
+    return replace(finding, health=Health.DEGRADED) if finding.health is Health.UNHEALTHY else finding
 
 
 def _schema(store: HealthStore) -> Finding:

@@ -3,15 +3,19 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbplanmon_pipeline.core.model import Capabilities, CollectionOutcome, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Budget, Provider
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.services.collect import CollectionTarget
 
 GRACE_SECONDS = 5.0
 """A reader that keeps no budget is given up so long after it."""
+
+DEEP_SECONDS = 60.0
+"""Least budget of a target whose statements are all tried."""
 
 POLL_SECONDS = 0.2
 
@@ -27,6 +31,7 @@ class TargetCheck:
         statements: counters that were there to read.
         error_class / message / remedy: why it is not usable and what helps; empty where it is.
         duration_ms: wall time.
+        trials: each of our statements, run once; empty unless a deep check was asked for.
     """
 
     ref: DatabaseRef
@@ -38,6 +43,12 @@ class TargetCheck:
     message: str = ""
     remedy: str = ""
     duration_ms: float = 0.0
+    trials: tuple[StatementTrial, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Usable, and every statement that was tried ran."""
+        return self.usable and all(trial.ok or trial.skipped_reason for trial in self.trials)
 
 
 def check_targets(
@@ -46,6 +57,7 @@ def check_targets(
     *,
     unlisted: Sequence[CollectionOutcome] = (),
     max_workers: int = 16,
+    deep: bool = False,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[TargetCheck, ...]:
     """Probe all targets in parallel, each within its budget; answers come in the order of the targets.
@@ -55,13 +67,18 @@ def check_targets(
         providers: by instance.
         unlisted: instances whose databases could not be listed; they come back as targets that cannot be used.
         max_workers: connections at once.
+        deep: also run each of our statements once.
         monotonic: clock of the budgets.
     """
     found = tuple(
         TargetCheck(o.ref, providers[o.ref.instance].engine, usable=False, error_class=o.error_class, message=o.message)
         for o in unlisted
     )
-    return (*_probe_all(targets, providers, max_workers, monotonic), *found) if targets else found
+    if not targets:
+        return found
+    if deep:
+        targets = [replace(target, budget_seconds=max(target.budget_seconds, DEEP_SECONDS)) for target in targets]
+    return (*_probe_all(targets, providers, max_workers, monotonic, deep=deep), *found)
 
 
 def _probe_all(
@@ -69,12 +86,14 @@ def _probe_all(
     providers: Mapping[str, Provider],
     max_workers: int,
     monotonic: Callable[[], float],
+    *,
+    deep: bool,
 ) -> tuple[TargetCheck, ...]:
     began: dict[DatabaseRef, float] = {}
 
     def probe(target: CollectionTarget) -> TargetCheck:
         began[target.ref] = monotonic()
-        return check_target(target, providers[target.ref.instance], monotonic)
+        return check_target(target, providers[target.ref.instance], monotonic, deep=deep)
 
     pool = ThreadPoolExecutor(min(max_workers, len(targets)), thread_name_prefix="check")
     try:
@@ -123,13 +142,18 @@ def _given_up(target: CollectionTarget, *, asked: bool) -> TargetCheck:
     )
 
 
-def check_target(target: CollectionTarget, provider: Provider, monotonic: Callable[[], float]) -> TargetCheck:
+def check_target(
+    target: CollectionTarget, provider: Provider, monotonic: Callable[[], float], *, deep: bool = False
+) -> TargetCheck:
     """Connect, ask for the capabilities, and read the counters once: only that proves that a collection will work."""
     began = monotonic()
     capabilities: Capabilities | None = None
+    trials: tuple[StatementTrial, ...] = ()
     try:
         with provider.open(target.ref.database, Budget(began + target.budget_seconds, monotonic)) as reader:
             capabilities = reader.capabilities()
+            # Before the counters: where these cannot be read, the trials say which statement it was.
+            trials = tuple(reader.try_statements()) if deep else ()
             statements = len(reader.read_counters())
     except ProviderError as error:
         return TargetCheck(
@@ -141,6 +165,7 @@ def check_target(target: CollectionTarget, provider: Provider, monotonic: Callab
             message=" ".join(error.message.split()),
             remedy=" ".join(error.remedy.split()),
             duration_ms=(monotonic() - began) * 1000,
+            trials=trials,
         )
     return TargetCheck(
         target.ref,
@@ -149,4 +174,5 @@ def check_target(target: CollectionTarget, provider: Provider, monotonic: Callab
         capabilities=capabilities,
         statements=statements,
         duration_ms=(monotonic() - began) * 1000,
+        trials=trials,
     )

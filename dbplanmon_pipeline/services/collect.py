@@ -227,6 +227,7 @@ class _Run:
         outcomes: dict[DatabaseRef, CollectionOutcome],
     ) -> None:
         batch: list[CollectedDatabase] = []
+        rows = 0
         batch_began = self._monotonic()
         while expected:
             item = _next(results)
@@ -238,12 +239,12 @@ class _Run:
             if item is not None:
                 expected -= 1
                 batch.append(item)
-            rows = sum(len(c.rows) if c.rows is not None else 0 for c in batch)
+                rows += len(item.rows) if item.rows is not None else 0
             due = not expected or rows >= COMMIT_ROWS or self._monotonic() - batch_began >= COMMIT_SECONDS
             if batch and due:
                 self._commit(batch, store, outcomes)
             if due:
-                batch, batch_began = [], self._monotonic()
+                batch, rows, batch_began = [], 0, self._monotonic()
 
     def _commit(
         self,
