@@ -181,9 +181,9 @@ def _rationale(incident: Incident) -> str:
     return (
         f"Statement {hash_text(incident.query_hash)} was fast with plan {hash_text(incident.previous_plan_hash)} and "
         f"is slower with plan {hash_text(incident.plan_hash)}{cost}. Forcing the former plan makes the optimizer use "
-        "it again at once and changes nothing else; where it cannot be used, the engine compiles as before. It "
-        "treats the symptom: find out why the plan changed, watch the statement for a day, and take the force away when the cause "
-        "is cured."
+        "it again at once and changes nothing else; where it cannot be used, the engine compiles as before. It treats "
+        "the symptom: find out why the plan changed, watch the statement for a day, and take the force away when the "
+        "cause is cured."
     )
 
 
