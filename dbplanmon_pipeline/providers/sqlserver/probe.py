@@ -133,7 +133,7 @@ class _Probe:
 
 
 def read_server_facts(session: Session, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> ServerFacts:
-    """Ask the server and the current database; ten small statements.
+    """Ask the server and the current database; about eight small statements.
 
     What the login may not see is left unknown and stands in `refused`.
 
