@@ -3,7 +3,9 @@ import pytest
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline.core.plans.render import render_tree
+from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan, PlanStatement
+from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, table
 from dbplanmon_pipeline_tests.core.plans.corpus import entries, text_of
 
 PLAN = {
@@ -53,3 +55,15 @@ def test_every_real_plan_renders_one_line_per_operator_and_condition(entry):
     plan = parse_pg_plan(text_of(entry))
     conditions = sum(len(operator.conditions) for operator in plan.operators())
     assert len(render_tree(plan).split("\n")) == plan.counts["operators"] + conditions
+
+
+def test_a_showplan_is_shown_with_short_expressions_and_all_its_trees():
+    predicate = element("Predicate", element("ScalarOperator", ScalarString="[Shop].[dbo].[T].[A] as [t].[A]=[@p]"))
+    scan = relop("Clustered Index Scan", table("T", "PK", "t"), predicate, parallel=1, cost=2)
+    operations = [element("Operation", element("QueryPlan", tree)) for tree in (scan, relop("Top", detail="Top"))]
+    text = showplan(element("StmtCursor", element("CursorPlan", *operations), StatementText="c"))
+    assert render_tree(parse_showplan(text)) == (
+        "Parallel Clustered Index Scan using PK on dbo.T t (cost 2, rows 1)\n"
+        "    Predicate: t.A=@p\n"
+        "Top (cost 1, rows 1)"
+    )

@@ -1,0 +1,23 @@
+import pytest
+
+from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression, short_expression
+
+
+@pytest.mark.parametrize(
+    ("expression", "short"),
+    [
+        ("[Shop].[dbo].[Orders].[Id] as [o].[Id]=[@p1]", "o.Id=@p1"),
+        ("[Shop].[dbo].[Orders].[Id]=(1)", "Orders.Id=(1)"),
+        ("[o].[Total Sum]>[Expr1003]", "o.[Total Sum]>Expr1003"),
+        ("[a]]b].[c].[d].[e]", "d.e"),
+        ("", ""),
+    ],
+)
+def test_names_are_written_as_short_as_they_are_clear(expression, short):
+    assert short_expression(expression) == short
+
+
+def test_values_and_numbers_of_the_optimizer_do_not_count_in_a_comparison():
+    first, second = "[t].[A]=N'x' AND [Expr1003]>(1)", "[t].[A]=N'yy' AND [Expr1010]>(22)"
+    assert comparable_expression(first) == comparable_expression(second) == "t.A=? AND Expr>(?)"
+    assert comparable_expression("[t].[Expr1]=(1)") != comparable_expression("[t].[Expr2]=(1)")
