@@ -5,8 +5,8 @@ from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline.core.plans.render import render_tree
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan, PlanStatement
-from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, table
 from dbplanmon_pipeline_tests.core.plans.corpus import entries, text_of
+from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, table
 
 PLAN = {
     "Node Type": "Hash Join",
