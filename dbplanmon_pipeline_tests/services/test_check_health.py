@@ -22,12 +22,13 @@ NAMES = {
     "named_statements_cover_the_load",
     "collector_cost_is_low",
     "baselines_are_recent",
+    "query_store_is_healthy",
 }
 DETECTOR = StatisticalDetector(DetectorPolicy(step=STEP, min_intervals=2))
 
 
 def simulated(clock, **options):
-    return SimulatedProvider("fleet", 3, clock=clock, **{"statements": 20, **options})
+    return SimulatedProvider("fleet", 3, clock=clock, **{"statements": 20, "source": "query_store", **options})
 
 
 def health(fleet, now=None, expected=None):
@@ -92,6 +93,46 @@ def test_without_baselines_it_says_what_to_do(store, clock):
     finding = health(Fleet(store, clock, simulated(clock)))["baselines_are_recent"]
     assert finding.health is Health.DEGRADED
     assert "materialise `baselines`" in finding.summary
+
+
+def told(*facts):
+    """Each reading of the one database tells these facts."""
+    waiting = iter(facts)
+    return lambda _, reader: Wrapped(reader, read_facts=lambda: next(waiting))
+
+
+@pytest.mark.parametrize(
+    ("facts", "problem"),
+    [
+        ({"query store state": "OFF"}, "off"),
+        ({"query store state": "ERROR"}, "error"),
+        ({"query store state": "READ_ONLY (size limit)"}, "read_only"),
+        ({"query store state": "READ_WRITE", "query store size": "90 % of 1000 MB"}, "nearly_full"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_query_store_in_trouble_is_amber_and_named(store, clock, facts, problem):
+    fleet = Fleet(store, clock, AlteredProvider("fleet", 1, clock=clock, alter=told(facts)))
+    fleet.collect()
+    finding = health(fleet)["query_store_is_healthy"]
+    assert finding.health is Health.DEGRADED
+    assert [(row["database"], row["problem"]) for row in finding.rows] == [("fleet/sim0001", problem)]
+
+
+def test_plan_that_could_not_be_forced_is_told_for_a_day(store, clock):
+    forced = "forced plan 00000000000000aa 00000000000000bb"
+    writes = {"query store state": "READ_WRITE"}
+    values = ("forced", "forced, 3 failures: NO_INDEX")
+    readings = [writes | {forced: value} for value in values]
+    fleet = Fleet(store, clock, AlteredProvider("fleet", 1, clock=clock, alter=told(*readings)))
+    fleet.collect()
+    assert health(fleet)["query_store_is_healthy"].health is Health.HEALTHY
+    fleet.tick()
+    finding = health(fleet)["query_store_is_healthy"]
+    assert finding.health is Health.DEGRADED
+    assert "failed 3 times more: NO_INDEX" in finding.rows[0]["what"]
+    later = health(fleet, fleet.clock() + timedelta(hours=24, seconds=1))["query_store_is_healthy"]
+    assert later.health is Health.HEALTHY
 
 
 def test_empty_fleet_is_well(store, clock):

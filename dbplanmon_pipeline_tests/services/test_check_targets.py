@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
+from dbplanmon_pipeline.core.statement_trial import StatementTrial
+from dbplanmon_pipeline.errors import PermissionMissing
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.services import check_targets as module
 from dbplanmon_pipeline.services.check_targets import check_targets
 from dbplanmon_pipeline.services.collect import CollectionTarget
 from dbplanmon_pipeline.services.read_database import CaptureLimits
+from dbplanmon_pipeline_tests.services.fleets import AlteredProvider, Wrapped
 
 
 def targets(instance, *databases, budget_seconds=10.0):
@@ -42,6 +45,43 @@ def test_answers_come_in_the_order_of_the_targets_with_what_was_found():
     found = check_targets(targets("fleet", *reversed(provider.databases())), {"fleet": provider})
     assert [item.ref.database for item in found] == list(reversed(provider.databases()))
     assert all(item.usable and item.statements == 7 and item.capabilities.missing == () for item in found)
+
+
+class Trying(AlteredProvider):
+    """Tells how its statements fared."""
+
+    def __init__(self, *trials, unreadable=False, **options):
+        def refuse(_previous=None):
+            raise PermissionMissing("no right", target="t", remedy="GRANT it.")
+
+        def alter(_database, reader):
+            replaced = {"try_statements": lambda: trials}
+            return Wrapped(reader, **replaced, **({"read_counters": refuse} if unreadable else {}))
+
+        super().__init__("fleet", 1, alter=alter, **options)
+
+
+RAN = StatementTrial("intervals", "which intervals there are", ok=True, rows=3, duration_ms=1.5)
+FAILED = StatementTrial("waits", "waits of plans", ok=False, message="no right", remedy="GRANT it.")
+NOT_RUN = StatementTrial("psp", "variants", ok=False, skipped_reason="needs SQL Server 2022")
+
+
+@pytest.mark.parametrize(
+    ("trials", "ok"), [((RAN, NOT_RUN), True), ((RAN, FAILED), False)], ids=["ran or not run", "failed"]
+)
+def test_deep_check_runs_each_statement_and_is_as_good_as_they_are(trials, ok):
+    (found,) = check_targets(targets("fleet", "sim0001"), {"fleet": Trying(*trials)}, deep=True)
+    assert (found.trials, found.ok, found.usable) == (trials, ok, True)
+
+
+def test_statements_are_left_alone_unless_asked_for():
+    (found,) = check_targets(targets("fleet", "sim0001"), {"fleet": Trying(FAILED)})
+    assert (found.trials, found.ok) == ((), True)
+
+
+def test_deep_check_of_a_target_that_cannot_be_read_still_tells_how_statements_fared():
+    (found,) = check_targets(targets("fleet", "sim0001"), {"fleet": Trying(RAN, unreadable=True)}, deep=True)
+    assert (found.usable, found.error_class, found.trials) == (False, "permission", (RAN,))
 
 
 def test_bad_target_says_why_and_does_not_stop_the_others():
