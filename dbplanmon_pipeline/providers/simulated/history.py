@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.query_store_span import EngineInterval
 from dbplanmon_pipeline.providers.simulated.cached_plans import cached_plans, creation_text
 from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault
 from dbplanmon_pipeline.providers.simulated.randomness import stable_hash, stream_keys
-from dbplanmon_pipeline.providers.simulated.recorded_rows import recorded_rows, recorded_totals, wait_rows
+from dbplanmon_pipeline.providers.simulated.recorded_rows import recorded_rows, recorded_totals
 from dbplanmon_pipeline.providers.simulated.recorded_time import MINUTE_US, Cadence, RecordedTime
 from dbplanmon_pipeline.providers.simulated.stretches import AT, StretchWork, layout, local_ids
 from dbplanmon_pipeline.providers.simulated.workload import HISTORY_BEGINS_US, workload
@@ -127,13 +127,17 @@ class DatabaseHistory:
         ]
         return compiled, max(updates, default=None)
 
-    def runtime_stats(self, now: datetime, from_us: int) -> RuntimeStats:
+    def query_store(self, now: datetime, from_us: int) -> tuple[RuntimeStats, WaitStats]:
         """What Query Store shows at a moment of all intervals that began at or after another [epoch microseconds]."""
         return recorded_rows(self, epoch_us(now), self.recorded.pieces(epoch_us(now), from_us))
 
+    def runtime_stats(self, now: datetime, from_us: int) -> RuntimeStats:
+        """The figures of executions alone."""
+        return self.query_store(now, from_us)[0]
+
     def wait_stats(self, now: datetime, from_us: int) -> WaitStats:
-        """Waits of the same intervals."""
-        return wait_rows(self, epoch_us(now), self.recorded.pieces(epoch_us(now), from_us))
+        """The waits alone."""
+        return self.query_store(now, from_us)[1]
 
     def plan_cache(self, now: datetime) -> PlanCacheStats:
         """What the plan cache shows at a moment; empty while the server is down."""

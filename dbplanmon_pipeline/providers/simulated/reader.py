@@ -11,8 +11,8 @@ from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_cache import plan_cache_reading
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
-from dbplanmon_pipeline.core.query_store import AVERAGES, ReadingSpan, RuntimeStats, query_store_reading
-from dbplanmon_pipeline.core.query_store_span import LONGEST_BACK_US, IntervalPolicy, reading_span
+from dbplanmon_pipeline.core.query_store import AVERAGES, ReadingSpan, RuntimeStats, WaitStats, query_store_reading
+from dbplanmon_pipeline.core.query_store_span import IntervalPolicy, reading_span
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.simulated.facts import facts_of, query_store_state
@@ -80,9 +80,10 @@ class SimulatedReader:
         if not self._server.has_query_store:
             return plan_cache_reading(history.plan_cache(now), read_at=now)
         policy = IntervalPolicy(history.cadence.interval_us, history.cadence.flush_us)
-        intervals = history.intervals(now, epoch_us(now) - LONGEST_BACK_US - policy.length_us)
+        # Older ones begin at multiples of the length, which is what the span takes of those that are not listed.
+        intervals = history.intervals(now, epoch_us(now) - policy.overlap_us - policy.length_us)
         span = reading_span(intervals, previous, policy, now_us=epoch_us(now), skew_us=0)
-        return self._reading(history, now, history.runtime_stats(now, span.covers_from_us), span)
+        return self._reading(now, history.query_store(now, span.covers_from_us), span)
 
     def read_facts(self) -> Mapping[str, str]:
         """What may explain a slower statement."""
@@ -107,10 +108,9 @@ class SimulatedReader:
         length = history.cadence.interval_us
         first = _not_before(epoch_us(start), length)
         stop = min(_not_before(epoch_us(end), length), history.cadence.interval_start(epoch_us(now)))
-        stats = history.runtime_stats(now, first)
-        return self._reading(
-            history, now, stats.take(stats.interval_start_us < stop), ReadingSpan(first, max(first, stop))
-        )
+        stats, waits = history.query_store(now, first)
+        within = stats.take(stats.interval_start_us < stop)
+        return self._reading(now, (within, waits), ReadingSpan(first, max(first, stop)))
 
     def try_statements(self) -> Sequence[StatementTrial]:
         """There are no statements."""
@@ -135,14 +135,12 @@ class SimulatedReader:
     def _ask(self) -> DatabaseHistory:
         return self._server.ask(self._database, self._budget)
 
-    def _reading(
-        self, history: DatabaseHistory, now: datetime, stats: RuntimeStats, span: ReadingSpan
-    ) -> CounterReading:
-        if not self._server.version.has_waits_and_spills:
-            stats.averages[:, AVERAGES.index("spill_pages")] = np.nan
-            return query_store_reading(stats, None, read_at=now, span=span)
-        waits = history.wait_stats(now, span.covers_from_us)
-        return query_store_reading(stats, waits, read_at=now, span=span)
+    def _reading(self, now: datetime, figures: tuple[RuntimeStats, WaitStats], span: ReadingSpan) -> CounterReading:
+        stats, waits = figures
+        if self._server.version.has_waits_and_spills:
+            return query_store_reading(stats, waits, read_at=now, span=span)
+        stats.averages[:, AVERAGES.index("spill_pages")] = np.nan
+        return query_store_reading(stats, None, read_at=now, span=span)
 
 
 def _not_before(moment_us: int, length: int) -> int:

@@ -77,13 +77,22 @@ class _Increments:
         return _Increments(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
-def recorded_rows(database: RecordedDatabase, now_us: int, pieces: Sequence[Piece]) -> RuntimeStats:
-    """One row per plan, interval, place (disk or memory) and kind of execution.
+def recorded_rows(database: RecordedDatabase, now_us: int, pieces: Sequence[Piece]) -> tuple[RuntimeStats, WaitStats]:
+    """Rows of both views: one per plan, interval, place (disk or memory) and, of statistics, kind of execution.
 
     Averages are totals by executions, so that their product rounds to the total again.
     """
     found = _increments(database, now_us, pieces)
-    regular = _rows(database, pieces, found.take(np.flatnonzero(found.end > found.begin)))
+    begins, ordered = _grouped(database, pieces, found)
+    if not len(begins):
+        return RuntimeStats.of_rows([]), _wait_rows(database, pieces, begins, ordered)
+    return _runtime_rows(database, pieces, begins, ordered), _wait_rows(database, pieces, begins, ordered)
+
+
+def _runtime_rows(
+    database: RecordedDatabase, pieces: Sequence[Piece], begins: "NDArray[np.intp]", found: _Increments
+) -> RuntimeStats:
+    regular = _rows(database, pieces, begins, found)
     aborted = found.take(np.flatnonzero(found.totals[:, AT["aborted_count"]] > 0))
     return _joined(regular, _aborted_rows(database, pieces, aborted)) if len(aborted.stretch) else regular
 
@@ -94,12 +103,11 @@ def recorded_totals(database: RecordedDatabase, now_us: int, pieces: Sequence[Pi
     return found.stretch, found.totals
 
 
-def wait_rows(database: RecordedDatabase, now_us: int, pieces: Sequence[Piece]) -> WaitStats:
-    """One row per plan, interval and place."""
-    found = _increments(database, now_us, pieces)
-    begins, rows = _grouped(database, pieces, found)
+def _wait_rows(
+    database: RecordedDatabase, pieces: Sequence[Piece], begins: "NDArray[np.intp]", rows: _Increments
+) -> WaitStats:
     waited = np.add.reduceat(rows.totals[:, AT["wait_time_us"]], begins) if len(begins) else np.empty(0)
-    waited_ms = np.floor(waited / 1_000.0)
+    waited_ms = waited / 1_000.0
     some = np.flatnonzero(waited_ms > 0)
     return WaitStats(
         plan_id=database.ids[1][rows.stretch[begins[some]]],
@@ -149,10 +157,9 @@ def _interval_starts(pieces: Sequence[Piece]) -> Longs:
     return np.array([piece.interval_us for piece in pieces], np.int64)
 
 
-def _rows(database: RecordedDatabase, pieces: Sequence[Piece], found: _Increments) -> RuntimeStats:
-    begins, rows = _grouped(database, pieces, found)
-    if not len(begins):
-        return RuntimeStats.of_rows([])
+def _rows(
+    database: RecordedDatabase, pieces: Sequence[Piece], begins: "NDArray[np.intp]", rows: _Increments
+) -> RuntimeStats:
     totals = np.add.reduceat(rows.totals, begins, axis=0)
     count = totals[:, AT["execution_count"]]
     averages = np.zeros((len(begins), len(AVERAGES)))

@@ -33,6 +33,8 @@ TOTALS = (
 
 AT = {name: column for column, name in enumerate(TOTALS)}
 _PHYSICAL_SHARE = 0.01
+_MILLISECOND = 1_000.0
+"""Waits are counted in these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class StretchWork:
         found[..., AT["logical_writes_pages"]] = count * load.writes_pages[own]
         found[..., AT["physical_reads_pages"]] = np.floor(_PHYSICAL_SHARE * reads)
         found[..., AT["rows"]] = count * load.rows[own]
-        found[..., AT["wait_time_us"]] = np.floor(self._waiting_us[chosen] * total)
+        found[..., AT["wait_time_us"]] = _MILLISECOND * np.floor(self._waiting_us[chosen] * total / _MILLISECOND)
         found[..., AT["aborted_count"]] = np.where(every > 0, count // np.maximum(every, 1), 0)
         return found
 
