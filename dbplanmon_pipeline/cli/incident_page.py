@@ -36,6 +36,7 @@ def print_incident(
         print_text(explanation.statement.text, indent="  ")
     print_section("What changed in the plan", [explanation.plan_summary, *explanation.plan_lines])
     print_section("Around that time", explanation.context_lines)
+    print_section("What the server itself advises", [explanation.engine_advice] if explanation.engine_advice else [])
     print_section("Evidence", incident.evidence)
     for suggestion in suggestions:
         _print_suggestion(suggestion)

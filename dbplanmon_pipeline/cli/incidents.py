@@ -98,6 +98,7 @@ def show_incident(invocation: Invocation, incident_id: str, as_json: bool) -> No
             "plan_summary": explanation.plan_summary,
             "plan_changes": explanation.plan_lines,
             "context": explanation.context_lines,
+            "engine_advice": explanation.engine_advice,
             "old_plan": captured_plan_record(explanation.old_plan),
             "new_plan": captured_plan_record(explanation.new_plan),
             "suggestions": [suggestion_record(suggestion) for suggestion in suggestions],

@@ -76,6 +76,7 @@ def alert_for(
     suggestion: Suggestion | None,
     command: str,
     link: str | None,
+    engine_advice: str = "",
 ) -> Alert:
     """The message about one step of an incident, for one channel.
 
@@ -89,6 +90,7 @@ def alert_for(
         suggestion: the safe way back, where there is one.
         command: shows the incident on the command line.
         link: shows it in a browser.
+        engine_advice: what the server itself would do, in its words.
 
     Raises:
         ValueError: this event makes no alert.
@@ -101,6 +103,7 @@ def alert_for(
         _facts_lines(change, statement),
         _listed("What changed in the plan", [plan_summary, *plan_lines] if _is_bad(change) else []),
         _listed("Around that time", context_lines if _is_bad(change) else []),
+        _listed("What the server itself advises", [engine_advice] if _is_bad(change) else []),
         _listed("Evidence", incident.evidence if _is_bad(change) else []),
         _way_back(suggestion) if _is_bad(change) else [],
         _more(command, link),
@@ -114,7 +117,10 @@ def alert_for(
         created_at=change.at,
         subject=_subject(change),
         body="\n\n".join("\n".join(section) for section in sections if section) + "\n",
-        facts=_facts(change, statement, plan_summary, plan_lines, context_lines, suggestion, command, link),
+        facts={
+            **_facts(change, statement, plan_summary, plan_lines, context_lines, suggestion, command, link),
+            "engine_advice": one_line(engine_advice, LINE_LIMIT),
+        },
     )
 
 

@@ -205,6 +205,7 @@ def _store_step(store: AnalysisStores, step: Sequence[IncidentChange], policy: A
                     plan_summary=explanation.plan_summary,
                     plan_lines=explanation.plan_lines,
                     context_lines=explanation.context_lines,
+                    engine_advice=explanation.engine_advice,
                     suggestion=explanation.suggestions[0] if explanation.suggestions else None,
                     command=f"dbplanmon incidents show {incident.incident_id}",
                     link=policy.link(incident.incident_id),

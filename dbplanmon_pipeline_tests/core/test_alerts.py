@@ -224,3 +224,11 @@ def test_facts_carry_the_same_in_fields():
     assert facts["began_at"] == "2026-11-22T01:10:00+00:00"
     assert facts["suggestion"]["kind"] == "force_plan"
     assert facts["plan_changes"] == ["Index Scan on ix_owner became Seq Scan"]
+
+
+def test_what_the_server_itself_advises_stands_beside_our_verdict():
+    advice = "score 45: force the former plan; state Active"
+    alert = made(engine_advice=advice)
+    assert f"What the server itself advises:\n  - {advice}" in alert.body
+    assert alert.facts["engine_advice"] == advice
+    assert "advises" not in made().body
