@@ -18,13 +18,11 @@ import numpy as np
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.plan_cache import OUTERMOST, TOTALS, PlanCacheStats
 from dbplanmon_pipeline.errors import ProviderError, QueryTimedOut
-from dbplanmon_pipeline.providers.sqlserver.hash_columns import hash_column
+from dbplanmon_pipeline.providers.sqlserver.columns import columns_of, hash_column, long_column, number_table
+from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
 from dbplanmon_pipeline.providers.sqlserver.probe import ServerFacts
 from dbplanmon_pipeline.providers.sqlserver.session import Session
 from dbplanmon_pipeline.providers.sqlserver.sqltext import statement
-
-MOST_ROWS = 200_000
-"""Statements in the cache of a server, beyond which it is not read."""
 
 KEEP_SECONDS = 15.0
 """How long one look at the cache serves further databases."""
@@ -199,18 +197,14 @@ def _statement_for(facts: ServerFacts) -> str:
 
 
 def _content(rows: Sequence[Row], taken_at: datetime, started: str, now_local_ms: int) -> CacheContent:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * _HEAD
+    columns = columns_of(rows, _HEAD + len(TOTALS) + len(OUTERMOST))
     handles, starts, ends, database_id, created_ms, query_hash, plan_hash = columns[:_HEAD]
-    numbers = np.array(columns[_HEAD:], dtype=np.float64).T.reshape(len(rows), -1)
-    if not rows:
-        numbers = np.empty((0, len(TOTALS) + len(OUTERMOST)))
-    totals, extrema = np.split(numbers, [len(TOTALS)], axis=1)
-    unknown = now_local_ms
-    born = np.array([unknown if moment is None else moment for moment in created_ms], dtype=np.int64)
+    totals, extrema = np.split(number_table(columns[_HEAD:]), [len(TOTALS)], axis=1)
+    born = long_column([now_local_ms if moment is None else moment for moment in created_ms])
     return CacheContent(
         taken_at,
         tuple(CachedStatement(*place) for place in zip(handles, starts, ends, strict=True)),
-        np.array(database_id, dtype=np.int64),
+        long_column(database_id),
         tuple(f"{started}/{'' if moment is None else moment}" for moment in created_ms),
         np.maximum(now_local_ms - born, 0) * 1_000,
         hash_column(query_hash),

@@ -13,6 +13,8 @@ from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings
 from dbplanmon_pipeline.providers.sqlserver.discovery import HOME, find_databases
 from dbplanmon_pipeline.providers.sqlserver.gate import ConnectionGate
+from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
+from dbplanmon_pipeline.providers.sqlserver.plan_cache import SharedPlanCache
 from dbplanmon_pipeline.providers.sqlserver.reader import Shared, SqlServerReader
 from dbplanmon_pipeline.providers.sqlserver.session import CANCELLED, Session, connect
 from dbplanmon_pipeline.providers.sqlserver.source import Source
@@ -40,6 +42,7 @@ class SqlServerProvider:
         source: where counters come from.
         max_connections: connections to the instance at once, those that are being given up included.
         redact: mask literals in texts and plans.
+        most_rows: figures of Query Store, or statements in the plan cache, that one reading may hold.
         clock: present moment, aware UTC.
     """
 
@@ -57,6 +60,7 @@ class SqlServerProvider:
         source: Source = Source.AUTO,
         max_connections: int = MOST_CONNECTIONS,
         redact: bool = True,
+        most_rows: int = MOST_ROWS,
         clock: Clock = _utc_now,
     ) -> None:
         self._instance = instance
@@ -69,7 +73,7 @@ class SqlServerProvider:
         self._gate = ConnectionGate(max_connections)
         self._redact = redact
         self._clock = clock
-        self._shared = Shared()
+        self._shared = Shared(cache=SharedPlanCache(most_rows=most_rows), most_rows=most_rows)
         self._guard = threading.Lock()
         self._sessions: set[Session] = set()
 

@@ -26,14 +26,12 @@ from dbplanmon_pipeline.core.query_store_span import (
     skew_between,
 )
 from dbplanmon_pipeline.errors import FeatureUnavailable, ProviderError
-from dbplanmon_pipeline.providers.sqlserver.hash_columns import hash_column
+from dbplanmon_pipeline.providers.sqlserver.columns import columns_of, hash_column, long_column, number_table
+from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
 from dbplanmon_pipeline.providers.sqlserver.own_statements import OwnStatements, look_in_query_store
 from dbplanmon_pipeline.providers.sqlserver.probe import ServerFacts
 from dbplanmon_pipeline.providers.sqlserver.session import Session
 from dbplanmon_pipeline.providers.sqlserver.sqltext import statement
-
-MOST_ROWS = 200_000
-"""Rows of figures one reading, or one slice of history, may have."""
 
 HISTORY_SLICE = 24
 """Intervals of history read at once; fewer where they hold too much."""
@@ -186,17 +184,14 @@ class QueryStore:
 
 def _runtime_stats(rows: Sequence[Row], intervals: Sequence[EngineInterval]) -> RuntimeStats:
     """Columns from rows in one pass; rows of other intervals, such as one that has just begun, are left out."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (_LONG_COLUMNS + int(_SPLITS[-1]) + len(MAXIMA))
+    columns = columns_of(rows, _LONG_COLUMNS + int(_SPLITS[-1]) + len(MAXIMA))
     plan_id, replica, kind, query_hash, plan_hash, interval_id = columns[:_LONG_COLUMNS]
-    numbers = np.array(columns[_LONG_COLUMNS:], dtype=np.float64).T.reshape(len(rows), -1)
-    if not len(rows):
-        numbers = np.empty((0, int(_SPLITS[-1]) + len(MAXIMA)))
-    count, averages, deviations, minima, maxima = np.split(numbers, _SPLITS, axis=1)
+    count, averages, deviations, minima, maxima = np.split(number_table(columns[_LONG_COLUMNS:]), _SPLITS, axis=1)
     start, end, known = _times(interval_id, intervals)
     every = RuntimeStats(
-        _longs(plan_id),
-        _longs(replica),
-        _longs(kind),
+        long_column(plan_id),
+        long_column(replica),
+        long_column(kind),
         hash_column(query_hash),
         hash_column(plan_hash),
         start,
@@ -211,29 +206,25 @@ def _runtime_stats(rows: Sequence[Row], intervals: Sequence[EngineInterval]) -> 
 
 
 def _wait_stats(rows: Sequence[Row], intervals: Sequence[EngineInterval]) -> WaitStats:
-    plan_id, replica, interval_id, wait_ms = list(zip(*rows, strict=True)) if rows else [()] * 4
+    plan_id, replica, interval_id, wait_ms = columns_of(rows, 4)
     start, _, known = _times(interval_id, intervals)
     wait = np.array(wait_ms, dtype=np.float64)
-    return WaitStats(_longs(plan_id)[known], _longs(replica)[known], start[known], wait[known])
+    return WaitStats(long_column(plan_id)[known], long_column(replica)[known], start[known], wait[known])
 
 
 def _times(
     numbers: Sequence[int], intervals: Sequence[EngineInterval]
 ) -> tuple[Longs, Longs, "np.ndarray[Any, np.dtype[np.bool_]]"]:
     """Beginning and end of the interval of each number, and whether it is one of these intervals."""
-    wanted = _longs(numbers)
+    wanted = long_column(numbers)
     if not intervals:
         return wanted, wanted, np.zeros(len(wanted), dtype=np.bool_)
     ordered = sorted(intervals, key=lambda interval: interval.interval_id)
-    known = _longs([interval.interval_id for interval in ordered])
+    known = long_column([interval.interval_id for interval in ordered])
     place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    start = _longs([interval.start_us for interval in ordered])[place]
-    end = _longs([interval.end_us for interval in ordered])[place]
+    start = long_column([interval.start_us for interval in ordered])[place]
+    end = long_column([interval.end_us for interval in ordered])[place]
     return start, end, known[place] == wanted
-
-
-def _longs(values: Sequence[int]) -> Longs:
-    return np.array(values, dtype=np.int64)
 
 
 def _joined(kind: type[Any], parts: Sequence[Any]) -> Any:

@@ -13,6 +13,7 @@ from dbplanmon_pipeline.errors import PermissionMissing, ProviderError, QueryTim
 from dbplanmon_pipeline.providers.sqlserver.cached_plans import read_cached_plans, read_cached_texts
 from dbplanmon_pipeline.providers.sqlserver.capability_items import capabilities_of
 from dbplanmon_pipeline.providers.sqlserver.facts import read_facts
+from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
 from dbplanmon_pipeline.providers.sqlserver.own_statements import OwnStatements
 from dbplanmon_pipeline.providers.sqlserver.plan_cache import CachedStatement, SharedPlanCache, database_number
 from dbplanmon_pipeline.providers.sqlserver.plans import AnsweredPlans, CachedTexts
@@ -42,12 +43,13 @@ _WORDS = {Source.QUERY_STORE: "Query Store", Source.PLAN_CACHE: "plan cache"}
 
 @dataclass(slots=True)
 class Shared:
-    """What the readers of one provider know together; `facts` by database."""
+    """What the readers of one provider know together; `facts` by database, `most_rows` bounds one reading."""
 
     own: OwnStatements = field(default_factory=OwnStatements)
     cache: SharedPlanCache = field(default_factory=SharedPlanCache)
     answered: AnsweredPlans = field(default_factory=AnsweredPlans)
     facts: dict[str, ServerFacts] = field(default_factory=dict)
+    most_rows: int = MOST_ROWS
 
 
 class SqlServerReader:
@@ -181,7 +183,7 @@ class SqlServerReader:
         return known
 
     def _query_store(self, facts: ServerFacts) -> QueryStore:
-        return QueryStore(self._session, facts, self._shared.own, self._clock)
+        return QueryStore(self._session, facts, self._shared.own, self._clock, self._shared.most_rows)
 
     def _against_query_store(self, facts: ServerFacts) -> str:
         reason = against_query_store(facts)

@@ -1,0 +1,259 @@
+"""The provider over the wire: discovery, bounded connections and budgets, and failures that stay where they are."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from dbplanmon_pipeline.composition.providers import build_provider
+from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import Budget, CaptureState
+from dbplanmon_pipeline.errors import CannotConnect, ProviderError, QueryTimedOut
+from dbplanmon_pipeline.providers.sqlserver import SqlServerProvider
+from dbplanmon_pipeline.providers.sqlserver.connection import Encrypt
+from dbplanmon_pipeline.providers.sqlserver.source import Source
+from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
+from dbplanmon_pipeline.settings import Settings
+from dbplanmon_pipeline_tests.core.readings import column
+from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW, OPTIONS
+from dbplanmon_pipeline_tests.providers.sqlserver.reaching import PASSWORD, USER, after, budget, eventually
+from dbplanmon_pipeline_tests.providers.sqlserver.recorded import Cached, Recorded, pretending, provider_to, sent
+from dbplanmon_pipeline_tests.support.tds import Delay, ServerError, TdsServer
+
+
+def busy():
+    return Recorded().plan(1).plan(2).ran(1, 90).ran(2, 5)
+
+
+def slow_at(handler, word, seconds, database=None):
+    """The handler, but for statements with this word, in one database or all."""
+
+    def answer(request):
+        chosen = word in request.sql and database in (None, request.login["database"])
+        return Delay(seconds, handler(request)) if chosen else handler(request)
+
+    return answer
+
+
+def test_given_names_are_the_databases():
+    provider = SqlServerProvider(instance="sql1", connection=None, databases=["b", "a"])
+    assert provider.databases() == ["b", "a"]
+    assert provider.engine is Engine.SQLSERVER
+
+
+def test_discovery_lets_the_patterns_decide(driver):
+    shown = [{"name": name, "state": 0, "is_distributor": False} for name in ("sales_1", "sales_old", "hr", "master")]
+    pretended = pretending(busy())
+    pretended.rows["sys.databases"] = shown
+    with TdsServer(pretended.handler()) as server:
+        assert provider_to(server, driver).databases() == ["hr", "sales_1", "sales_old", "shop"]
+        assert provider_to(server, driver, include=["^sales"], exclude=["old$"]).databases() == ["sales_1"]
+        assert {login["database"] for login in server.logins} == {"master"}
+
+
+def lose_the_connection(provider, server):
+    with provider.open("shop", budget()) as reader:
+        server.cut_all()
+        reader.read_counters()
+
+
+def test_the_probe_runs_once_per_database_and_again_after_a_failure():
+    pretended = pretending(busy())
+    with TdsServer(pretended.handler()) as server:
+        provider = provider_to(server)
+        for _ in range(3):
+            with provider.open("shop", budget()) as reader:
+                reader.read_counters()
+        assert sent(server, "server") == 1
+        with pytest.raises(CannotConnect):
+            lose_the_connection(provider, server)
+        with provider.open("shop", budget()) as reader:
+            reader.read_counters()
+        assert sent(server, "server") == 2
+
+
+def test_capabilities_ask_again_and_tell_the_source(driver):
+    pretended = pretending(busy())
+    with TdsServer(pretended.handler()) as server, provider_to(server, driver).open("shop", budget()) as reader:
+        told = reader.capabilities()
+        assert next(item.detail for item in told.items if item.name == "source") == "figures come from Query Store"
+        server.handler = pretending(busy(), Cached(), options={**OPTIONS, "actual_state_desc": "OFF"}).handler()
+        told = reader.capabilities()
+        detail = next(item.detail for item in told.items if item.name == "source")
+        assert detail == "figures come from the plan cache: Query Store is OFF"
+
+
+def test_facts_tell_where_the_figures_come_from():
+    with TdsServer(pretending(busy()).handler()) as server, provider_to(server).open("shop", budget()) as reader:
+        reader.read_counters()
+        assert reader.read_facts()["figures come from"] == "Query Store"
+
+
+def test_each_statement_can_be_tried():
+    server = TdsServer(pretending(busy(), Cached()).handler())
+    with server, provider_to(server).open("shop", budget(60.0)) as reader:
+        trials = {trial.name: trial for trial in reader.try_statements()}
+    for name in (
+        "intervals",
+        "runtime_stats_2022",
+        "wait_stats_2022",
+        "plan_cache_spills",
+        "stored_plans",
+        "cached_plan",
+    ):
+        assert (trials[name].ok, trials[name].message) == (True, ""), name
+
+
+def connected_to(port):
+    """Connections this process holds to a server; one that was closed here is none, though the server may not know."""
+    found = psutil.Process().net_connections("tcp")
+    return sum(one.status == psutil.CONN_ESTABLISHED and one.raddr.port == port for one in found)
+
+
+@pytest.mark.slow
+def test_300_databases_never_take_more_than_16_connections():
+    handler = pretending(busy()).handler()
+
+    def as_one(request):
+        return handler(replace(request, login={**request.login, "database": "shop"}))
+
+    with TdsServer(as_one) as server:
+        provider = provider_to(server, max_connections=16)
+
+        def collect(number):
+            with provider.open(f"tenant{number:03}", budget(60.0)) as reader:
+                return len(reader.read_counters())
+
+        with ThreadPoolExecutor(48) as pool:
+            running = [pool.submit(collect, number) for number in range(300)]
+            seen = [connected_to(server.port)]
+            while not all(one.done() for one in running):
+                seen.append(connected_to(server.port))
+        assert [one.result() for one in running] == [2] * 300
+        assert 8 <= max(seen) <= 16
+        assert len(server.logins) == 300
+        assert eventually(lambda: server.open_connections == 0)
+
+
+def test_a_slow_database_keeps_its_budget_within_a_second(driver):
+    handler = slow_at(pretending(busy()).handler(), "AS execution_type", 30.0)
+    with TdsServer(handler) as server:
+        began = time.monotonic()
+        with pytest.raises(QueryTimedOut), provider_to(server, driver).open("shop", budget(1.5)) as reader:
+            reader.read_counters()
+        assert time.monotonic() - began < 2.5
+
+
+def test_one_failing_database_leaves_the_others_alone():
+    handler = slow_at(pretending(busy()).handler(), "AS execution_type", 30.0, "slow")
+
+    def refuse(login):
+        return ServerError(4060, "Cannot open database", 11) if login["database"] == "gone" else None
+
+    with TdsServer(handler, auth=refuse) as server:
+        provider = provider_to(server)
+        outcomes = {}
+
+        def collect(database):
+            try:
+                with provider.open(database, budget(2.0)) as reader:
+                    outcomes[database] = len(reader.read_counters())
+            except ProviderError as error:
+                outcomes[database] = type(error)
+
+        threads = [threading.Thread(target=collect, args=(name,)) for name in ("slow", "gone", "a", "b", "c")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert outcomes == {"slow": QueryTimedOut, "gone": CannotConnect, "a": 2, "b": 2, "c": 2}
+
+
+def test_cancel_breaks_what_runs_within_a_second(driver):
+    handler = slow_at(pretending(busy()).handler(), "AS execution_type", 30.0)
+    with TdsServer(handler) as server:
+        provider = provider_to(server, driver)
+        spent = []
+
+        def cancel():
+            began = time.monotonic()
+            provider.cancel()
+            spent.append(time.monotonic() - began)
+
+        began = time.monotonic()
+        reading = provider.open("shop", budget(20.0))
+        with after(1.0, cancel), pytest.raises(QueryTimedOut, match="cancelled"), reading as reader:
+            reader.read_counters()
+        assert time.monotonic() - began < 3.0
+        assert eventually(lambda: bool(spent))
+        assert spent[0] < 1.0
+
+
+def test_a_timeout_keeps_to_query_store_where_its_intervals_were_recorded():
+    """Another source would begin anew; the next reading of this one loses nothing."""
+    locked = ServerError(1222, "Lock request time out period exceeded.")
+    store, cached = busy(), Cached().statement(1, 9)
+    handler = pretending(store, cached).handler()
+
+    def refusing(request):
+        return locked if "AS execution_type" in request.sql else handler(request)
+
+    with TdsServer(handler) as server:
+        with provider_to(server).open("shop", budget()) as reader:
+            before = reader.read_counters()
+        server.handler = refusing
+        with pytest.raises(QueryTimedOut), provider_to(server).open("shop", budget()) as reader:
+            reader.read_counters(before)
+        with provider_to(server).open("shop", budget()) as reader:
+            assert column(reader.read_counters(None), "execution_count") == [9]
+
+
+def test_the_whole_reading_of_a_database_ends_as_one_outcome():
+    with TdsServer(pretending(busy()).handler()) as server:
+        limits = CaptureLimits(min_executions=1)
+        empty = CaptureState(None, {}, frozenset())
+        ref = DatabaseRef("sql1", "shop")
+        found = read_database(provider_to(server), ref, empty, budget(), NOW, limits, interval=NOW - NOW)
+    assert (found.outcome.rows, found.outcome.new_plans, found.outcome.new_statements) == (2, 2, 2)
+    assert found.outcome.message == ""
+    assert found.outcome.cost_ms > 0
+
+
+def test_settings_become_a_connection(monkeypatch):
+    monkeypatch.setenv("MONITOR_PASSWORD", PASSWORD)
+    instance = {
+        "name": "sql1",
+        "engine": "sqlserver",
+        "server": "db.example.com",
+        "login": {"user": USER, "password": "env:MONITOR_PASSWORD"},
+        "encrypt": "strict",
+        "application_intent": "read_only",
+        "options": {"source": "plan_cache"},
+        "databases": ["shop"],
+    }
+    settings = Settings.model_validate(
+        {"instances": [instance], "collection": {"max_workers": 4}, "privacy": {"redact": False}}
+    )
+    provider = build_provider(settings.instances[0], settings)
+    connection = provider._connection
+    assert isinstance(provider, SqlServerProvider)
+    assert (connection.server, connection.port, connection.user, connection.encrypt) == (
+        "db.example.com",
+        None,
+        USER,
+        Encrypt.STRICT,
+    )
+    assert (connection.password(), connection.read_only) == (PASSWORD, True)
+    assert (provider._source, provider._gate.limit, provider._redact) == (Source.PLAN_CACHE, 4, False)
+    assert PASSWORD not in repr(connection)
+
+
+def test_a_spent_budget_opens_nothing():
+    with TdsServer(pretending(busy()).handler()) as server:
+        spent = Budget(time.monotonic() - 1.0, time.monotonic)
+        with pytest.raises(ProviderError), provider_to(server).open("shop", spent):
+            pass
+        assert server.logins == []
