@@ -95,8 +95,7 @@ class SqlServerReader:
         facts = self._facts()
         found = capabilities_of(facts)
         reason = self._against_query_store(facts)
-        source = Source.PLAN_CACHE if reason or self._source is Source.PLAN_CACHE else Source.QUERY_STORE
-        return replace(found, items=(*found.items, source_capability(source, reason)))
+        return replace(found, items=(*found.items, source_capability(self._source, reason)))
 
     def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
         """Work by plan: of Query Store's intervals since `previous`, or of everything in the plan cache.

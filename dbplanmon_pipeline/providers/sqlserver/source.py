@@ -81,12 +81,23 @@ def require_plan_cache(facts: ServerFacts, target: str, reason: str) -> None:
     )
 
 
-def source_capability(source: Source, reason: str) -> Capability:
-    """Where the figures come from, as an item of the check."""
-    if source is Source.QUERY_STORE:
+def source_capability(asked: Source, reason: str) -> Capability:
+    """Where the figures come from, as an item of the check.
+
+    Args:
+        asked: what the settings say.
+        reason: why Query Store does not serve, empty where it does.
+    """
+    if asked is Source.PLAN_CACHE:
+        return Capability("source", available=True, detail="figures come from the plan cache, as the settings say")
+    if not reason:
         return Capability("source", available=True, detail="figures come from Query Store")
-    why = f": {reason}" if reason else ""
-    return Capability("source", available=True, detail=f"figures come from the plan cache{why}")
+    if asked is Source.AUTO:
+        return Capability("source", available=True, detail=f"figures come from the plan cache: {reason}")
+    remedy = "Set options.source: auto, or turn Query Store on."
+    return Capability(
+        "source", available=False, detail=f"the settings ask for Query Store, but: {reason}", remedy=remedy
+    )
 
 
 def _item(facts: ServerFacts, name: str) -> Capability | None:

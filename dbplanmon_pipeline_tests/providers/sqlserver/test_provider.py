@@ -23,9 +23,15 @@ from dbplanmon_pipeline_tests.providers.sqlserver.reaching import PASSWORD, USER
 from dbplanmon_pipeline_tests.providers.sqlserver.recorded import Cached, Recorded, pretending, provider_to, sent
 from dbplanmon_pipeline_tests.support.tds import Delay, ServerError, TdsServer
 
+OFF = {**OPTIONS, "actual_state_desc": "OFF"}
+
 
 def busy():
     return Recorded().plan(1).plan(2).ran(1, 90).ran(2, 5)
+
+
+def source_of(reader):
+    return next((item.available, item.detail) for item in reader.capabilities().items if item.name == "source")
 
 
 def slow_at(handler, word, seconds, database=None):
@@ -76,14 +82,27 @@ def test_the_probe_runs_once_per_database_and_again_after_a_failure():
 
 
 def test_capabilities_ask_again_and_tell_the_source(driver):
-    pretended = pretending(busy())
-    with TdsServer(pretended.handler()) as server, provider_to(server, driver).open("shop", budget()) as reader:
-        told = reader.capabilities()
-        assert next(item.detail for item in told.items if item.name == "source") == "figures come from Query Store"
-        server.handler = pretending(busy(), Cached(), options={**OPTIONS, "actual_state_desc": "OFF"}).handler()
-        told = reader.capabilities()
-        detail = next(item.detail for item in told.items if item.name == "source")
-        assert detail == "figures come from the plan cache: Query Store is OFF"
+    with (
+        TdsServer(pretending(busy()).handler()) as server,
+        provider_to(server, driver).open("shop", budget()) as reader,
+    ):
+        assert source_of(reader) == (True, "figures come from Query Store")
+        server.handler = pretending(busy(), Cached(), options=OFF).handler()
+        assert source_of(reader) == (True, "figures come from the plan cache: Query Store is OFF")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (Source.QUERY_STORE, (False, "the settings ask for Query Store, but: Query Store is OFF")),
+        (Source.PLAN_CACHE, (True, "figures come from the plan cache, as the settings say")),
+    ],
+    ids=str,
+)
+def test_capabilities_tell_whether_the_source_of_the_settings_serves(asked, told):
+    server = TdsServer(pretending(busy(), Cached(), options=OFF).handler())
+    with server, provider_to(server, source=asked).open("shop", budget()) as reader:
+        assert source_of(reader) == told
 
 
 def test_facts_tell_where_the_figures_come_from():
