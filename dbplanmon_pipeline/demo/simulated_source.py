@@ -10,7 +10,13 @@ from dbplanmon_pipeline.core.ports import Provider
 from dbplanmon_pipeline.demo.faults import Fault
 from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import SilentResult
-from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider, StatementProfile
+from dbplanmon_pipeline.providers.simulated import (
+    FaultKind,
+    SimulatedFault,
+    SimulatedProvider,
+    Source,
+    StatementProfile,
+)
 from dbplanmon_pipeline.settings import InstanceSettings, Settings, load_settings
 
 INSTANCE = "demo-simulated"
@@ -54,7 +60,7 @@ class SimulatedSource:
     @property
     def server(self) -> str:
         """What it is, so that nobody takes it for a real one."""
-        return "a simulated SQL Server"
+        return "a simulated SQL Server with Query Store"
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -63,7 +69,7 @@ class SimulatedSource:
             Fault(
                 "plan_flip",
                 FaultKind.PLAN_REGRESSION,
-                "An automatic statistics update makes one statement run with a scan instead of a seek.",
+                "A sampled update of statistics makes one statement scan a table instead of seeking.",
                 (_name(self._plan_flip),),
                 (),
                 (),
@@ -108,8 +114,12 @@ class SimulatedSource:
         """From now on."""
         profile = self._plan_flip if fault.name == "plan_flip" else self._slow_disk
         factor = 20.0 if fault.name == "plan_flip" else 4.0
-        kind = FaultKind(fault.kind)
-        self._faults.append(SimulatedFault(fault.name, DATABASE, profile.statement, kind, self._now, None, factor))
+        kinds = [FaultKind(fault.kind)]
+        if fault.name == "plan_flip":
+            kinds.append(FaultKind.STATISTICS_UPDATE)
+        self._faults += [
+            SimulatedFault(fault.name, DATABASE, profile.statement, kind, self._now, None, factor) for kind in kinds
+        ]
 
     def mend_it(self, fault: Fault) -> None:
         """Until now."""
@@ -128,7 +138,9 @@ class SimulatedSource:
 
     def _provider(self, instance: InstanceSettings, settings: Settings) -> Provider:
         del settings
-        return SimulatedProvider(instance.name, 1, clock=lambda: self._now, faults=tuple(self._faults))
+        return SimulatedProvider(
+            instance.name, 1, clock=lambda: self._now, faults=tuple(self._faults), source=Source.QUERY_STORE
+        )
 
     def _choose(self) -> tuple[StatementProfile, StatementProfile, StatementProfile]:
         """Two busy statements whose regression is material, and one more."""

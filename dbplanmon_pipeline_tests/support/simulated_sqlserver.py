@@ -244,7 +244,7 @@ class _Views:
         ]
 
     def _plan_text(self, statement: int, plan: int) -> str | None:
-        compiled = self._history.compiled_us(statement, plan)
+        compiled = self._history.compiled_us(statement, plan, self._now)
         return (
             captured_plan(statement, plan, *compiled).body.replace(f"[{DATABASE}]", f"[{self._database}]")
             if compiled

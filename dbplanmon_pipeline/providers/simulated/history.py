@@ -16,7 +16,7 @@ from dbplanmon_pipeline.providers.simulated.cached_plans import cached_plans, cr
 from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault
 from dbplanmon_pipeline.providers.simulated.randomness import stable_hash, stream_keys
 from dbplanmon_pipeline.providers.simulated.recorded_rows import recorded_rows, recorded_totals
-from dbplanmon_pipeline.providers.simulated.recorded_time import MINUTE_US, Cadence, RecordedTime
+from dbplanmon_pipeline.providers.simulated.recorded_time import DAY_US, MINUTE_US, Cadence, RecordedTime
 from dbplanmon_pipeline.providers.simulated.stretches import AT, StretchWork, layout, local_ids
 from dbplanmon_pipeline.providers.simulated.workload import HISTORY_BEGINS_US, workload
 
@@ -109,23 +109,26 @@ class DatabaseHistory:
         life = self.parts.life_at(epoch_us(moment))
         return None if life is None else self.parts.lives[life].boot_us
 
-    def compiled_us(self, statement: int, plan: int) -> tuple[int, int | None] | None:
-        """When a plan was first compiled, and the update of statistics that came with it [epoch microseconds].
+    def compiled_us(self, statement: int, plan: int, now: datetime) -> tuple[int, int | None] | None:
+        """When a plan was last compiled, and the update of statistics that came with it [epoch microseconds].
 
-        None where the statement never has that plan. An update counts where it came within the hour before.
+        None where the statement has not had that plan yet. An update counts where it came within the hour before the
+        plan appeared; one that has long been there is compiled again every midnight.
         """
         own = np.flatnonzero((self.parts.statement == statement) & (self.parts.plan == plan))
-        if not len(own):
+        if not len(own) or self.parts.start_us[own].min() > epoch_us(now):
             return None
-        compiled = int(self.parts.start_us[own].min())
+        appeared = int(self.parts.start_us[own].min())
         updates = [
             fault.start_us
             for fault in self.faults
             if fault.kind is FaultKind.STATISTICS_UPDATE
             and fault.statement == statement
-            and compiled - _HOUR_US <= fault.start_us <= compiled
+            and appeared - _HOUR_US <= fault.start_us <= appeared
         ]
-        return compiled, max(updates, default=None)
+        if updates:
+            return appeared, max(updates)
+        return max(appeared, epoch_us(now) // DAY_US * DAY_US), None
 
     def query_store(self, now: datetime, from_us: int) -> tuple[RuntimeStats, WaitStats]:
         """What Query Store shows at a moment of all intervals that began at or after another [epoch microseconds]."""

@@ -43,7 +43,7 @@ def captured_plan(statement: int, plan: int, compiled_us: int, refreshed_us: int
     Args:
         statement: its number.
         plan: its number.
-        compiled_us: when it was first compiled [epoch microseconds].
+        compiled_us: when it was last compiled [epoch microseconds].
         refreshed_us: when an update of statistics came shortly before; None for one long ago.
     """
     return CapturedPlan(

@@ -221,7 +221,7 @@ class SimulatedProvider:
         plans = [] if number is None else [plan for plan in range(PLANS) if plan_hash(number, plan) == key.plan_hash]
         if number is None or not plans:
             return _no_plan(key)
-        compiled_us = self.history(database).compiled_us(number, plans[0])
+        compiled_us = self.history(database).compiled_us(number, plans[0], self._clock())
         return captured_plan(number, plans[0], *compiled_us) if compiled_us else _no_plan(key)
 
     def _wait(self, target: str, budget: Budget, cancelled: threading.Event) -> None:
