@@ -50,6 +50,7 @@ def test_page_describes_no_command_that_is_not_there():
     [
         ("check",),
         ("collect",),
+        ("history", "--days", "3"),
         ("analyse",),
         ("baselines",),
         ("hotspots", "--window", "2h"),

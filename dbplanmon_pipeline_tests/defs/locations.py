@@ -38,6 +38,7 @@ class Location:
         moment: where the clock stands.
         key_prefix: as in `build_definitions`.
         kept: the instance lies on disk, as schedules need it; else in memory, which is faster.
+        source: where the simulated servers keep their counters.
         sections: of the settings.
 
     Attributes:
@@ -51,10 +52,12 @@ class Location:
         key_prefix: str | None = None,
         *,
         kept: bool = False,
+        source: str = "plan_cache",
         **sections: Any,
     ) -> None:
         self.settings = settings_of(folder, **sections)
         self.clock = FixedClock(moment)
+        self.source = source
         self.faults: list[SimulatedFault] = []
         self.monitor = Monitor(self.settings, self.clock, make_provider=self._provider)
         self.definitions = build_definitions(self.settings, key_prefix, monitor=self.monitor)
@@ -71,6 +74,7 @@ class Location:
             statements=options.statements,
             failing=options.failing,
             latency_ms=options.latency_ms,
+            source=self.source,
             faults=[fault for fault in self.faults if fault.database in ("", *_names(databases))],
         )
 

@@ -18,6 +18,7 @@ HEALTH_CHECKS = {
     "named_statements_cover_the_load",
     "collector_cost_is_low",
     "baselines_are_recent",
+    "query_store_is_healthy",
 }
 
 
@@ -112,7 +113,7 @@ class TestMoment:
 
 class TestHealth:
     def test_it_judges_without_asking_a_server(self, make_location):
-        location = make_location(instances=[simulated_fleet(3)])
+        location = make_location(source="query_store")
         location.collect()
         location.collect()
         result = location.run("health_job", timedelta(minutes=2))

@@ -76,7 +76,7 @@ def test_everything_runs_by_itself_from_the_start(location: Location) -> None:
         ("analysis", {"analysis_sensor"}),
         ("retry", {"collection_retry_sensor"}),
         ("health", {"health_schedule"}),
-        ("baselines", {"baselines_schedule"}),
+        ("baselines", {"baselines_schedule", "history_sensor"}),
         ("rollups", {"rollups_schedule"}),
         ("summary", {"daily_summary_schedule"}),
     ],
