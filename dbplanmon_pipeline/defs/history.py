@@ -109,7 +109,7 @@ def history_sensor(names: Names, monitor: Monitor, jobs: Sequence[AssetJob]) -> 
         if missing:
             return dg.SensorResult([_import_request(names, missing, today, monitor.settings.baselines.days)])
         if imported_at is None or context.cursor == imported_at.isoformat():
-            return dg.SkipReason("the history of every database was asked for, and learnt from where there was any")
+            return dg.SkipReason("no database waits for its history")
         if running := run_in_progress(context.instance, names.name(BASELINES)):
             return dg.SkipReason(f"baselines are being learnt by run {running}")
         return dg.SensorResult([_baselines_request(names, imported_at, today)], cursor=imported_at.isoformat())

@@ -9,8 +9,6 @@ RAN = StatementTrial("intervals", "which intervals there are", ok=True, rows=3, 
 NOT_RUN = StatementTrial("psp_variants", "variants of a statement", ok=False, skipped_reason="needs SQL Server 2022")
 GRANT = "GRANT VIEW DATABASE STATE."
 FAILED = StatementTrial("wait_stats", "waits of plans", ok=False, message="no right", remedy=GRANT)
-    "wait_stats", "waits of plans", ok=False, message="no right", remedy="GRANT VIEW DATABASE STATE."
-)
 
 
 @pytest.fixture
