@@ -62,7 +62,7 @@ class CounterReading:
             interval (Query Store), else 0.
         life_began_us: int64 epoch microseconds at which the life is known to have begun, 0 where unknown.
         covers_from_us: the reading holds every engine interval that began at or after this moment, and none before
-            [epoch microseconds on the clock of the server]; 0 where counters live on without intervals.
+            [epoch microseconds on our clock, as the intervals are]; 0 where counters live on without intervals.
         next_from_us: the next reading has to begin here, since earlier intervals are settled; 0 without intervals.
     """
 
