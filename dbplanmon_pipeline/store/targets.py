@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.store.bulk import insert_records
+from dbplanmon_pipeline.store.bulk import insert_records, plain_rows
 from dbplanmon_pipeline.store.schema import monitored_database as table
 
 
 def database_ids(connection: Connection) -> dict[DatabaseRef, int]:
     """Number of every known database."""
-    rows = connection.execute(select(table.c.instance, table.c.database, table.c.database_id))
+    rows = plain_rows(connection, 'SELECT instance, "database", database_id FROM monitored_database')
     return {DatabaseRef(instance, database): number for instance, database, number in rows}
 
 
