@@ -11,14 +11,22 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, select
 
-from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports import CaptureState, CollectedDatabase, KnownStatement
-from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, plain_rows, replace_on
+from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, plain_rows
+from dbplanmon_pipeline.store.counter_states import (
+    LockedStates,
+    keep_sightings,
+    lock_states,
+    move_newest_ends,
+    move_states,
+    moved_on,
+    read_readings,
+)
 from dbplanmon_pipeline.store.facts import ToldFacts, digest_of_facts, record_facts
 from dbplanmon_pipeline.store.interval_write import IntervalBatch, write_intervals
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.reading_codec import ReadingBody, ReadingEncoder, decode_reading
+from dbplanmon_pipeline.store.reading_codec import ReadingEncoder
 from dbplanmon_pipeline.store.recorded_from import mark_recorded_from
 from dbplanmon_pipeline.store.schema import collection_log, counter_state, monitored_database
 from dbplanmon_pipeline.store.statements import record_statements
@@ -47,7 +55,7 @@ class CollectionPart(StorePart):
         with self._database.read(snapshot=True) as connection:
             ids = database_ids(connection)
             wanted = {ids[ref]: ref for ref in refs if ref in ids}
-            readings = _readings(connection, wanted)
+            readings = read_readings(connection, wanted)
             statements = _known_statements(connection, wanted)
             plans = _known_plans(connection, wanted)
         states = dict.fromkeys(refs, _EMPTY)
@@ -66,18 +74,18 @@ class CollectionPart(StorePart):
         now = self._clock()
         with self._database.write() as connection:
             ids = ensure_databases(connection, {item.outcome.ref: str(item.engine) for item in collected}, now)
-            locked = _lock_states(connection, collected, ids)
-            refused = _moved_on(collected, ids, locked)
+            locked = lock_states(connection, collected, ids)
+            refused = moved_on(collected, ids, locked)
             taken = [item for item in collected if item.outcome.ref not in refused]
             batch = IntervalBatch.of((ids[item.outcome.ref], item.rows) for item in taken if item.rows is not None)
             write_intervals(connection, batch, now)
             numbered = [(ids[item.outcome.ref], item) for item in taken]
             sightings = record_statements(connection, numbered, batch, locked.sightings)
             _record_facts(connection, numbered, locked)
-            _move_states(connection, numbered, bodies, locked)
-            _move_newest_ends(connection, batch.newest_ends())
+            move_states(connection, numbered, bodies, locked)
+            move_newest_ends(connection, batch.newest_ends())
             mark_recorded_from(connection, numbered)
-            _keep_sightings(connection, sightings)
+            keep_sightings(connection, sightings)
             _log(connection, taken, ids)
         return refused
 
@@ -114,14 +122,6 @@ class CollectionPart(StorePart):
         return overview
 
 
-def _readings(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, CounterReading | None]:
-    table = counter_state
-    columns = (table.c.database_id, table.c.body_zstd, table.c.read_at, table.c.covers_from_us, table.c.next_from_us)
-    known = table.c.body_zstd.is_not(None) & table.c.database_id.in_(list(wanted))
-    rows = connection.execute(select(*columns).where(known))
-    return {row[0]: decode_reading(bytes(row[1]), row[2], row[3] or 0, row[4] or 0) for row in rows}
-
-
 def _known_statements(
     connection: Connection, wanted: Mapping[int, DatabaseRef]
 ) -> dict[int, dict[int, KnownStatement]]:
@@ -156,55 +156,9 @@ def _known_plans(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> d
     return plans
 
 
-@dataclass(frozen=True, slots=True)
-class _Locked:
-    """Counter states of the databases of one `record`, locked until its end."""
-
-    read_at: dict[int, datetime | None]
-    body_digests: dict[int, bytes | None]
-    sightings: dict[int, bytes | None]
-    facts_digests: dict[int, bytes | None]
-
-
-def _lock_states(
-    connection: Connection, collected: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int]
-) -> _Locked:
-    refs = [item.outcome.ref for item in collected]
-    if len(set(refs)) != len(refs):
-        raise ValueError("a database is named twice in one record()")
-    numbers = sorted(ids[item.outcome.ref] for item in collected if item.reading is not None or item.rows is not None)
-    columns = {"database_id": numbers, "counters": [0] * len(numbers)}
-    insert_rows(connection, counter_state, columns, "ON CONFLICT DO NOTHING")
-    table = counter_state
-    kept = (table.c.read_at, table.c.body_digest, table.c.sightings, table.c.facts_digest)
-    states = select(table.c.database_id, *kept).where(table.c.database_id.in_(numbers))
-    rows = connection.execute(states.order_by(table.c.database_id).with_for_update()).all()
-    return _Locked(*({row[0]: row[place] for row in rows} for place in range(1, len(kept) + 1)))
-
-
-def _moved_on(
-    collected: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int], locked: _Locked
-) -> frozenset[DatabaseRef]:
-    """Databases whose state is not the one their rows were differenced against."""
-    return frozenset(
-        item.outcome.ref
-        for item in collected
-        if item.reading is not None and locked.read_at[ids[item.outcome.ref]] != item.previous_read_at
-    )
-
-
-def _keep_sightings(connection: Connection, bodies: Mapping[int, bytes]) -> None:
-    numbers = sorted(bodies)
-    columns: dict[str, list[Any]] = {
-        "database_id": numbers,
-        "counters": [0] * len(numbers),
-        "sightings": [bodies[number] for number in numbers],
-    }
-    keep = "ON CONFLICT (database_id) DO UPDATE SET sightings = excluded.sightings"
-    insert_rows(connection, counter_state, columns, keep)
-
-
-def _record_facts(connection: Connection, numbered: Sequence[tuple[int, CollectedDatabase]], locked: _Locked) -> None:
+def _record_facts(
+    connection: Connection, numbered: Sequence[tuple[int, CollectedDatabase]], locked: LockedStates
+) -> None:
     """Most collections tell what the last one told; then nothing is read or written."""
     told = [
         ToldFacts(number, item.outcome.started_at, item.facts, item.facts_are_whole)
@@ -221,51 +175,6 @@ def _record_facts(connection: Connection, numbered: Sequence[tuple[int, Collecte
         "facts_digest": [digests[number] for number in numbers],
     }
     keep = "ON CONFLICT (database_id) DO UPDATE SET facts_digest = excluded.facts_digest"
-    insert_rows(connection, counter_state, columns, keep)
-
-
-def _move_states(
-    connection: Connection,
-    numbered: Sequence[tuple[int, CollectedDatabase]],
-    bodies: Mapping[DatabaseRef, ReadingBody],
-    locked: _Locked,
-) -> None:
-    """A reading that says what the one before said only moves its moment."""
-    moved: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
-    for number, item in sorted(numbered, key=lambda pair: pair[0]):
-        if item.reading is None:
-            continue
-        state = _state(number, item.reading)
-        body = bodies[item.outcome.ref]
-        if body.digest == locked.body_digests.get(number):
-            moved.append(state)
-        else:
-            changed.append(state | {"body_zstd": body.compressed, "body_digest": body.digest})
-    for records in (moved, changed):
-        columns = list(records[0]) if records else []
-        insert_records(connection, counter_state, records, replace_on(["database_id"], columns))
-
-
-def _state(number: int, reading: CounterReading) -> dict[str, Any]:
-    return {
-        "database_id": number,
-        "read_at": reading.read_at,
-        "counters": len(reading),
-        "covers_from_us": reading.covers_from_us or None,
-        "next_from_us": reading.next_from_us or None,
-    }
-
-
-def _move_newest_ends(connection: Connection, newest: Mapping[int, int]) -> None:
-    numbers = sorted(newest)
-    columns = {
-        "database_id": numbers,
-        "counters": [0] * len(numbers),
-        "newest_end_us": [newest[number] for number in numbers],
-    }
-    later = "WHERE coalesce(counter_state.newest_end_us, 0) < excluded.newest_end_us"
-    keep = f"ON CONFLICT (database_id) DO UPDATE SET newest_end_us = excluded.newest_end_us {later}"
     insert_rows(connection, counter_state, columns, keep)
 
 
