@@ -4,14 +4,19 @@ Commands and their options: `cli/test_docs.py`. Settings keys one by one: `setti
 """
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import dagster as dg
 import pytest
 
 from dbplanmon_pipeline import errors
+from dbplanmon_pipeline.cli import dbplanmon
 from dbplanmon_pipeline.definitions import build_definitions
 from dbplanmon_pipeline.errors import DbPlanMonError, ProviderError
+from dbplanmon_pipeline.providers.sqlserver.inventory import inventory
+from dbplanmon_pipeline.providers.sqlserver.self_test import SECONDS_PER_STATEMENT
 from dbplanmon_pipeline.settings import Settings, load_settings, reference_markdown
 from dbplanmon_pipeline.settings.schema import leaf_paths
 from dbplanmon_pipeline.store.schema import metadata
@@ -83,6 +88,24 @@ def test_the_page_on_the_architecture_names_every_table():
     assert [table for table in metadata.tables if f"`{table}`" not in text] == []
 
 
+def statement_rows() -> list[str]:
+    """The table of docs/sqlserver.md, made from the headings of the statements."""
+    return [
+        f"| `{info.name}.sql` | {info.release}{f', not on {info.excluded}' if info.excluded else ''} "
+        f"| {info.permission} | {info.purpose} |"
+        for info in inventory()
+    ]
+
+
+def test_the_page_on_sql_server_tells_every_statement_as_its_heading_does():
+    shown = [line for line in page("sqlserver.md").splitlines() if re.match(r"\| `\w+\.sql` \|", line)]
+    assert shown == statement_rows(), "rows of the table now:\n" + "\n".join(statement_rows())
+
+
+def test_the_page_on_sql_server_tells_how_long_a_statement_of_the_deep_check_may_take():
+    assert f"at most {SECONDS_PER_STATEMENT:g} seconds each" in " ".join(page("sqlserver.md").split())
+
+
 def test_the_page_on_benchmarks_names_every_benchmark():
     text = page("benchmarks.md")
     assert [name for name in BENCHMARKS if f"--only {name}`" not in text] == []
@@ -127,3 +150,45 @@ def test_every_settings_key_that_is_named_is_there(path):
     sections = "|".join(sorted({key.split(".")[0] for key in keys}))
     found = re.findall(rf"`((?:{sections})\.[a-z_.]+)`", path.read_text("utf-8"))
     assert [key for key in found if key not in keys and not any(known.startswith(f"{key}.") for known in keys)] == []
+
+
+def fenced(path: Path, language: str) -> list[str]:
+    """Blocks of code of one language; the empty one for commands."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+SHOWN_SETTINGS = [
+    pytest.param(text, id=f"{named(path)}-{number}")
+    for path in PAGES
+    for number, text in enumerate(fenced(path, "yaml"))
+    if re.search(r"^instances:", text, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("text", SHOWN_SETTINGS)
+def test_settings_that_a_page_shows_load(text, tmp_path, caplog):
+    (tmp_path / "dbplanmon.yaml").write_text(text, encoding="utf-8")
+    settings = load_settings(environ={}, cwd=tmp_path)
+    assert settings.instances
+    assert caplog.records == []
+
+
+SHOWN_COMMANDS = sorted(
+    {
+        found
+        for path in PAGES
+        for text in fenced(path, "")
+        for found in re.findall(r"^(?:[A-Z_]+=\S+ )*(?:\S*/)?(dbplanmon\b[^#\n]*)", text, re.MULTILINE)
+    }
+)
+
+
+@pytest.mark.parametrize("line", SHOWN_COMMANDS)
+def test_a_command_that_a_page_shows_is_one(line):
+    command, words = dbplanmon, shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(click.Context(dbplanmon), name)
+        assert command is not None, f"there is no command {name}"
+    # Reads the words only; nothing is run.
+    command.make_context(line, words)
