@@ -9,6 +9,7 @@ from dbplanmon_pipeline.providers.sqlserver.hashes import hex_text
 from dbplanmon_pipeline.providers.sqlserver.optional_rows import optional_rows
 from dbplanmon_pipeline.providers.sqlserver.session import Session
 from dbplanmon_pipeline.providers.sqlserver.sqltext import statement_in
+from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,13 @@ def read_engine_advice(session: Session) -> dict[str, str]:
     plans = sorted({plan for one in advice for plan in (one.regressed_plan, one.recommended_plan)})
     if not plans:
         return {}
-    known = optional_rows(session, "plan_hashes", plans, statement_in("plan_hashes", len(plans)))
-    hashes = {plan_id: (hex_text(query_hash), hex_text(plan_hash)) for plan_id, query_hash, plan_hash in known}
+    hashes = {
+        plan_id: (hex_text(query_hash), hex_text(plan_hash))
+        for ids in value_lists(plans)
+        for plan_id, query_hash, plan_hash in optional_rows(
+            session, "plan_hashes", ids, statement_in("plan_hashes", len(ids))
+        )
+    }
     found: dict[str, str] = {}
     for one in sorted(advice, key=lambda one: -one.score):
         if one.recommended_plan in hashes:

@@ -1,14 +1,12 @@
 """Which statements of an instance are ours, told by the mark in their text."""
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.providers.sqlserver.session import Session
-from dbplanmon_pipeline.providers.sqlserver.sqltext import MARKER, statement_in
+from dbplanmon_pipeline.providers.sqlserver.sqltext import statement_in
 from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists
-
-_PATTERN = f"%{MARKER}%"
 
 
 class OwnStatements:
@@ -42,13 +40,19 @@ class OwnStatements:
             return frozenset(self._ours)
 
 
-def look_in_query_store(session: Session, own: OwnStatements, query_hashes: Collection[int]) -> None:
-    """Look at the texts of these statements in Query Store.
+def look_in_query_store(session: Session, own: OwnStatements, plan_of: Mapping[int, int]) -> None:
+    """Look at the texts of some statements in Query Store.
+
+    Args:
+        session: open on the database.
+        own: learns the outcome.
+        plan_of: query hash to the number of any plan of it; the server finds a plan by an index, and a hash by none.
 
     Raises:
         ProviderError: the server did not answer.
     """
-    for hashes in value_lists([query_hash.to_bytes(8, "big", signed=True) for query_hash in query_hashes]):
-        found = session.rows(statement_in("own_queries", len(hashes)), (_PATTERN, *hashes))
-        ours = {int.from_bytes(value, "big", signed=True) for (value,) in found}
-        own.learn({int.from_bytes(value, "big", signed=True) for value in hashes}, ours)
+    hash_of = {plan_id: query_hash for query_hash, plan_id in plan_of.items()}
+    for plan_ids in value_lists(list(hash_of)):
+        found = session.rows(statement_in("own_queries", len(plan_ids)), plan_ids)
+        ours = {hash_of[plan_id] for plan_id, mark_position in found if mark_position}
+        own.learn({hash_of[plan_id] for plan_id in plan_ids}, ours)

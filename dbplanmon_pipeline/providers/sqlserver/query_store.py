@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import CounterReading, Longs
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
@@ -31,17 +32,19 @@ from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
 from dbplanmon_pipeline.providers.sqlserver.own_statements import OwnStatements, look_in_query_store
 from dbplanmon_pipeline.providers.sqlserver.probe import ServerFacts
 from dbplanmon_pipeline.providers.sqlserver.session import Session
-from dbplanmon_pipeline.providers.sqlserver.sqltext import statement
+from dbplanmon_pipeline.providers.sqlserver.sqltext import statement, statement_in
+from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists
 
 HISTORY_SLICE = 24
 """Intervals of history read at once; fewer where they hold too much."""
 
 _SECOND_US = 1_000_000
 _STATS = "query_store_runtime_stats"
-_LONG_COLUMNS = 6
+_LONG_COLUMNS = 4
 _SPLITS = np.cumsum([1, len(AVERAGES), len(DEVIATIONS), len(MINIMA)])
 
 Row = tuple[Any, ...]
+Flags = NDArray[np.bool_]
 
 
 class TooManyRows(ProviderError):
@@ -150,7 +153,7 @@ class QueryStore:
     def _figures(self, intervals: Sequence[EngineInterval]) -> tuple[RuntimeStats, WaitStats | None]:
         """Figures of these intervals; nothing is asked where there are none."""
         keeps_waits = bool(self._facts.query_store and self._facts.query_store.keeps_waits)
-        stats = _runtime_stats(self._rows(self._stats_name(), intervals), intervals)
+        stats = self._runtime_stats(self._rows(self._stats_name(), intervals), intervals)
         grouped = self._facts.has_column("query_store_wait_stats", "replica_group_id")
         name = "wait_stats_2022" if grouped else "wait_stats"
         return stats, _wait_stats(self._rows(name, intervals), intervals) if keeps_waits else None
@@ -174,49 +177,63 @@ class QueryStore:
             return "runtime_stats_2022"
         return "runtime_stats_2017" if self._facts.has_column(_STATS, "avg_tempdb_space_used") else "runtime_stats"
 
+    def _runtime_stats(self, rows: Sequence[Row], intervals: Sequence[EngineInterval]) -> RuntimeStats:
+        """Columns from rows in one pass, without rows of other intervals, and of plans that are gone meanwhile."""
+        columns = columns_of(rows, _LONG_COLUMNS + int(_SPLITS[-1]) + len(MAXIMA))
+        plan_id, replica, kind, interval_id = (long_column(column) for column in columns[:_LONG_COLUMNS])
+        count, averages, deviations, minima, maxima = np.split(number_table(columns[_LONG_COLUMNS:]), _SPLITS, axis=1)
+        start, end, wanted = _times(interval_id, intervals)
+        query_hash, plan_hash, known = self._hashes(plan_id)
+        every = RuntimeStats(
+            plan_id,
+            replica,
+            kind,
+            query_hash,
+            plan_hash,
+            start,
+            end,
+            count[:, 0],
+            averages,
+            deviations,
+            minima,
+            maxima,
+        )
+        kept = wanted & known
+        return every if kept.all() else every.take(kept)
+
+    def _hashes(self, plan_id: Longs) -> tuple[Longs, Longs, Flags]:
+        """Hashes of statement and plan per row, and whether Query Store still has the plan.
+
+        They are asked each time: a plan that was lost before it was written leaves its number to another one.
+        """
+        numbers, place = np.unique(plan_id, return_inverse=True)
+        found: dict[int, tuple[bytes | None, bytes | None]] = {}
+        for plan_ids in value_lists(numbers.tolist()):
+            rows = self._session.rows(statement_in("plan_hashes", len(plan_ids)), plan_ids)
+            found.update((number, (query_hash, plan_hash)) for number, query_hash, plan_hash in rows)
+        each = [found.get(number, (None, None)) for number in numbers.tolist()]
+        known = np.array([number in found for number in numbers.tolist()], dtype=np.bool_)
+        query_hash, plan_hash = (hash_column([pair[part] for pair in each]) for part in (0, 1))
+        return query_hash[place], plan_hash[place], known[place]
+
     def _others(self, stats: RuntimeStats, previous: CounterReading | None) -> RuntimeStats:
         """The figures without those of our own statements."""
-        look_in_query_store(
-            self._session, self._own, self._own.unjudged(np.unique(stats.query_hash).tolist(), previous)
-        )
+        hashes, first = np.unique(stats.query_hash, return_index=True)
+        plan_of = dict(zip(hashes.tolist(), stats.plan_id[first].tolist(), strict=True))
+        unjudged = self._own.unjudged(plan_of, previous)
+        look_in_query_store(self._session, self._own, {query_hash: plan_of[query_hash] for query_hash in unjudged})
         return stats.take(~np.isin(stats.query_hash, list(self._own.ours)))
-
-
-def _runtime_stats(rows: Sequence[Row], intervals: Sequence[EngineInterval]) -> RuntimeStats:
-    """Columns from rows in one pass; rows of other intervals, such as one that has just begun, are left out."""
-    columns = columns_of(rows, _LONG_COLUMNS + int(_SPLITS[-1]) + len(MAXIMA))
-    plan_id, replica, kind, query_hash, plan_hash, interval_id = columns[:_LONG_COLUMNS]
-    count, averages, deviations, minima, maxima = np.split(number_table(columns[_LONG_COLUMNS:]), _SPLITS, axis=1)
-    start, end, known = _times(interval_id, intervals)
-    every = RuntimeStats(
-        long_column(plan_id),
-        long_column(replica),
-        long_column(kind),
-        hash_column(query_hash),
-        hash_column(plan_hash),
-        start,
-        end,
-        count[:, 0],
-        averages,
-        deviations,
-        minima,
-        maxima,
-    )
-    return every if known.all() else every.take(known)
 
 
 def _wait_stats(rows: Sequence[Row], intervals: Sequence[EngineInterval]) -> WaitStats:
     plan_id, replica, interval_id, wait_ms = columns_of(rows, 4)
-    start, _, known = _times(interval_id, intervals)
+    start, _, known = _times(long_column(interval_id), intervals)
     wait = np.array(wait_ms, dtype=np.float64)
     return WaitStats(long_column(plan_id)[known], long_column(replica)[known], start[known], wait[known])
 
 
-def _times(
-    numbers: Sequence[int], intervals: Sequence[EngineInterval]
-) -> tuple[Longs, Longs, "np.ndarray[Any, np.dtype[np.bool_]]"]:
+def _times(wanted: Longs, intervals: Sequence[EngineInterval]) -> tuple[Longs, Longs, Flags]:
     """Beginning and end of the interval of each number, and whether it is one of these intervals."""
-    wanted = long_column(numbers)
     if not intervals:
         return wanted, wanted, np.zeros(len(wanted), dtype=np.bool_)
     ordered = sorted(intervals, key=lambda interval: interval.interval_id)

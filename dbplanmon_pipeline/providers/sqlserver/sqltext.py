@@ -1,10 +1,13 @@
 """Our T-SQL statements, one per file in `sql/`."""
 
+import re
 from functools import cache
 from importlib.resources import files
 
 MARKER = "/* dbplanmon */"
 """In every statement of ours, so that they can be left out of what we read."""
+
+_FIRST_WORD = re.compile(r"^SELECT\b", re.MULTILINE)
 
 MOST_PARAMETERS = 2000
 """SQL Server takes 2,100 parameters in one statement; some are left for the rest of it."""
@@ -14,9 +17,13 @@ _LIST_PLACE = "{ids}"
 
 @cache
 def statement(name: str) -> str:
-    """The whole text of `sql/<name>.sql`, its heading included."""
+    """The whole text of `sql/<name>.sql`, its heading included, with the mark once more behind the first word.
+
+    Query Store cuts off the comments before a statement and keeps those within it; the plan cache keeps both.
+    """
     folder = files("dbplanmon_pipeline.providers.sqlserver").joinpath("sql")
-    return folder.joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    text = folder.joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return _FIRST_WORD.sub(f"SELECT {MARKER}", text, count=1)
 
 
 @cache

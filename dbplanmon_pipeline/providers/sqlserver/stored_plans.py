@@ -24,9 +24,7 @@ from dbplanmon_pipeline.providers.sqlserver.plans import (
 )
 from dbplanmon_pipeline.providers.sqlserver.session import Session
 from dbplanmon_pipeline.providers.sqlserver.sqltext import statement_in
-from dbplanmon_pipeline.providers.sqlserver.value_lists import WIDTHS, value_lists
-
-_LIST = WIDTHS[-2]
+from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists
 
 
 def read_stored_texts(session: Session, keys: Sequence[StatementKey], *, redact: bool) -> list[StatementText]:
@@ -37,7 +35,7 @@ def read_stored_texts(session: Session, keys: Sequence[StatementKey], *, redact:
     """
     query_of = {plan_id_of(key.counter_key): key.query_hash for key in keys}
     found: dict[int, StatementText] = {}
-    for plan_ids in value_lists(list(query_of), _LIST):
+    for plan_ids in value_lists(list(query_of)):
         rows = session.rows(statement_in("stored_texts", len(plan_ids)), (MOST_TEXT_CHARACTERS, *plan_ids))
         for plan_id, text in rows:
             kept = statement_text(query_of[plan_id], text, redact=redact)
@@ -115,7 +113,7 @@ class StoredPlans:
 
     def _sizes(self, plan_ids: Sequence[int]) -> dict[int, PlanSize]:
         found = {}
-        for wanted in value_lists(plan_ids, _LIST):
+        for wanted in value_lists(plan_ids):
             for plan_id, size_bytes, plan_hash, level in self._session.rows(
                 statement_in("stored_plan_sizes", len(wanted)), wanted
             ):
@@ -124,6 +122,6 @@ class StoredPlans:
 
     def _bodies(self, plan_ids: Sequence[int]) -> dict[int, str | None]:
         found: dict[int, str | None] = {}
-        for wanted in value_lists(plan_ids, _LIST):
+        for wanted in value_lists(plan_ids):
             found.update(self._session.rows(statement_in("stored_plans", len(wanted)), wanted))
         return found

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-WIDTHS = (1, 10, 100, 1000)
+WIDTHS = (1, 10, 100)
+"""A plan for a list of a thousand parameters takes megabytes of the server's cache, and that in each database."""
 
 Value = TypeVar("Value")
 

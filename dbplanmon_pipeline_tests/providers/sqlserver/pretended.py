@@ -25,8 +25,8 @@ Rows = list[dict[str, Any]]
 RIGHTS = {
     "server": "HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE')",
     "server_performance": "HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER PERFORMANCE STATE')",
-    "database": "HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DATABASE STATE')",
-    "database_performance": "HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DATABASE PERFORMANCE STATE')",
+    "database": "HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DATABASE STATE')",
+    "database_performance": "HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DATABASE PERFORMANCE STATE')",
 }
 NEEDS_SERVER = ("sys.dm_os_sys_info", "sys.dm_hadr_database_replica_states", "sys.dm_exec_query_stats")
 

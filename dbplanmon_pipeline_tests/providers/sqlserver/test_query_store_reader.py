@@ -17,7 +17,6 @@ from dbplanmon_pipeline_tests.providers.sqlserver.recorded import (
     MARKED,
     Cached,
     Recorded,
-    hash_bytes,
     pretending,
     provider_to,
     reader_to,
@@ -77,6 +76,32 @@ def test_the_statement_fits_the_version(version, statement):
         assert ("rs.replica_group_id" in sql, "avg_tempdb_space_used" in sql) == columns
 
 
+def test_a_deviation_that_the_server_rounds_away_is_none():
+    store = Recorded().plan(1).ran(1, 2, duration=300.0)
+    store.rows["sys.query_store_runtime_stats"][0].update(stdev_duration=None, stdev_cpu_time=None)
+    found = read(pretending(store))
+    assert column(found, "elapsed_time_us_sumsq") == [2 * 300.0**2]
+    assert column(found, "worker_time_us_sumsq") == [2 * 150.0**2]
+
+
+def test_hashes_are_asked_by_plan_in_few_widths():
+    store = Recorded()
+    for plan_id in range(1, 251):
+        store.plan(plan_id).ran(plan_id, plan_id)
+    with TdsServer(pretending(store).handler()) as server, reader_to(server) as reader:
+        found = reader.read_counters()
+        widths = [len(params) for kind, sql, params in server.log if "hashes of some plans" in sql and params]
+    assert sorted(zip(found.query_hash.tolist(), column(found, "execution_count"), strict=True)) == [
+        (number, number) for number in range(1, 251)
+    ]
+    assert widths == [100, 100, 100]
+
+
+def test_figures_of_a_plan_that_is_gone_meanwhile_are_left_out():
+    store = Recorded().plan(1).ran(1, 3).ran(2, 700)
+    assert column(read(pretending(store)), "execution_count") == [3]
+
+
 def test_work_of_other_replicas_stays_out():
     found = read(pretending(Recorded().plan(1).ran(1, 3).ran(1, 500, replica=2)))
     assert column(found, "execution_count") == [3]
@@ -115,8 +140,8 @@ def test_a_second_reading_looks_at_the_texts_of_new_statements_only():
     store.plan(7).ran(7, 1)
     with TdsServer(pretending(store).handler()) as server, reader_to(server) as reader:
         reader.read_counters(retained(before))
-        asked = [params for kind, sql, params in server.log if "told by the mark" in sql and kind != "sp_unprepare"]
-        assert [params[1:] for params in asked] == [[hash_bytes(7)]]
+        asked = [params for kind, sql, params in server.log if "AS mark_position" in sql and kind != "sp_unprepare"]
+        assert asked == [[7]]
 
 
 def test_only_the_interval_that_may_still_change_is_read_again():

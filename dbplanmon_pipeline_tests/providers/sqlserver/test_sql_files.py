@@ -59,6 +59,18 @@ def test_the_first_line_is_the_marker(name: str) -> None:
 
 
 @every_file
+def test_the_mark_stands_within_the_statement_where_query_store_keeps_it(name: str) -> None:
+    body = "\n".join(line for line in statement(name).splitlines()[1:] if not line.startswith("--"))
+    assert body.startswith(f"SELECT {MARKER}")
+    assert body.count(f"SELECT {MARKER}") == 1
+
+
+@pytest.mark.parametrize("name", ["runtime_stats", "runtime_stats_2017", "runtime_stats_2022"])
+def test_figures_are_read_without_the_plans_beside_them(name: str) -> None:
+    assert sources_of(tree_of(name)) == {"sys.query_store_runtime_stats"}
+
+
+@every_file
 def test_the_heading_tells_purpose_version_and_permission(name: str) -> None:
     info = statement_info(name, statement(name))
     assert info.purpose

@@ -1,11 +1,12 @@
 /* dbplanmon */
--- Purpose: which of some statements are ours, told by the mark in their text.
+-- Purpose: where our mark stands in the texts of some plans; 0 or NULL: the statement is not ours.
 -- Minimum version: 2016. Permission: VIEW DATABASE STATE.
--- Parameters: pattern nvarchar, hashes binary(8).
-SELECT DISTINCT q.query_hash AS query_hash
-FROM sys.query_store_query AS q
+-- Parameters: plan_ids bigint.
+SELECT
+    p.plan_id AS plan_id,
+    CHARINDEX('/* dbplanmon */', t.query_sql_text) AS mark_position
+FROM sys.query_store_plan AS p
+INNER JOIN sys.query_store_query AS q ON q.query_id = p.query_id
 INNER JOIN sys.query_store_query_text AS t ON t.query_text_id = q.query_text_id
-WHERE
-    t.query_sql_text LIKE ?
-    AND q.query_hash IN ({ids})
+WHERE p.plan_id IN ({ids})
 OPTION (MAXDOP 1)
