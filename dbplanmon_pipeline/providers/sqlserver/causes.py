@@ -31,6 +31,8 @@ _TRUST = Cause(
     LoginFailed, "the server does not trust the account", "Check the Kerberos ticket and the SPN of the server."
 )
 _ACCOUNT = Cause(LoginFailed, "the login is locked, disabled or its password has expired", "Unlock or renew the login.")
+_TRIGGER = Cause(LoginFailed, "a logon trigger of the server turns the login away", "Let the trigger pass this login.")
+_LICENCE = Cause(LoginFailed, "the server has no licence for a further user", "Free or buy one.")
 _NO_ACCESS = Cause(LoginFailed, "the login may not enter this database", _GRANTS)
 _NO_DATABASE = Cause(
     CannotConnect,
@@ -38,6 +40,12 @@ _NO_DATABASE = Cause(
     "Correct the name in the settings, or run the script that dbplanmon grants prints.",
 )
 _OFFLINE = Cause(CannotConnect, "the database is offline, restoring or in recovery", _WAIT)
+_MIRROR = Cause(
+    CannotConnect, "the database is a mirror or a standby that takes no connections", "Connect to its principal server."
+)
+_ONE_USER = Cause(
+    CannotConnect, "the database is in single-user mode and taken", "Wait, or leave it out until it is over."
+)
 _PERMISSION = Cause(PermissionMissing, "permission denied", _GRANTS)
 _REPLICA_CLOSED = Cause(
     CannotConnect,
@@ -47,12 +55,22 @@ _REPLICA_CLOSED = Cause(
 _READ_INTENT = Cause(
     FeatureUnavailable, "the secondary takes read-only connections only", "Set application_intent: read_only."
 )
+_WRITE_INTENT = Cause(
+    FeatureUnavailable,
+    "the primary replica takes no read-only connections to this database",
+    "Remove application_intent: read_only, or connect to a readable secondary.",
+)
 _DEADLOCK = Cause(QueryTimedOut, "the statement lost a deadlock", _LATER)
 _LOCKED = Cause(
     QueryTimedOut, "a lock was not free in time", "Look for schema changes and long transactions on this database."
 )
 _MOVED = Cause(QueryTimedOut, "data moved while it was read without locks", _LATER)
 _SLOW = Cause(QueryTimedOut, "a statement ran out of time", "Raise collection.budget_per_database.")
+_VERSIONS = Cause(QueryTimedOut, "the server gave up the row versions that were read", _LATER)
+_GOVERNED = Cause(
+    QueryTimedOut, "a limit of the server on the cost of statements stopped one", "Exempt the login from the limit."
+)
+_DAMAGED = Cause(ProviderError, "the server cannot read a page of this database", "Run DBCC CHECKDB on it.")
 _CANCELLED = Cause(QueryTimedOut, "a statement was cancelled or ran out of time", _SLOW.remedy)
 _NO_NAME = Cause(FeatureUnavailable, "this server does not know a name we read", _NAMES)
 _STARTING = Cause(CannotConnect, "the server is starting, stopping or being upgraded", _WAIT)
@@ -82,33 +100,44 @@ def _each(cause: Cause, *numbers: int) -> dict[int, Cause]:
 
 
 BY_NUMBER: dict[int, Cause] = {
-    **_each(_LOGIN, 18456, 18457, 18458, 18459, 17892),
-    **_each(_TRUST, 18452),
+    **_each(_LOGIN, 18456, 18457, 40531, 40532, 40607),
+    **_each(_TRIGGER, 17892),
+    **_each(_LICENCE, 18458, 18459, 18460),
+    **_each(_TRUST, 17806, 18450, 18452),
     **_each(_ACCOUNT, 18463, 18464, 18465, 18466, 18467, 18468, 18470, 18471, 18486, 18487, 18488),
     **_each(_NO_ACCESS, 916),
-    **_each(_NO_DATABASE, 4060, 911),
-    **_each(_OFFLINE, 922, 923, 924, 926, 927, 942, 945, 946),
-    **_each(_PERMISSION, 229, 230, 262, 297, 300, 371),
-    **_each(_REPLICA_CLOSED, 976, 979, 982, 983, 988),
+    **_each(_NO_DATABASE, 911, 4060, 4064),
+    **_each(_OFFLINE, 904, 921, 922, 923, 926, 927, 942, 945, 946, 952, 3908, 5063),
+    **_each(_MIRROR, 954, 955, 956, 957, 958, 959),
+    **_each(_ONE_USER, 924, 5064),
+    **_each(_PERMISSION, 229, 230, 262, 297, 300, 371, 15247),
+    **_each(_REPLICA_CLOSED, 976, 982, 983, 988),
     **_each(_READ_INTENT, 978),
+    **_each(_WRITE_INTENT, 979),
     **_each(_DEADLOCK, 1205),
     **_each(_LOCKED, 1222),
     **_each(_MOVED, 601),
-    **_each(_NO_NAME, 195, 207, 208, 2812, 4121),
-    **_each(_STARTING, 6005, 18401, 18450, 18451, 18461, 17142, 17148),
-    **_each(_FULL, 17809, 10928, 10929),
-    **_each(_BUSY, 40197, 40501, 40540, 40544, 40549, 40550, 40613, 42108, 42109, 49918, 49919, 49920),
+    **_each(_VERSIONS, 3947, 3960, 3961, 3966, 3967),
+    **_each(_GOVERNED, 8649, 10922),
+    **_each(_DAMAGED, 605, 823, 824, 825),
+    **_each(_NO_NAME, 102, 156, 195, 207, 208, 2812, 4121),
+    **_each(_STARTING, 6005, 17142, 17147, 17148, 18401, 18451, 18461),
+    **_each(_FULL, 10928, 10929, 10936, 17197, 17809),
+    **_each(_BUSY, 10930, 40143, 40197, 40501, 40540, 40544, 40545, 40549, 40550, 40613, 42108, 42109),
+    **_each(_BUSY, 49918, 49919, 49920),
     **_each(_FIREWALL, 40615, 40914, 47073),
-    **_each(_SHORT, 701, 802, 1101, 1105, 1204, 8628, 8645, 8651, 9002),
+    **_each(_SHORT, 701, 802, 1101, 1105, 1204, 8623, 8628, 8645, 8651, 8657, 8658, 9002, 40551, 40552, 40553),
     **_each(_KILLED, 596, 6104),
 }
 """By the number the server gives, which both drivers pass on."""
 
-FIRST_TO_COUNT = frozenset({4060, 916, 976, 978, 983, 18486, 18487, 18488, 40613, 40615})
+FIRST_TO_COUNT = frozenset(
+    {916, 922, 924, 927, 942, 945, 976, 978, 979, 982, 983, 4060, 17892, 18486, 18487, 18488, 40532, 40613, 40615}
+)
 """Sent together with 18456, and telling more than that."""
 
-HARMLESS_WORDS = frozenset({195, 207, 208, 229, 230, 262, 297, 300, 371, 2812, 4121})
-"""The server's words for these hold names of views, columns and permissions only, never a value."""
+HARMLESS_WORDS = frozenset({102, 156, 195, 207, 208, 229, 230, 262, 297, 300, 371, 2812, 4121})
+"""The server's words for these hold words of our own statements and names of rights only, never a value."""
 
 LOST_BY_NUMBER: dict[int, Cause] = {
     **_each(_LOST, -2, 20003, 20004, 20006, 20017, 20047, 64, 121, 233, 10053, 10054),

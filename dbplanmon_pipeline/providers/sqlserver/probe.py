@@ -186,16 +186,17 @@ def _require_supported(kind: EngineEdition, version: str, target: str) -> None:
 
 
 def _role(probe: _Probe, kind: EngineEdition, database: DatabaseFacts, *, read_only: bool) -> ReplicaRole:
-    """By the availability group where it may be asked; else a database that is closed to writing though not set so."""
-    copy_only = read_only and database.is_read_only is False
-    if kind.is_one_database:
-        return ReplicaRole.SECONDARY if copy_only else ReplicaRole.STANDALONE
-    found = probe.row("replica_role") if database.group_database_id or copy_only else None
-    if found is not None:
-        return ReplicaRole.PRIMARY if found[0] else ReplicaRole.SECONDARY
-    if copy_only:
+    """A database that is closed to writing though not set so is a copy, whatever its groups say.
+
+    In a distributed group the first replica of the second group is primary there and secondary in the whole, so one
+    group that calls it secondary is enough.
+    """
+    if read_only and database.is_read_only is False:
         return ReplicaRole.SECONDARY
-    return ReplicaRole.PRIMARY if database.group_database_id else ReplicaRole.STANDALONE
+    if kind.is_one_database or not database.group_database_id:
+        return ReplicaRole.STANDALONE
+    states = [is_primary for (is_primary,) in probe.rows("replica_role") if is_primary is not None]
+    return ReplicaRole.PRIMARY if all(states) else ReplicaRole.SECONDARY
 
 
 def _identity(probe: _Probe, kind: EngineEdition, database: DatabaseFacts) -> str:

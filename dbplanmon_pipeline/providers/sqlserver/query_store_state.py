@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 READ_WRITE, READ_ONLY, OFF = "READ_WRITE", "READ_ONLY", "OFF"
 
+_CAPTURES_AT_PRIMARY = "READ_CAPTURE_SECONDARY"
+"""What a secondary replica of 2022 and newer calls itself when it sends its work to the Query Store of the primary."""
+
 SECONDARY, SIZE_LIMIT = 8, 65536
 
 _REASONS = {
@@ -53,6 +56,8 @@ class QueryStoreState:
         """From the row as it comes; NULL counts as 0 or empty."""
         desired, actual, *middle, capture_mode, cleanup_mode = row
         reason, current, largest, flush, interval, stale, plans = (int(str(number or 0)) for number in middle)
+        if actual == _CAPTURES_AT_PRIMARY:
+            actual, reason = READ_ONLY, reason | SECONDARY
         return cls(
             desired=str(desired or OFF),
             actual=str(actual or OFF),

@@ -48,6 +48,18 @@ def _error(state: str, *records: tuple[str, int], brand: str = MICROSOFT) -> Odb
         ("40001", 1205, QueryTimedOut),
         ("42000", 1205, QueryTimedOut),
         ("42000", 1222, QueryTimedOut),
+        ("42000", 921, CannotConnect),
+        ("42000", 924, CannotConnect),
+        ("42000", 954, CannotConnect),
+        ("42000", 979, FeatureUnavailable),
+        ("28000", 17892, LoginFailed),
+        ("28000", 18450, LoginFailed),
+        ("28000", 18458, LoginFailed),
+        ("42000", 3961, QueryTimedOut),
+        ("42000", 8649, QueryTimedOut),
+        ("42000", 102, FeatureUnavailable),
+        ("HY000", 824, ProviderError),
+        ("42000", 10936, CannotConnect),
         ("42000", 601, QueryTimedOut),
         ("42S22", 207, FeatureUnavailable),
         ("42S02", 208, FeatureUnavailable),
@@ -109,13 +121,18 @@ def test_numbers_of_the_network_mean_something_else_from_the_server(number):
     assert native_number(told) == number
 
 
-@pytest.mark.parametrize("first", [4060, 978, 18487, 40613])
+@pytest.mark.parametrize("first", [927, 4060, 978, 979, 17892, 18487, 40613])
 def test_the_reason_beside_a_failed_login_counts(first):
     login = ("Login failed for user 'mon'.", 18456)
     one = translate(_error("28000", login, ("The reason.", first)), "t", connecting=True)
     two = translate(_error("42000", ("The reason.", first), login), "t", connecting=True)
 
     assert native_number(one) == native_number(two) == first
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(978, "Set application_intent"), (979, "Remove application_intent")])
+def test_the_two_refusals_of_an_intent_have_opposite_remedies(number, remedy):
+    assert translate(_error("42000", ("The reason.", number)), "t").remedy.startswith(remedy)
 
 
 def test_a_message_cannot_pass_for_another_number():

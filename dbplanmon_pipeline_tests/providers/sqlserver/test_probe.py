@@ -242,6 +242,27 @@ def test_a_group_tells_the_role_and_keeps_its_identity_over_a_failover(driver, p
     assert facts.identity == f"group {GROUP.lower()}"
 
 
+def test_the_forwarder_of_a_distributed_group_is_a_secondary(driver):
+    states = [{"database_id": 5, "is_local": True, "is_primary_replica": primary} for primary in (True, False)]
+    pretended = Pretended(
+        database={"group_database_id": GROUP},
+        rows={"sys.dm_hadr_database_replica_states": states},
+        scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
+    )
+    assert probed(pretended, driver).role is ReplicaRole.SECONDARY
+
+
+@pytest.mark.parametrize("states", [(True, False), (None, False)], ids=str)
+def test_one_group_that_says_secondary_is_enough_for_a_read_only_database(driver, states):
+    rows = [{"database_id": 5, "is_local": True, "is_primary_replica": primary} for primary in states]
+    pretended = Pretended(
+        database={"group_database_id": GROUP, "is_read_only": True},
+        rows={"sys.dm_hadr_database_replica_states": rows},
+        scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
+    )
+    assert probed(pretended, driver).role is ReplicaRole.SECONDARY
+
+
 def test_a_secondary_is_known_without_the_right_to_ask_the_group(driver):
     pretended = Pretended(
         database={"group_database_id": GROUP},
@@ -251,8 +272,9 @@ def test_a_secondary_is_known_without_the_right_to_ask_the_group(driver):
     assert probed(pretended, driver).role is ReplicaRole.SECONDARY
 
 
-def test_query_store_of_a_secondary_records_at_its_primary(driver):
-    options = OPTIONS | {"actual_state_desc": "READ_ONLY", "readonly_reason": 8}
+@pytest.mark.parametrize("state", ["READ_ONLY", "READ_CAPTURE_SECONDARY"])
+def test_query_store_of_a_secondary_records_at_its_primary(driver, state):
+    options = OPTIONS | {"desired_state_desc": state, "actual_state_desc": state, "readonly_reason": 8}
     facts = probed(Pretended(options=options), driver)
     assert facts.query_store.words == "READ_ONLY (secondary replica)"
     assert missing(facts) == {}

@@ -1,5 +1,5 @@
 /* dbplanmon */
--- Purpose: whether this copy of a database in an availability group is the primary one; no row outside of groups.
+-- Purpose: whether this copy of a database in an availability group is the primary one; a row per group, none outside.
 -- Minimum version: 2016. Not on: Azure SQL Database. Permission: VIEW SERVER STATE.
 SELECT r.is_primary_replica AS is_primary_replica
 FROM sys.dm_hadr_database_replica_states AS r
