@@ -15,6 +15,7 @@ from dbplanmon_pipeline import errors
 from dbplanmon_pipeline.cli import dbplanmon
 from dbplanmon_pipeline.definitions import build_definitions
 from dbplanmon_pipeline.errors import DbPlanMonError, ProviderError
+from dbplanmon_pipeline.providers.sqlserver.causes import BY_NUMBER
 from dbplanmon_pipeline.providers.sqlserver.inventory import inventory
 from dbplanmon_pipeline.providers.sqlserver.self_test import SECONDS_PER_STATEMENT
 from dbplanmon_pipeline.settings import Settings, load_settings, reference_markdown
@@ -83,23 +84,47 @@ def test_every_error_is_explained(error):
         assert f"| `{error.error_class}` |" in row
 
 
+def numbers_told() -> dict[int, str]:
+    """Class of each number in the table of docs/errors.md."""
+    told = {}
+    for cell, error_class in re.findall(r"^\| (\d[^|]*) \| `(\w+)` \|", page("errors.md"), re.MULTILINE):
+        for first, last in re.findall(r"(\d+)(?: to (\d+))?", cell):
+            told |= dict.fromkeys(range(int(first), int(last or first) + 1), error_class)
+    return told
+
+
+def test_numbers_of_sql_server_have_the_class_that_is_told():
+    told = numbers_told()
+    assert len(told) > 30
+    assert told == {number: BY_NUMBER[number].kind.error_class for number in told}
+
+
 def test_the_page_on_the_architecture_names_every_table():
     text = page("architecture.md")
     assert [table for table in metadata.tables if f"`{table}`" not in text] == []
 
 
-def statement_rows() -> list[str]:
+STATEMENT_ROW = r"^\| `\w+\.sql` \|.*\n"
+
+
+def statement_rows() -> str:
     """The table of docs/sqlserver.md, made from the headings of the statements."""
-    return [
+    return "".join(
         f"| `{info.name}.sql` | {info.release}{f', not on {info.excluded}' if info.excluded else ''} "
-        f"| {info.permission} | {info.purpose} |"
+        f"| {info.permission} | {info.purpose} |\n"
         for info in inventory()
-    ]
+    )
+
+
+def rewrite_statement_rows() -> None:
+    text = page("sqlserver.md")
+    head, *_, tail = re.split(f"(?:{STATEMENT_ROW})+", text, flags=re.MULTILINE)
+    (DOCS / "sqlserver.md").write_text(head + statement_rows() + tail, encoding="utf-8")
 
 
 def test_the_page_on_sql_server_tells_every_statement_as_its_heading_does():
-    shown = [line for line in page("sqlserver.md").splitlines() if re.match(r"\| `\w+\.sql` \|", line)]
-    assert shown == statement_rows(), "rows of the table now:\n" + "\n".join(statement_rows())
+    shown = "".join(re.findall(STATEMENT_ROW, page("sqlserver.md"), re.MULTILINE))
+    assert shown == statement_rows(), f"run: python -m {__name__}"
 
 
 def test_the_page_on_sql_server_tells_how_long_a_statement_of_the_deep_check_may_take():
@@ -154,7 +179,8 @@ def test_every_settings_key_that_is_named_is_there(path):
 
 def fenced(path: Path, language: str) -> list[str]:
     """Blocks of code of one language; the empty one for commands."""
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [text for found, text in blocks if found == language]
 
 
 SHOWN_SETTINGS = [
@@ -175,10 +201,10 @@ def test_settings_that_a_page_shows_load(text, tmp_path, caplog):
 
 SHOWN_COMMANDS = sorted(
     {
-        found
+        found.strip()
         for path in PAGES
         for text in fenced(path, "")
-        for found in re.findall(r"^(?:[A-Z_]+=\S+ )*(?:\S*/)?(dbplanmon\b[^#\n]*)", text, re.MULTILINE)
+        for found in re.findall(r"^(?:[A-Z_]+=\S+ )*(?:\S*/)?(dbplanmon\b[^#>\n]*)", text, re.MULTILINE)
     }
 )
 
@@ -192,3 +218,7 @@ def test_a_command_that_a_page_shows_is_one(line):
         assert command is not None, f"there is no command {name}"
     # Reads the words only; nothing is run.
     command.make_context(line, words)
+
+
+if __name__ == "__main__":
+    rewrite_statement_rows()
