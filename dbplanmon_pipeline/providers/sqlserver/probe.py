@@ -22,6 +22,10 @@ from dbplanmon_pipeline.providers.sqlserver.sqltext import statement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER_HOUR_MS = 900_000
+SKEW_NOISE_SECONDS = 2.0
+"""Less than this is a matter of measuring."""
+
+_LASTING = {"permissions", "columns"}
 
 
 class ReplicaRole(StrEnum):
@@ -132,14 +136,19 @@ class _Probe:
         return next(iter(self.rows(name)), None)
 
 
-def read_server_facts(session: Session, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> ServerFacts:
-    """Ask the server and the current database; about eight small statements.
+def read_server_facts(
+    session: Session,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    known: ServerFacts | None = None,
+) -> ServerFacts:
+    """Ask the server and the current database; about eight small statements, two less where it is known already.
 
     What the login may not see is left unknown and stands in `refused`.
 
     Args:
         session: an open connection to the database.
         clock: ours, aware UTC.
+        known: what an earlier connection found; columns and rights stay as long as the version does.
 
     Raises:
         FeatureUnavailable: the server is older than 2016, or no SQL Server that is supported.
@@ -152,7 +161,10 @@ def read_server_facts(session: Session, clock: Callable[[], datetime] = lambda: 
     _require_supported(kind, version, session.target)
     probe = _Probe(session)
     properties = DatabaseFacts(*(probe.row("database") or ()))
-    permissions = Permissions.of_row(probe.row("permissions") or ())
+    lasting = known if known is not None and (known.version, known.engine_edition) == (version, kind) else None
+    if lasting is not None:
+        probe.refused |= {name: words for name, words in lasting.refused.items() if name in _LASTING}
+    permissions, columns = (lasting.permissions, lasting.columns) if lasting else _lasting(probe)
     level = feature_level(kind, version_number(version))
     return ServerFacts(
         version=version,
@@ -165,13 +177,26 @@ def read_server_facts(session: Session, clock: Callable[[], datetime] = lambda: 
         role=_role(probe, kind, properties, read_only=updateability == "READ_ONLY"),
         identity=_identity(probe, kind, properties),
         started_at=_started_at(probe, now),
-        clock_skew_seconds=skew,
+        clock_skew_seconds=_steady(skew, known),
         properties=properties,
         permissions=permissions,
         query_store=_query_store(probe, level),
-        columns=frozenset(f"{view}.{column}" for view, column in probe.rows("columns")),
+        columns=columns,
         refused=probe.refused,
     )
+
+
+def _lasting(probe: _Probe) -> tuple[Permissions, frozenset[str]]:
+    """What only an upgrade or an administrator changes."""
+    permissions = Permissions.of_row(probe.row("permissions") or ())
+    return permissions, frozenset(f"{view}.{column}" for view, column in probe.rows("columns"))
+
+
+def _steady(skew: float, known: ServerFacts | None) -> float:
+    """The skew known before unless the clocks really moved: intervals shall not change their times by measuring."""
+    if known is not None and abs(skew - known.clock_skew_seconds) < SKEW_NOISE_SECONDS:
+        return known.clock_skew_seconds
+    return skew
 
 
 def _require_supported(kind: EngineEdition, version: str, target: str) -> None:

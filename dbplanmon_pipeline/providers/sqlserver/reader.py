@@ -76,6 +76,7 @@ class SqlServerReader:
         self._clock = clock
         self._source = source
         self._redact = redact
+        self._found: ServerFacts | None = None
         self._used: Source | None = None
         self._places: dict[str, CachedStatement] = {}
         self._texts: CachedTexts | None = None
@@ -92,6 +93,7 @@ class SqlServerReader:
             ProviderError: the server did not answer.
         """
         self._shared.facts.pop(self._database, None)
+        self._found = None
         facts = self._facts()
         found = capabilities_of(facts)
         reason = self._against_query_store(facts)
@@ -175,11 +177,11 @@ class SqlServerReader:
         return run_self_test(self._session, self._facts())
 
     def _facts(self) -> ServerFacts:
-        known = self._shared.facts.get(self._database)
-        if known is None:
-            known = read_server_facts(self._session, self._clock)
-            self._shared.facts[self._database] = known
-        return known
+        """Asked once per connection: Query Store may have stopped, or a failover come, since the last one."""
+        if self._found is None:
+            self._found = read_server_facts(self._session, self._clock, self._shared.facts.get(self._database))
+            self._shared.facts[self._database] = self._found
+        return self._found
 
     def _query_store(self, facts: ServerFacts) -> QueryStore:
         return QueryStore(self._session, facts, self._shared.own, self._clock, self._shared.most_rows)

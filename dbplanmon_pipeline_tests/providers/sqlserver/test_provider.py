@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import psutil
 import pytest
@@ -66,19 +67,45 @@ def lose_the_connection(provider, server):
         reader.read_counters()
 
 
-def test_the_probe_runs_once_per_database_and_again_after_a_failure():
+def test_what_lasts_is_asked_once_per_database_and_again_after_a_failure():
     pretended = pretending(busy())
     with TdsServer(pretended.handler()) as server:
         provider = provider_to(server)
         for _ in range(3):
             with provider.open("shop", budget()) as reader:
                 reader.read_counters()
-        assert sent(server, "server") == 1
+        assert [sent(server, name) for name in ("columns", "permissions", "server")] == [1, 1, 3]
         with pytest.raises(CannotConnect):
             lose_the_connection(provider, server)
         with provider.open("shop", budget()) as reader:
             reader.read_counters()
-        assert sent(server, "server") == 2
+        assert [sent(server, name) for name in ("columns", "permissions", "server")] == [2, 2, 4]
+
+
+def test_a_query_store_that_stopped_meanwhile_is_seen_by_the_next_reading():
+    with TdsServer(pretending(busy(), Cached().statement(1, 4)).handler()) as server:
+        provider = provider_to(server)
+        with provider.open("shop", budget()) as reader:
+            reader.read_counters()
+            assert reader.read_facts()["query store state"] == "READ_WRITE"
+        server.handler = pretending(busy(), Cached().statement(1, 4), options=OFF).handler()
+        with provider.open("shop", budget()) as reader:
+            reader.read_counters()
+            told = reader.read_facts()
+    assert (told["query store state"], told["figures come from"]) == ("OFF", "plan cache")
+
+
+@pytest.mark.parametrize(("later", "shift"), [(0, 0), (1.5, 0), (20, 20_000_000)])
+def test_the_clock_of_the_server_is_asked_anew_and_trifles_are_left_alone(later, shift):
+    store = busy()
+    with TdsServer(pretending(store, skew=timedelta(seconds=7.4)).handler()) as server:
+        provider = provider_to(server)
+        with provider.open("shop", budget()) as reader:
+            before = reader.read_counters()
+        server.handler = pretending(store, skew=timedelta(seconds=7.4 + later)).handler()
+        with provider.open("shop", budget()) as reader:
+            after = reader.read_counters()
+    assert before.interval_start_us[0] - after.interval_start_us[0] == shift
 
 
 def test_capabilities_ask_again_and_tell_the_source(driver):
