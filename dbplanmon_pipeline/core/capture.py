@@ -54,6 +54,8 @@ def wanted_texts(
     missing = {
         query for query in rows.query_hash.tolist() if query != OTHER_STATEMENTS and not _has_text(known.get(query))
     }
+    if not missing:
+        return []
     cost = _cost_by(rows.query_hash, rows)
     chosen = sorted(missing, key=lambda query: (-cost[query], query))[:limit]
     return _keys_of_queries(reading, chosen)
@@ -87,7 +89,8 @@ def wanted_plans(
     named = rows.plan_hash != 0
     new_plans = _unstored_plans(reading, rows, named, known_plans)
     unnamed = sorted({query for query in rows.query_hash[~named].tolist() if query != OTHER_STATEMENTS})
-    order = _looks(unnamed, _cost_by(rows.query_hash, rows), known, now - recheck_after * _LEEWAY)
+    cost = _cost_by(rows.query_hash, rows) if unnamed else {}
+    order = _looks(unnamed, cost, known, now - recheck_after * _LEEWAY)
     return (new_plans + _keys_of_queries(reading, order[: max(0, limit)]))[: max(0, limit)]
 
 
@@ -160,8 +163,10 @@ def _cost_by(hashes: Longs, rows: IntervalRows) -> dict[int, float]:
 def _unstored_plans(
     reading: CounterReading, rows: IntervalRows, named: _Flags, known_plans: frozenset[int]
 ) -> list[StatementKey]:
-    cost = _cost_by(rows.plan_hash, rows)
     missing = {plan for plan in rows.plan_hash[named].tolist() if plan not in known_plans}
+    if not missing:
+        return []
+    cost = _cost_by(rows.plan_hash, rows)
     place = _first_places(reading.plan_hash, missing)
     order = sorted(place, key=lambda plan: (-cost[plan], plan))
     return [StatementKey(int(reading.query_hash[place[plan]]), plan, reading.keys[place[plan]]) for plan in order]
@@ -191,6 +196,8 @@ def _keys_of_queries(reading: CounterReading, queries: Sequence[int]) -> list[St
 def _first_places(hashes: Longs, wanted: set[int]) -> dict[int, int]:
     """Where each wanted hash first stands."""
     places: dict[int, int] = {}
+    if not wanted:
+        return places
     for position, value in enumerate(hashes.tolist()):
         if value in wanted:
             places.setdefault(value, position)

@@ -181,7 +181,7 @@ def _not_younger(before: datetime, end: datetime) -> str:
 
 def _paired(previous: CounterReading, current: CounterReading) -> _Pairing:
     row_of = {key: row for row, key in enumerate(previous.keys)}
-    found = np.fromiter((row_of.get(key, -1) for key in current.keys), dtype=np.intp, count=len(current))
+    found = np.array([row_of.get(key, -1) for key in current.keys], dtype=np.intp)
     unseen = found < 0
     partner = np.where(unseen, 0, found)
     other = _other_life(previous, current, found)
@@ -217,8 +217,8 @@ def _other_life(previous: CounterReading, current: CounterReading, found: NDArra
     """True where both readings name the life and the names differ."""
     lives = previous.lives
     pairs = zip(current.lives, found.tolist(), strict=True)
-    differs = (row >= 0 and bool(life) and bool(lives[row]) and life != lives[row] for life, row in pairs)
-    return np.fromiter(differs, dtype=np.bool_, count=len(current))
+    differs = [row >= 0 and life != lives[row] and bool(life) and bool(lives[row]) for life, row in pairs]
+    return np.array(differs, dtype=np.bool_)
 
 
 def _any_fell(previous: CounterReading, current: CounterReading, partner: NDArray[np.intp]) -> Flags:

@@ -163,9 +163,7 @@ def query_store_reading(
         span: what the rows cover.
         replica_group_id: whose work counts; that of other groups belongs to other servers.
     """
-    own = stats.take(stats.replica_group_id == replica_group_id)
-    order = np.lexsort((own.execution_type, own.plan_id, own.interval_start_us))
-    rows = own.take(order)
+    rows = _in_order(stats, replica_group_id)
     begins = _first_of_each(rows.interval_start_us, rows.plan_id)
     values = _values(rows, begins)
     plan_id, start = rows.plan_id[begins], rows.interval_start_us[begins]
@@ -176,11 +174,8 @@ def query_store_reading(
     plan_hash = np.where(known, rows.plan_hash[begins], 0)
     return CounterReading(
         read_at=read_at,
-        keys=tuple(counter_key(*pair) for pair in zip(plan_id.tolist(), start.tolist(), strict=True)),
-        lives=tuple(
-            f"{hash_text(query)}:{hash_text(plan)}"
-            for query, plan in zip(query_hash.tolist(), plan_hash.tolist(), strict=True)
-        ),
+        keys=tuple(map(counter_key, plan_id.tolist(), start.tolist())),
+        lives=_lives(query_hash, plan_hash),
         query_hash=query_hash,
         plan_hash=plan_hash,
         values=values,
@@ -206,6 +201,20 @@ def plan_id_of(key: str) -> int:
 def interval_start_of(key: str) -> int:
     """Beginning of the interval of a counter [epoch microseconds on the clock of the server]."""
     return int(key.partition("@")[2])
+
+
+def _in_order(stats: RuntimeStats, replica_group_id: int) -> RuntimeStats:
+    """The rows of one replica group by interval, plan and kind of execution."""
+    own = np.flatnonzero(stats.replica_group_id == replica_group_id)
+    columns = (stats.execution_type, stats.plan_id, stats.interval_start_us)
+    return stats.take(own[np.lexsort([column[own] for column in columns])])
+
+
+def _lives(query_hash: Longs, plan_hash: Longs) -> tuple[str, ...]:
+    """What each counter counts; most plans come in several intervals, so each is written down once."""
+    pairs = list(zip(query_hash.tolist(), plan_hash.tolist(), strict=True))
+    names = {pair: f"{hash_text(pair[0])}:{hash_text(pair[1])}" for pair in set(pairs)}
+    return tuple(map(names.__getitem__, pairs))
 
 
 def _first_of_each(*columns: Longs) -> NDArray[np.intp]:
@@ -245,13 +254,20 @@ def _extrema(rows: RuntimeStats, begins: NDArray[np.intp]) -> Floats:
 
 
 def _wait_us(waits: WaitStats, plan_id: Longs, start: Longs, replica_group_id: int) -> Floats:
-    """Wait time [microseconds] of each (plan_id, start); 0 where none was recorded."""
-    own = waits.replica_group_id == replica_group_id
-    place = {pair: row for row, pair in enumerate(zip(plan_id.tolist(), start.tolist(), strict=True))}
+    """Wait time [microseconds] of each (plan_id, start), sorted by start and plan; 0 where none was recorded."""
+    own = np.flatnonzero(waits.replica_group_id == replica_group_id)
     found = np.zeros(len(plan_id))
-    pairs = zip(waits.plan_id[own].tolist(), waits.interval_start_us[own].tolist(), strict=True)
-    for pair, wait_ms in zip(pairs, waits.wait_time_ms[own].tolist(), strict=True):
-        row = place.get(pair)
-        if row is not None:
-            found[row] += wait_ms * 1_000.0
+    if not len(own) or not len(found):
+        return found
+    starts, plans = np.unique(start), np.unique(plan_id)
+    plan_waited, start_waited = waits.plan_id[own], waits.interval_start_us[own]
+
+    def place(begun: Longs, plan: Longs) -> NDArray[np.intp]:
+        """One number for both, in the order of the counters."""
+        return np.searchsorted(starts, begun) * (len(plans) + 1) + np.searchsorted(plans, plan)
+
+    nearest = np.searchsorted(place(start, plan_id), place(start_waited, plan_waited))
+    row = np.minimum(nearest, len(found) - 1)
+    known = (plan_id[row] == plan_waited) & (start[row] == start_waited)
+    np.add.at(found, row[known], waits.wait_time_ms[own][known] * 1_000.0)
     return found
