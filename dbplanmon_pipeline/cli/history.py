@@ -79,4 +79,4 @@ def _print(report: HistoryReport) -> None:
 def _row(target: str, outcomes: Sequence[HistoryOutcome]) -> tuple[str | int, ...]:
     imported = sum(outcome.status is ImportStatus.IMPORTED for outcome in outcomes)
     words = [f"{o.day}: {o.message}" if o.day else o.message for o in outcomes if o.message]
-    return target, imported, sum(outcome.rows for outcome in outcomes), "; ".join(dict.fromkeys(words))
+    return target, imported, sum(outcome.rows for outcome in outcomes), " | ".join(dict.fromkeys(words))
