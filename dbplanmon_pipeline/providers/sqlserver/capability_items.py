@@ -14,6 +14,7 @@ FULL_SHARE = 0.9
 TOLERATED_SKEW_SECONDS = 60.0
 
 _SIZE_MB = 1000
+_MOST_MB_ON_AZURE = 10_240
 
 
 def capabilities_of(facts: ServerFacts) -> Capabilities:
@@ -82,8 +83,7 @@ def _wake(facts: ServerFacts, state: QueryStoreState) -> str:
     if state.actual == "ERROR":
         return _repair(facts)
     if state.readonly_reason & SIZE_LIMIT:
-        size = max(2 * state.max_size_mb, _SIZE_MB)
-        return _alter(facts, f"(OPERATION_MODE = READ_WRITE, MAX_STORAGE_SIZE_MB = {size})")
+        return _alter(facts, f"(OPERATION_MODE = READ_WRITE, MAX_STORAGE_SIZE_MB = {_larger(facts, state)})")
     if state.readonly_reason & ~SECONDARY:
         return f"Query Store records again when this is over: {state.reason}."
     return _alter(facts, "(OPERATION_MODE = READ_WRITE)")
@@ -113,7 +113,7 @@ def _room(facts: ServerFacts, state: QueryStoreState) -> Capability | None:
         return None
     room = state.fullness < FULL_SHARE
     detail = f"{state.current_size_mb} of {state.max_size_mb} MB used"
-    remedy = "" if room else _alter(facts, f"(MAX_STORAGE_SIZE_MB = {max(2 * state.max_size_mb, _SIZE_MB)})")
+    remedy = "" if room else _alter(facts, f"(MAX_STORAGE_SIZE_MB = {_larger(facts, state)})")
     return Capability("query_store_room", room, detail, remedy)
 
 
@@ -133,7 +133,7 @@ def _read_plan_cache(facts: ServerFacts) -> Capability:
     if facts.engine_edition.is_one_database:
         allowed = facts.permissions.reads_database and "server_start" not in facts.refused
     missing = f"login {facts.login} may not read the plan cache, which serves where Query Store does not record"
-    grant = server_grant(facts.engine_edition, facts.permissions, facts.login)
+    grant = server_grant(facts.engine_edition, facts.permissions, facts.login, is_rds=facts.is_rds)
     return Capability("read_plan_cache", allowed, "" if allowed else missing, "" if allowed else grant)
 
 
@@ -169,6 +169,12 @@ def _query_store_facts(state: QueryStoreState) -> dict[str, str]:
         "query_store_history_days": str(state.stale_threshold_days),
         "query_store_size_mb": f"{state.current_size_mb} of {state.max_size_mb}",
     }
+
+
+def _larger(facts: ServerFacts, state: QueryStoreState) -> int:
+    """Twice the room [MB], as far as the edition allows."""
+    wanted = max(2 * state.max_size_mb, _SIZE_MB)
+    return min(wanted, _MOST_MB_ON_AZURE) if facts.engine_edition.is_one_database else wanted
 
 
 def _alter(facts: ServerFacts, options: str) -> str:

@@ -15,6 +15,9 @@ _USE_MICROSOFT = "Install Microsoft's ODBC Driver 18"
 _FREETDS_CANNOT = re.compile(r"\}(;|.*driver\s*=)", re.IGNORECASE | re.DOTALL)
 """Behind a brace unixODBC looks for `driver=`, whatever stands around it, and FreeTDS ends the value at `};`."""
 
+_WITH_PASSWORD = ("activedirectorypassword", "activedirectoryserviceprincipal", "sqlpassword")
+_WITHOUT_PASSWORD = ("activedirectorymsi", "activedirectorymanagedidentity", "activedirectoryintegrated")
+
 _INSTANCE = re.compile(r"^(?P<host>[^\\]*)\\(?P<instance>[^\\]+)$")
 
 
@@ -89,7 +92,7 @@ def connection_string(
 
     Raises:
         FeatureUnavailable: the driver cannot do what the settings ask, or not as safely.
-        SettingsError: a value that no connection string can carry.
+        SettingsError: a value that no connection string can carry, or a login that its authentication cannot use.
     """
     address = address_of(settings)
     if settings.server_certificate and settings.encrypt is not Encrypt.STRICT:
@@ -100,6 +103,7 @@ def connection_string(
         pairs = _freetds_pairs(settings, address)
     else:
         pairs = _microsoft_pairs(settings, address)
+    _require_fitting_login(settings, password)
     login = _login_pairs(settings, password)
     names = [("DATABASE", database), ("APP", settings.application_name)]
     texts = [("DRIVER", driver.name_or_path), *pairs, *login, *names]
@@ -181,6 +185,24 @@ def _login_pairs(settings: ConnectionSettings, password: str | None) -> Iterator
         yield "UID", settings.user
     if password is not None:
         yield "PWD", password
+
+
+def _require_fitting_login(settings: ConnectionSettings, password: str | None) -> None:
+    """What the driver would only answer with a riddle, or with a window that nobody sees."""
+    method = (settings.authentication or "").lower()
+    if settings.integrated and method:
+        raise SettingsError("login.integrated: takes no authentication; remove one of them")
+    if method in ("activedirectoryinteractive", "activedirectorydevicecode", "activedirectorydevicecodeflow"):
+        raise SettingsError(
+            f"login.authentication: {settings.authentication} asks a person; use ActiveDirectoryMsi or "
+            "ActiveDirectoryServicePrincipal"
+        )
+    if method in _WITH_PASSWORD and not (settings.user and password):
+        raise SettingsError(f"login: {settings.authentication} needs user and password")
+    if method in _WITHOUT_PASSWORD and password:
+        raise SettingsError(f"login: {settings.authentication} takes no password; remove it")
+    if method == "activedirectoryintegrated" and settings.user:
+        raise SettingsError(f"login: {settings.authentication} takes no user; remove it")
 
 
 def _refuse_what_freetds_cannot(settings: ConnectionSettings, target: str) -> None:

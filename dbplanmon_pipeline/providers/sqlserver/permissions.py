@@ -37,15 +37,18 @@ class Permissions:
         return self.view_server_performance_state is not None or self.view_database_performance_state is not None
 
 
-def server_grant(edition: EngineEdition, permissions: Permissions, login: str) -> str:
-    """The sentence that lets `login` read the views of the server, or of its database where it sees no server."""
+def server_grant(edition: EngineEdition, permissions: Permissions, login: str, *, is_rds: bool = False) -> str:
+    """The sentence that lets `login` read the views of the server, or of its database where it sees no server.
+
+    The narrower right of 2022 is named for boxes only: in RDS the administrator may pass on the wider one alone.
+    """
     name = quoted(login)
     if edition.is_one_database:
         return (
             f"Run GRANT VIEW DATABASE STATE TO {name}; in this database; on the smallest service tiers run "
             f"ALTER SERVER ROLE ##MS_ServerStateReader## ADD MEMBER {name}; in master instead."
         )
-    if permissions.knows_performance_state:
+    if permissions.knows_performance_state and edition is EngineEdition.BOX and not is_rds:
         return f"Run GRANT VIEW SERVER PERFORMANCE STATE TO {name}; in master."
     return f"Run GRANT VIEW SERVER STATE TO {name}; in master."
 

@@ -86,6 +86,29 @@ def test_an_ipv6_address_is_reached(driver, family):
     assert seen == [b"\x12"], "the first byte of a prelogin"
 
 
+@pytest.mark.parametrize(
+    ("method", "user", "password", "complaint"),
+    [
+        ("ActiveDirectoryInteractive", "mon@x", None, "asks a person"),
+        ("ActiveDirectoryServicePrincipal", "app", None, "needs user and password"),
+        ("ActiveDirectoryPassword", None, "secret", "needs user and password"),
+        ("ActiveDirectoryMsi", "identity", "secret", "takes no password"),
+        ("activedirectoryintegrated", "mon", None, "takes no user"),
+    ],
+)
+def test_a_login_that_its_authentication_cannot_use_is_refused_in_our_words(method, user, password, complaint):
+    settings = ConnectionSettings("h", user=user, authentication=method)
+    with pytest.raises(SettingsError, match=complaint):
+        connection_string(settings, MICROSOFT, "d", password)
+
+
+def test_the_identity_of_a_machine_may_be_one_of_several():
+    settings = ConnectionSettings("h", user="client-id", authentication="ActiveDirectoryMsi")
+    text = connection_string(settings, MICROSOFT, "d", None)
+    assert "UID={client-id};" in text
+    assert "PWD" not in text
+
+
 ODD = ["a;b", "a=b", "{a", "a}", "a}b", "{a}", "}", " a b ", "}PWD=x", "pass;DATABASE=other", "ü€\"'`", "x{y}z;"]
 
 

@@ -108,8 +108,9 @@ def test_a_view_that_is_not_there_costs_no_more_than_itself(driver):
 
 
 def test_amazon_is_told_by_its_own_database(driver):
-    facts = probed(Pretended(scalars={"DB_ID('rdsadmin')": 6}), driver)
+    facts = probed(Pretended(scalars={"DB_ID('rdsadmin')": 6}, rights=NO_RIGHTS), driver)
     assert facts.is_rds
+    assert missing(facts)["read_plan_cache"] == "Run GRANT VIEW SERVER STATE TO [mon]; in master."
     assert capabilities_of(facts).facts["engine_edition"] == "SQL Server in Amazon RDS"
 
 
@@ -360,6 +361,20 @@ def test_the_self_test_runs_what_fits_the_server(driver, pretended):
     assert ("query_hints" in skipped) is ("sys.query_store_query_hints" not in views_of(pretended.level))
     assert ("recovery_fork" in skipped) is (pretended.engine_edition == 5)
     assert all(trial.duration_ms > 0 for trial in found if trial.ok)
+
+
+def test_a_trial_leaves_no_plan_for_the_collection_to_use(driver):
+    with TdsServer(Pretended().handler()) as server, session_to(server, driver, database="shop") as session:
+        run_self_test(session, read_server_facts(session, lambda: NOW))
+        tried = [sql for kind, sql, _ in server.log if kind != "sp_unprepare" and "sys.query_store_runtime" in sql]
+    assert len(tried) > 1
+    assert [sql for sql in tried if "SELECT /* dbplanmon */ /* trial */" not in sql] == []
+
+
+def test_a_query_store_on_azure_grows_to_what_azure_allows(driver):
+    options = OPTIONS | {"current_storage_size_mb": 9_900, "max_storage_size_mb": 10_000}
+    found = missing(probed(azure(options=options), driver))
+    assert found["query_store_room"] == "Run ALTER DATABASE [shop] SET QUERY_STORE (MAX_STORAGE_SIZE_MB = 10240);"
 
 
 def test_a_plan_handle_of_nobody_proves_that_the_statement_runs(driver):
