@@ -81,6 +81,8 @@ query = Table(
     Column("text_sha256", String(64)),
     _required("first_seen", UtcDateTime),
     _required("last_seen", UtcDateTime),
+    Index(None, "text_sha256"),
+    Index(None, "current_plan_hash"),
 )
 
 plan = Table(
@@ -103,6 +105,7 @@ plan_observation = Table(
     _key("plan_hash", BigInteger),
     _required("first_seen", UtcDateTime),
     _required("last_seen", UtcDateTime),
+    Index(None, "plan_hash"),
 )
 
 # ---------------------------------------------------------------- collection
@@ -303,6 +306,34 @@ hotspot = Table(
     Column("share", Figure),
 )
 
+# ---------------------------------------------------------------- figures of users
+
+kpi_state = Table(
+    "kpi_state",
+    metadata,
+    _key("name", String(64)),
+    Column("started_at", UtcDateTime),
+    Column("leased_until", UtcDateTime),
+    _required("trouble", String(32)),
+    Column("began_at", UtcDateTime),
+    _required("calm", Integer),
+    _required("errors", Integer),
+    _required("escalated", Boolean),
+)
+
+kpi_result = Table(
+    "kpi_result",
+    metadata,
+    _key("name", String(64)),
+    _key("started_at", UtcDateTime),
+    _required("duration_ms", Float),
+    _required("state", String(32)),
+    Column("value", Figure),
+    Column("normal", Figure),
+    _required("message", Text),
+    Index(None, "started_at"),
+)
+
 # ---------------------------------------------------------------- people
 
 alert = Table(
@@ -359,4 +390,16 @@ audit_log = Table(
     _required("subject", String(255)),
     _required("detail", JsonText),
     Index(None, "at"),
+    Index(None, "action", "subject"),
+)
+
+# ---------------------------------------------------------------- retention
+
+expiry_mark = Table(
+    "expiry_mark",
+    metadata,
+    _key("subject", String(64)),
+    _key("before", UtcDateTime),
+    _required("marked_at", UtcDateTime),
+    _required("rows", BigInteger),
 )

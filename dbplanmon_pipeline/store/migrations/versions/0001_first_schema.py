@@ -51,6 +51,8 @@ def _create_query() -> None:
         sa.Column("last_seen", UTC_TIME, nullable=False),
         sa.PrimaryKeyConstraint("database_id", "query_hash", name=op.f("pk_query")),
     )
+    op.create_index(op.f("ix_query_current_plan_hash"), "query", ["current_plan_hash"], unique=False)
+    op.create_index(op.f("ix_query_text_sha256"), "query", ["text_sha256"], unique=False)
 
 
 def _create_plan() -> None:
@@ -77,6 +79,7 @@ def _create_plan_observation() -> None:
         sa.Column("last_seen", UTC_TIME, nullable=False),
         sa.PrimaryKeyConstraint("database_id", "query_hash", "plan_hash", name=op.f("pk_plan_observation")),
     )
+    op.create_index(op.f("ix_plan_observation_plan_hash"), "plan_observation", ["plan_hash"], unique=False)
 
 
 def _create_counter_state() -> None:
@@ -382,6 +385,48 @@ def _create_audit_log() -> None:
         sa.PrimaryKeyConstraint("audit_id", name=op.f("pk_audit_log")),
     )
     op.create_index(op.f("ix_audit_log_at"), "audit_log", ["at"], unique=False)
+    op.create_index(op.f("ix_audit_log_action_subject"), "audit_log", ["action", "subject"], unique=False)
+
+
+def _create_expiry_mark() -> None:
+    op.create_table(
+        "expiry_mark",
+        sa.Column("subject", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("before", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("marked_at", UTC_TIME, nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "before", name=op.f("pk_expiry_mark")),
+    )
+
+
+def _create_kpi_state() -> None:
+    op.create_table(
+        "kpi_state",
+        sa.Column("name", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("started_at", UTC_TIME, nullable=True),
+        sa.Column("leased_until", UTC_TIME, nullable=True),
+        sa.Column("trouble", sa.String(length=32), nullable=False),
+        sa.Column("began_at", UTC_TIME, nullable=True),
+        sa.Column("calm", sa.Integer(), nullable=False),
+        sa.Column("errors", sa.Integer(), nullable=False),
+        sa.Column("escalated", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_kpi_state")),
+    )
+
+
+def _create_kpi_result() -> None:
+    op.create_table(
+        "kpi_result",
+        sa.Column("name", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("started_at", UTC_TIME, autoincrement=False, nullable=False),
+        sa.Column("duration_ms", sa.Float(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("normal", sa.Float(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "started_at", name=op.f("pk_kpi_result")),
+    )
+    op.create_index(op.f("ix_kpi_result_started_at"), "kpi_result", ["started_at"], unique=False)
 
 
 _TABLES = (
@@ -403,12 +448,37 @@ _TABLES = (
     "database_fact",
     "plan_change",
     "hotspot",
+    "kpi_state",
+    "kpi_result",
     "alert",
     "alert_delivery",
     "suggestion",
     "audit_log",
+    "expiry_mark",
 )
-_APPEND_ONLY = ("UPDATE", "DELETE")
+_AUDIT_DAYS = 365
+_REFUSE = "audit_log is append-only"
+# An entry may go once it is a year old and a later entry, `audit_purge` with the limit as its subject, says so.
+_SQLITE_GUARDS = (
+    f"CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END",
+    "CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log "
+    f"WHEN OLD.at >= datetime('now', '-{_AUDIT_DAYS} days') OR NOT EXISTS "
+    "(SELECT 1 FROM audit_log p WHERE p.action = 'audit_purge' AND p.subject > OLD.at) "
+    f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END",
+)
+_POSTGRES_GUARDS = (
+    "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN RAISE EXCEPTION '{_REFUSE}'; END $$",
+    "CREATE FUNCTION refuse_audit_removal() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN IF OLD.at >= now() - interval '{_AUDIT_DAYS} days' OR NOT EXISTS "
+    "(SELECT 1 FROM audit_log p WHERE p.action = 'audit_purge' "
+    "AND p.subject > to_char(OLD.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')) "
+    f"THEN RAISE EXCEPTION '{_REFUSE}'; END IF; RETURN OLD; END $$",
+    "CREATE TRIGGER audit_log_guard BEFORE UPDATE OR TRUNCATE ON audit_log "
+    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()",
+    "CREATE TRIGGER audit_log_removal_guard BEFORE DELETE ON audit_log "
+    "FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal()",
+)
 
 
 def upgrade() -> None:
@@ -432,10 +502,13 @@ def upgrade() -> None:
         _create_database_fact,
         _create_plan_change,
         _create_hotspot,
+        _create_kpi_state,
+        _create_kpi_result,
         _create_alert,
         _create_alert_delivery,
         _create_suggestion,
         _create_audit_log,
+        _create_expiry_mark,
     ):
         create()
     connection = op.get_bind()
@@ -443,20 +516,8 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TABLE interval_metric ({column_ddl(connection.dialect)}) PARTITION BY RANGE (interval_end_us)"
         )
-        op.execute(
-            "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'audit_log is append-only'; END $$"
-        )
-        op.execute(
-            "CREATE TRIGGER audit_log_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log "
-            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
-        )
-        return
-    for act in _APPEND_ONLY:
-        op.execute(
-            f"CREATE TRIGGER audit_log_no_{act.lower()} BEFORE {act} ON audit_log "
-            "BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END"
-        )
+    for guard in _POSTGRES_GUARDS if connection.dialect.name == "postgresql" else _SQLITE_GUARDS:
+        connection.exec_driver_sql(guard)
 
 
 def downgrade() -> None:
@@ -471,3 +532,4 @@ def downgrade() -> None:
         op.drop_table(name)
     if connection.dialect.name == "postgresql":
         op.execute("DROP FUNCTION refuse_audit_change()")
+        op.execute("DROP FUNCTION refuse_audit_removal()")
