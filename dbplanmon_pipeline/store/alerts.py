@@ -32,7 +32,15 @@ class AlertPart(StorePart):
     def add_alerts(self, alerts: Sequence[Alert]) -> int:
         """Queue those not yet known by id; returns how many were new."""
         records = [
-            {**_alert_facts(item), "state": _PENDING, "attempts": 0, "next_attempt_at": item.created_at}
+            {
+                **_alert_facts(item),
+                "state": _PENDING,
+                "attempts": 0,
+                "next_attempt_at": item.created_at,
+                "instance": str(item.facts.get("instance", "")),
+                "rule": "",
+                "reason": "",
+            }
             for item in alerts
         ]
         with self._database.write() as connection:

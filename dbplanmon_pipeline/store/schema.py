@@ -352,8 +352,48 @@ alert = Table(
     _required("attempts", Integer),
     Column("next_attempt_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    _required("instance", String(255)),
+    Column("decided_at", UtcDateTime),
+    _required("rule", String(32)),
+    _required("reason", Text),
+    Column("grouped_into", String(128)),
     Index(None, "state", "next_attempt_at"),
     Index(None, "created_at"),
+    Index(None, "incident_id", "channel"),
+    Index(None, "channel", "decided_at"),
+    Index(None, "grouped_into"),
+)
+
+mute_rule = Table(
+    "mute_rule",
+    metadata,
+    _key("mute_id", String(64)),
+    _required("instance", String(255)),
+    _required("database", String(255)),
+    _required("query_hash", BigInteger),
+    _required("label", String(32)),
+    _required("text", Text),
+    _required("created_at", UtcDateTime),
+    _required("created_by", String(255)),
+    _required("reason", Text),
+    Column("expires_at", UtcDateTime),
+    Column("removed_at", UtcDateTime),
+)
+
+maintenance_window = Table(
+    "maintenance_window",
+    metadata,
+    _key("window_id", String(64)),
+    _required("instance", String(255)),
+    _required("database", String(255)),
+    _required("weekdays", String(32)),
+    _required("starts", String(5)),
+    _required("ends", String(5)),
+    _required("time_zone", String(64)),
+    _required("created_at", UtcDateTime),
+    _required("created_by", String(255)),
+    _required("reason", Text),
+    Column("removed_at", UtcDateTime),
 )
 
 alert_delivery = Table(

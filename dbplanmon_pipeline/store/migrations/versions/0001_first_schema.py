@@ -338,10 +338,54 @@ def _create_alert() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", UTC_TIME, nullable=True),
         sa.Column("ended_at", UTC_TIME, nullable=True),
+        sa.Column("instance", sa.String(length=255), nullable=False),
+        sa.Column("decided_at", UTC_TIME, nullable=True),
+        sa.Column("rule", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("grouped_into", sa.String(length=128), nullable=True),
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
     )
+    op.create_index(op.f("ix_alert_channel_decided_at"), "alert", ["channel", "decided_at"], unique=False)
     op.create_index(op.f("ix_alert_created_at"), "alert", ["created_at"], unique=False)
+    op.create_index(op.f("ix_alert_grouped_into"), "alert", ["grouped_into"], unique=False)
+    op.create_index(op.f("ix_alert_incident_id_channel"), "alert", ["incident_id", "channel"], unique=False)
     op.create_index(op.f("ix_alert_state_next_attempt_at"), "alert", ["state", "next_attempt_at"], unique=False)
+
+
+def _create_mute_rule() -> None:
+    op.create_table(
+        "mute_rule",
+        sa.Column("mute_id", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("instance", sa.String(length=255), nullable=False),
+        sa.Column("database", sa.String(length=255), nullable=False),
+        sa.Column("query_hash", sa.BigInteger(), nullable=False),
+        sa.Column("label", sa.String(length=32), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("created_at", UTC_TIME, nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("expires_at", UTC_TIME, nullable=True),
+        sa.Column("removed_at", UTC_TIME, nullable=True),
+        sa.PrimaryKeyConstraint("mute_id", name=op.f("pk_mute_rule")),
+    )
+
+
+def _create_maintenance_window() -> None:
+    op.create_table(
+        "maintenance_window",
+        sa.Column("window_id", sa.String(length=64), autoincrement=False, nullable=False),
+        sa.Column("instance", sa.String(length=255), nullable=False),
+        sa.Column("database", sa.String(length=255), nullable=False),
+        sa.Column("weekdays", sa.String(length=32), nullable=False),
+        sa.Column("starts", sa.String(length=5), nullable=False),
+        sa.Column("ends", sa.String(length=5), nullable=False),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UTC_TIME, nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("removed_at", UTC_TIME, nullable=True),
+        sa.PrimaryKeyConstraint("window_id", name=op.f("pk_maintenance_window")),
+    )
 
 
 def _create_alert_delivery() -> None:
@@ -452,6 +496,8 @@ _TABLES = (
     "kpi_result",
     "alert",
     "alert_delivery",
+    "mute_rule",
+    "maintenance_window",
     "suggestion",
     "audit_log",
     "expiry_mark",
@@ -506,6 +552,8 @@ def upgrade() -> None:
         _create_kpi_result,
         _create_alert,
         _create_alert_delivery,
+        _create_mute_rule,
+        _create_maintenance_window,
         _create_suggestion,
         _create_audit_log,
         _create_expiry_mark,
