@@ -31,20 +31,8 @@ class AlertPart(StorePart):
 
     def add_alerts(self, alerts: Sequence[Alert]) -> int:
         """Queue those not yet known by id; returns how many were new."""
-        records = [
-            {
-                **_alert_facts(item),
-                "state": _PENDING,
-                "attempts": 0,
-                "next_attempt_at": item.created_at,
-                "instance": str(item.facts.get("instance", "")),
-                "rule": "",
-                "reason": "",
-            }
-            for item in alerts
-        ]
         with self._database.write() as connection:
-            return insert_records(connection, alert, records, "ON CONFLICT DO NOTHING")
+            return queue_alerts(connection, alerts)
 
     def pending_alerts(self, now: datetime, limit: int) -> list[Alert]:
         """Undelivered alerts that are due, oldest first."""
@@ -125,6 +113,23 @@ class AlertPart(StorePart):
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(audit_log.c.audit_id.desc()).limit(limit)).mappings()
             return [AuditEntry(**row) for row in rows]
+
+
+def queue_alerts(connection: Connection, alerts: Sequence[Alert]) -> int:
+    """As `add_alerts`, within a transaction that also stores what they tell of."""
+    records = [
+        {
+            **_alert_facts(item),
+            "state": _PENDING,
+            "attempts": 0,
+            "next_attempt_at": item.created_at,
+            "instance": str(item.facts.get("instance", "")),
+            "rule": "",
+            "reason": "",
+        }
+        for item in alerts
+    ]
+    return insert_records(connection, alert, records, "ON CONFLICT DO NOTHING")
 
 
 def _move_alert(connection: Connection, delivery: Delivery) -> None:
