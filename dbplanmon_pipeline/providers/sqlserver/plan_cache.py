@@ -28,7 +28,10 @@ KEEP_SECONDS = 15.0
 """How long one look at the cache serves further databases."""
 
 _LOOK_SECONDS = 0.1
-_HEAD = 7
+_HEAD = 6
+_NO_DATABASE = -1
+_ZONE_MS = 900_000
+"""Time zones differ by quarters of an hour."""
 _OFFSETS = struct.Struct("<ii")
 
 Row = tuple[Any, ...]
@@ -56,7 +59,7 @@ class CacheContent:
     Attributes:
         taken_at: on our clock, aware UTC.
         places: where each is.
-        database_id: of the server; 0 where only one database shows.
+        database_id: of the server; 0 where only one database shows, -1 where the plan is gone meanwhile.
         created: start of the server and time of compilation, as text.
         age_us / query_hash / plan_hash: int64.
         totals / extrema: float64, columns as in `core.plan_cache`.
@@ -114,6 +117,7 @@ class SharedPlanCache:
         self._changed = threading.Condition()
         self._looking: set[str] = set()
         self._kept: dict[str, _Kept] = {}
+        self._databases: dict[bytes, int] = {}
 
     def content(self, session: Session, facts: ServerFacts, clock: Callable[[], datetime]) -> CacheContent:
         """The cache as it was at most `keep_seconds` ago.
@@ -127,7 +131,7 @@ class SharedPlanCache:
         if found is not None:
             return found
         try:
-            content = read_content(session, facts, clock, self._most_rows)
+            content = read_content(session, facts, clock, self._databases, self._most_rows)
             with self._changed:
                 self._kept[scope] = _Kept(content, monotonic() + self._keep_seconds, {facts.database})
             return content
@@ -140,6 +144,7 @@ class SharedPlanCache:
         """Give the memory back."""
         with self._changed:
             self._kept.clear()
+            self._databases.clear()
 
     def _await(self, session: Session, scope: str, database: str) -> CacheContent | None:
         """What another reader found, or None: then the caller is the one who looks."""
@@ -161,9 +166,20 @@ class SharedPlanCache:
 
 
 def read_content(
-    session: Session, facts: ServerFacts, clock: Callable[[], datetime], most_rows: int = MOST_ROWS
+    session: Session,
+    facts: ServerFacts,
+    clock: Callable[[], datetime],
+    databases: dict[bytes, int],
+    most_rows: int = MOST_ROWS,
 ) -> CacheContent:
     """Look at the cache.
+
+    Args:
+        session: open on any database of the server.
+        facts: of it.
+        clock: ours.
+        databases: by plan handle, from earlier looks; holds those of this look afterwards.
+        most_rows: bound of one look.
 
     Raises:
         ProviderError: the server did not answer, or holds more than `most_rows` statements.
@@ -178,7 +194,22 @@ def read_content(
             remedy="Turn Query Store on in these databases, or set 'optimize for ad hoc workloads' on the server.",
         )
     started = f"{facts.started_at:%Y-%m-%dT%H:%M:%SZ}" if facts.started_at is not None else ""
-    return _content(rows, taken_at, started, int(now_local_ms))
+    if facts.engine_edition.is_one_database:
+        return _content(rows, [0] * len(rows), taken_at, started, int(now_local_ms))
+    _learn_databases(session, rows, databases)
+    return _content(rows, [databases[row[0]] for row in rows], taken_at, started, int(now_local_ms))
+
+
+def _learn_databases(session: Session, rows: Sequence[Row], databases: dict[bytes, int]) -> None:
+    """Ask for the plans that are new; a plan that is not told of has left the cache, and is not asked for again."""
+    present = {handle: created_ms or 0 for handle, _, _, created_ms, *_ in rows}
+    new = {handle: created_ms for handle, created_ms in present.items() if handle not in databases}
+    found: dict[bytes, int] = {}
+    if new:
+        found = dict(session.rows(statement("plan_databases"), (min(new.values()),)))
+    for handle in databases.keys() - present.keys():
+        del databases[handle]
+    databases.update((handle, found.get(handle, _NO_DATABASE)) for handle in new)
 
 
 def database_number(session: Session, facts: ServerFacts) -> int:
@@ -196,19 +227,26 @@ def _statement_for(facts: ServerFacts) -> str:
     return "plan_cache_spills" if facts.has_column("dm_exec_query_stats", "total_spills") else "plan_cache"
 
 
-def _content(rows: Sequence[Row], taken_at: datetime, started: str, now_local_ms: int) -> CacheContent:
+def _content(
+    rows: Sequence[Row], database_id: Sequence[int], taken_at: datetime, started: str, now_local_ms: int
+) -> CacheContent:
     columns = columns_of(rows, _HEAD + len(TOTALS) + len(OUTERMOST))
-    handles, starts, ends, database_id, created_ms, query_hash, plan_hash = columns[:_HEAD]
+    handles, starts, ends, created_ms, query_hash, plan_hash = columns[:_HEAD]
     totals, extrema = np.split(number_table(columns[_HEAD:]), [len(TOTALS)], axis=1)
     born = long_column([now_local_ms if moment is None else moment for moment in created_ms])
     return CacheContent(
         taken_at,
         tuple(CachedStatement(*place) for place in zip(handles, starts, ends, strict=True)),
         long_column(database_id),
-        tuple(f"{started}/{'' if moment is None else moment}" for moment in created_ms),
+        tuple(_life(started, moment) for moment in created_ms),
         np.maximum(now_local_ms - born, 0) * 1_000,
         hash_column(query_hash),
         hash_column(plan_hash),
         totals,
         extrema,
     )
+
+
+def _life(started: str, created_local_ms: int | None) -> str:
+    """The same in summer and winter, should the server tell the time of a compilation anew in its present zone."""
+    return f"{started}/{'' if created_local_ms is None else created_local_ms % _ZONE_MS}"

@@ -148,6 +148,56 @@ def test_a_database_that_asks_again_gets_a_new_look():
         assert sent(server, "plan_cache_spills") == 2
 
 
+def test_only_new_plans_are_asked_for_their_database():
+    cached = busy()
+    with TdsServer(pretending(cached).handler()) as server:
+        provider = provider_to(server, source=Source.PLAN_CACHE)
+
+        def look():
+            with provider.open("shop", budget()) as reader:
+                return sorted(reader.read_counters().query_hash.tolist())
+
+        assert look() == [1, 1, 3]
+        assert look() == [1, 1, 3]
+        assert sent(server, "plan_databases") == 1
+        cached.statement(7, 5, query=7, age=timedelta(minutes=3)).statement(8, 5, query=8, database=6)
+        server.handler = pretending(cached).handler()
+        assert look() == [1, 1, 3, 7]
+        asked = [params for _, sql, params in server.log if "one costly question per plan" in sql and params]
+    assert len(asked) == 2
+    assert asked[1] == asked[0]
+
+
+def test_a_new_plan_does_not_ask_for_the_old_ones_again():
+    cached = busy()
+    with TdsServer(pretending(cached).handler()) as server:
+        provider = provider_to(server, source=Source.PLAN_CACHE)
+        for age in (timedelta(minutes=3), timedelta(minutes=1)):
+            with provider.open("shop", budget()) as reader:
+                reader.read_counters()
+            cached.statement(10 + age.seconds // 60, 5, query=7, age=age)
+            server.handler = pretending(cached).handler()
+        with provider.open("shop", budget()) as reader:
+            assert sorted(reader.read_counters().query_hash.tolist()) == [1, 1, 3, 7, 7]
+        since = [params[0] for _, sql, params in server.log if "one costly question per plan" in sql and params]
+    assert [(later - since[0]) // 60_000 for later in since] == [0, 117, 119]
+
+
+def test_a_plan_that_leaves_between_two_questions_is_left_out():
+    cached = busy()
+    cached.rows["sys.dm_exec_plan_attributes"] = cached.rows["sys.dm_exec_plan_attributes"][2:]
+    found = read(pretending(cached))
+    assert sorted(column(found, "execution_count")) == [7, 10]
+
+
+def test_the_change_to_summer_time_begins_no_new_lives():
+    before = read(pretending(busy()))
+    summer = busy()
+    for row in summer.rows["sys.dm_exec_query_stats"]:
+        row["creation_time"] += timedelta(hours=1)
+    assert read(pretending(summer)).lives == before.lives
+
+
 def test_who_waits_for_the_look_of_another_waits_within_the_budget():
     handler = pretending(busy()).handler()
 

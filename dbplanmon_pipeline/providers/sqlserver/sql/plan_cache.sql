@@ -1,12 +1,11 @@
 /* dbplanmon */
--- Purpose: statements of all cached plans of the server, with the database each was made for (asked once per plan).
+-- Purpose: statements of all cached plans of the server; for which database a plan was made is asked once per plan.
 -- Minimum version: 2016. Permission: VIEW SERVER STATE.
 -- Times are microseconds; moments are milliseconds since 1970 on the wall clock of the server.
 SELECT
     s.plan_handle AS plan_handle,
     s.statement_start_offset AS start_offset,
     s.statement_end_offset AS end_offset,
-    d.database_id AS database_id,
     DATEDIFF_BIG(MILLISECOND, CAST('1970-01-01T00:00:00' AS datetime2), s.creation_time) AS created_local_ms,
     s.query_hash AS query_hash,
     s.query_plan_hash AS plan_hash,
@@ -25,12 +24,4 @@ SELECT
     s.max_grant_kb AS memory_grant_kb_max,
     s.max_dop AS dop_max
 FROM sys.dm_exec_query_stats AS s
-INNER JOIN (
-    SELECT
-        h.plan_handle AS plan_handle,
-        CONVERT(int, a.value) AS database_id
-    FROM (SELECT DISTINCT c.plan_handle AS plan_handle FROM sys.dm_exec_query_stats AS c) AS h
-    CROSS APPLY sys.dm_exec_plan_attributes(h.plan_handle) AS a
-    WHERE a.attribute = 'dbid'
-) AS d ON d.plan_handle = s.plan_handle
 OPTION (MAXDOP 1)

@@ -6,7 +6,6 @@ SELECT
     s.plan_handle AS plan_handle,
     s.statement_start_offset AS start_offset,
     s.statement_end_offset AS end_offset,
-    CAST(0 AS int) AS database_id,
     DATEDIFF_BIG(MILLISECOND, CAST('1970-01-01T00:00:00' AS datetime2), s.creation_time) AS created_local_ms,
     s.query_hash AS query_hash,
     s.query_plan_hash AS plan_hash,
