@@ -37,6 +37,7 @@ class CostPattern:
         inner_sum / inner_square / outer_sum / outer_square: float64 [kinds, 65], column k covers the first k factors.
         outer: float64 [kinds, 65], the factors themselves.
         lowest / highest: float64 [levels, kinds, 128], extremes of the 2^level inner factors from a place on.
+        outer_lowest / outer_highest: float64 [kinds], extremes of all outer factors.
     """
 
     inner_sum: Floats
@@ -46,6 +47,8 @@ class CostPattern:
     outer_square: Floats
     lowest: Floats
     highest: Floats
+    outer_lowest: Floats
+    outer_highest: Floats
 
     def first(self, kind: Longs, executions: Longs) -> tuple[Floats, Floats]:
         """Sum and sum of squares of the first n executions, in units of the mean cost.
@@ -80,8 +83,8 @@ class CostPattern:
         other = place + length - (1 << level)
         first, last = self.outer[kind, begin // _INNER % _OUTER], self.outer[kind, (end - 1) // _INNER % _OUTER]
         short = end - begin <= _INNER
-        low = np.where(short, np.minimum(first, last), self.outer[kind, :_OUTER].min(axis=1))
-        high = np.where(short, np.maximum(first, last), self.outer[kind, :_OUTER].max(axis=1))
+        low = np.where(short, np.minimum(first, last), self.outer_lowest[kind])
+        high = np.where(short, np.maximum(first, last), self.outer_highest[kind])
         return (
             low * np.minimum(self.lowest[level, kind, place], self.lowest[level, kind, other]),
             high * np.maximum(self.highest[level, kind, place], self.highest[level, kind, other]),
@@ -185,6 +188,8 @@ def cost_pattern() -> CostPattern:
         outer_square=_running(outer**2),
         lowest=_extremes(inner, np.minimum),
         highest=_extremes(inner, np.maximum),
+        outer_lowest=outer.min(axis=1),
+        outer_highest=outer.max(axis=1),
     )
 
 
