@@ -1,4 +1,4 @@
-"""Alerts with their deliveries, suggestions, memory of jobs, and the audit."""
+"""Alerts, suggestions, memory of jobs, and the audit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
 
-from dbplanmon_pipeline.core.ports import Alert, Delivery, JobState, Suggestion
+from dbplanmon_pipeline.core.ports import Alert, JobState, Suggestion
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
+from dbplanmon_pipeline.store.deliveries import PENDING
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.schema import alert, alert_delivery, audit_log, job_state, suggestion
+from dbplanmon_pipeline.store.schema import alert, audit_log, job_state, suggestion
 
-_PENDING, _DELIVERED, _GIVEN_UP = "pending", "delivered", "given_up"
 _ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
 
 
@@ -38,7 +38,7 @@ class AlertPart(StorePart):
         """Undelivered alerts that are due, oldest first."""
         statement = (
             select(alert)
-            .where(alert.c.state == _PENDING, alert.c.next_attempt_at <= now)
+            .where(alert.c.state == PENDING, alert.c.next_attempt_at <= now)
             .order_by(alert.c.created_at, alert.c.alert_id)
             .limit(limit)
         )
@@ -51,20 +51,6 @@ class AlertPart(StorePart):
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(alert.c.created_at.desc(), alert.c.alert_id)).mappings()
             return [_alert(row) for row in rows]
-
-    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Log attempts; a success or an attempt without a next one ends the alert."""
-        with self._database.write() as connection:
-            for delivery in deliveries:
-                if insert_records(connection, alert_delivery, [asdict(delivery)], "ON CONFLICT DO NOTHING"):
-                    _move_alert(connection, delivery)
-
-    def deliveries(self, alert_id: str) -> list[Delivery]:
-        """Attempts to send one alert, oldest first."""
-        statement = select(alert_delivery).where(alert_delivery.c.alert_id == alert_id)
-        with self._database.read() as connection:
-            rows = connection.execute(statement.order_by(alert_delivery.c.attempted_at)).mappings()
-            return [Delivery(**row) for row in rows]
 
     # ------------------------------------------------------------ suggestions
 
@@ -120,8 +106,9 @@ def queue_alerts(connection: Connection, alerts: Sequence[Alert]) -> int:
     records = [
         {
             **_alert_facts(item),
-            "state": _PENDING,
+            "state": PENDING,
             "attempts": 0,
+            "queued_at": item.created_at,
             "next_attempt_at": item.created_at,
             "instance": str(item.facts.get("instance", "")),
             "rule": "",
@@ -130,19 +117,6 @@ def queue_alerts(connection: Connection, alerts: Sequence[Alert]) -> int:
         for item in alerts
     ]
     return insert_records(connection, alert, records, "ON CONFLICT DO NOTHING")
-
-
-def _move_alert(connection: Connection, delivery: Delivery) -> None:
-    ended = delivery.succeeded or delivery.next_attempt_at is None
-    state = _DELIVERED if delivery.succeeded else _GIVEN_UP if ended else _PENDING
-    changes = {
-        "state": state,
-        "attempts": alert.c.attempts + 1,
-        "next_attempt_at": None if ended else delivery.next_attempt_at,
-        "ended_at": delivery.attempted_at if ended else None,
-    }
-    pending = (alert.c.alert_id == delivery.alert_id) & (alert.c.state == _PENDING)
-    connection.execute(alert.update().where(pending).values(**changes))
 
 
 def _alert_facts(item: Alert) -> dict[str, object]:

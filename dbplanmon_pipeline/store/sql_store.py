@@ -7,6 +7,7 @@ from dbplanmon_pipeline.store.alerts import AlertPart
 from dbplanmon_pipeline.store.archive import open_archive
 from dbplanmon_pipeline.store.baselines import BaselinePart
 from dbplanmon_pipeline.store.collection import CollectionPart
+from dbplanmon_pipeline.store.deliveries import DeliveryPart
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.export import ExportPart
 from dbplanmon_pipeline.store.facts import FactPart
@@ -24,6 +25,7 @@ class SqlStore(
     BaselinePart,
     IncidentPart,
     AlertPart,
+    DeliveryPart,
     PurgingPart,
     ExportPart,
 ):

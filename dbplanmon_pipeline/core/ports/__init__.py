@@ -15,6 +15,7 @@ from dbplanmon_pipeline.core.ports.collection import (
     JobState,
     KnownStatement,
 )
+from dbplanmon_pipeline.core.ports.deliveries import DeadAlert, DeadLetterStore, DeliveryStore, QueuedAlert
 from dbplanmon_pipeline.core.ports.targets import Budget, Clock, DatabaseReader, Provider, StatementKey
 from dbplanmon_pipeline.core.ports.upkeep import SchemaStatus, SealedDay, Store, UpkeepStore
 
@@ -29,7 +30,10 @@ __all__ = [
     "CollectedDatabase",
     "CollectionStore",
     "DatabaseReader",
+    "DeadAlert",
+    "DeadLetterStore",
     "Delivery",
+    "DeliveryStore",
     "FactChange",
     "HistoryStore",
     "Hotspot",
@@ -39,6 +43,7 @@ __all__ = [
     "KnownStatement",
     "PlanChange",
     "Provider",
+    "QueuedAlert",
     "SchemaStatus",
     "SealedDay",
     "StatementKey",

@@ -40,7 +40,7 @@ class Delivery:
 
 
 class AlertStore(Protocol):
-    """What `process_alerts` needs."""
+    """The queue as those who fill it see it; `DeliveryStore` is how it is emptied."""
 
     def add_alerts(self, alerts: Sequence[Alert]) -> int:
         """Queue those not yet known by id; returns how many were new."""
@@ -48,10 +48,6 @@ class AlertStore(Protocol):
 
     def pending_alerts(self, now: datetime, limit: int) -> list[Alert]:
         """Undelivered alerts that are due, oldest first."""
-        ...
-
-    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Log attempts; a success or an attempt without a next one ends the alert."""
         ...
 
 

@@ -336,7 +336,10 @@ def _create_alert() -> None:
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("queued_at", UTC_TIME, nullable=False),
         sa.Column("next_attempt_at", UTC_TIME, nullable=True),
+        sa.Column("claimed_by", sa.String(length=64), nullable=True),
+        sa.Column("claimed_until", UTC_TIME, nullable=True),
         sa.Column("ended_at", UTC_TIME, nullable=True),
         sa.Column("instance", sa.String(length=255), nullable=False),
         sa.Column("decided_at", UTC_TIME, nullable=True),
@@ -349,6 +352,9 @@ def _create_alert() -> None:
     op.create_index(op.f("ix_alert_created_at"), "alert", ["created_at"], unique=False)
     op.create_index(op.f("ix_alert_grouped_into"), "alert", ["grouped_into"], unique=False)
     op.create_index(op.f("ix_alert_incident_id_channel"), "alert", ["incident_id", "channel"], unique=False)
+    op.create_index(
+        op.f("ix_alert_state_channel_created_at"), "alert", ["state", "channel", "created_at"], unique=False
+    )
     op.create_index(op.f("ix_alert_state_next_attempt_at"), "alert", ["state", "next_attempt_at"], unique=False)
 
 
