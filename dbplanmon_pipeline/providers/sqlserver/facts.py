@@ -34,14 +34,22 @@ _ROLE_SETTINGS = (
 )
 
 
+RowsOf = Callable[[str], list[tuple[Any, ...]]]
+
+
 def read_facts(
-    session: Session, facts: ServerFacts, *, mask: Callable[[str], str] = mask_tsql_literals
+    session: Session,
+    facts: ServerFacts,
+    *,
+    dear_rows: RowsOf | None = None,
+    mask: Callable[[str], str] = mask_tsql_literals,
 ) -> dict[str, str]:
     """Values by name; what the login may not see or the version does not have is left out.
 
     Args:
         session: an open connection to the database.
         facts: what the probe found on it.
+        dear_rows: rows of a statement that makes the server read all its plans; not given: asked now.
         mask: takes the literals out of the text of a hint.
 
     Raises:
@@ -54,7 +62,7 @@ def read_facts(
     if facts.offers("2017"):
         options = optional_rows(session, "automatic_tuning")
         found |= {f"automatic tuning {name}": str(state) for name, state in options}
-    return found | _of_query_store(session, facts, mask)
+    return found | _of_query_store(session, facts, dear_rows or (lambda name: optional_rows(session, name)), mask)
 
 
 def _properties(properties: DatabaseFacts) -> dict[str, str]:
@@ -93,11 +101,13 @@ def _query_store(state: QueryStoreState) -> dict[str, str]:
     return found
 
 
-def _of_query_store(session: Session, facts: ServerFacts, mask: Callable[[str], str]) -> dict[str, str]:
+def _of_query_store(
+    session: Session, facts: ServerFacts, dear_rows: RowsOf, mask: Callable[[str], str]
+) -> dict[str, str]:
     """Kinds that name a statement, the most telling first, until the bound; then the replicas."""
     if facts.query_store is None or not facts.query_store.readable:
         return {}
-    found = _forced_plans(optional_rows(session, "forced_plans"))
+    found = _forced_plans(dear_rows("forced_plans"))
     if facts.offers("2022"):
         found |= _hints(optional_rows(session, "query_hints"), mask)
     if facts.offers("2017"):

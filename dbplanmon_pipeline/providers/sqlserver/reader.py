@@ -14,6 +14,7 @@ from dbplanmon_pipeline.providers.sqlserver.cached_plans import read_cached_plan
 from dbplanmon_pipeline.providers.sqlserver.capability_items import capabilities_of
 from dbplanmon_pipeline.providers.sqlserver.facts import read_facts
 from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
+from dbplanmon_pipeline.providers.sqlserver.optional_rows import KeptRows
 from dbplanmon_pipeline.providers.sqlserver.own_statements import OwnStatements
 from dbplanmon_pipeline.providers.sqlserver.plan_cache import CachedStatement, SharedPlanCache, database_number
 from dbplanmon_pipeline.providers.sqlserver.plans import AnsweredPlans, CachedTexts
@@ -49,6 +50,7 @@ class Shared:
     cache: SharedPlanCache = field(default_factory=SharedPlanCache)
     answered: AnsweredPlans = field(default_factory=AnsweredPlans)
     facts: dict[str, ServerFacts] = field(default_factory=dict)
+    dear: KeptRows = field(default_factory=KeptRows)
     most_rows: int = MOST_ROWS
 
 
@@ -151,7 +153,11 @@ class SqlServerReader:
         Raises:
             ProviderError: the server did not answer.
         """
-        found = read_facts(self._session, self._facts())
+        facts, now = self._facts(), self._clock()
+        owner = f"{self._database} {facts.identity}"
+        found = read_facts(
+            self._session, facts, dear_rows=lambda name: self._shared.dear.rows(self._session, name, owner, now)
+        )
         return {**found, SOURCE_FACT: _WORDS[self._used]} if self._used else found
 
     def read_history(self, start: datetime, end: datetime) -> CounterReading:

@@ -95,6 +95,26 @@ def test_a_query_store_that_stopped_meanwhile_is_seen_by_the_next_reading():
     assert (told["query store state"], told["figures come from"]) == ("OFF", "plan cache")
 
 
+def test_forced_plans_are_looked_for_now_and_then_only():
+    moments = [NOW, NOW + timedelta(minutes=14), NOW + timedelta(minutes=16), NOW + timedelta(minutes=20)]
+    store = busy()
+    store.rows["sys.query_store_plan"][0].update(is_forced_plan=True, force_failure_count=0)
+    with TdsServer(pretending(store).handler()) as server:
+        present = [NOW]
+        provider = provider_to(server, clock=lambda: present[0])
+        asked = []
+        for moment in moments:
+            present[0] = moment
+            with provider.open("shop", budget()) as reader:
+                facts = reader.read_facts()
+            assert facts[f"forced plan {1:016x} {1001:016x}"] == "forced"
+            asked.append(sent(server, "forced_plans"))
+        with provider.open("shop2", budget()) as reader:
+            reader.read_facts()
+        asked.append(sent(server, "forced_plans"))
+    assert asked == [1, 1, 2, 2, 3]
+
+
 @pytest.mark.parametrize(("later", "shift"), [(0, 0), (1.5, 0), (20, 20_000_000)])
 def test_the_clock_of_the_server_is_asked_anew_and_trifles_are_left_alone(later, shift):
     store = busy()

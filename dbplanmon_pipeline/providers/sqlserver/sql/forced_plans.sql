@@ -1,5 +1,5 @@
 /* dbplanmon */
--- Purpose: plans that Query Store forces, and how often that failed since they are forced.
+-- Purpose: plans that Query Store forces, and how often that failed; it reads all plans there are, so ask it seldom.
 -- Minimum version: 2016. Permission: VIEW DATABASE STATE.
 SELECT TOP (200)
     q.query_hash AS query_hash,
