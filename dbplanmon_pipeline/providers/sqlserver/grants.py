@@ -32,6 +32,11 @@ _GIVES = """\
 -- It may then read statistics, statements and plans. No DENY is needed: no right below reads a row of any table of
 -- yours or changes anything, and membership in public gives nothing more than you gave to public."""
 
+_REPLICAS = """\
+-- In an availability group run this at the primary replica, and give the login the same number on the others: there add
+-- SID = (what SELECT SUSER_SID({literal}) shows here) where it is made, or its users lose it at a failover.
+"""
+
 _SERVER_WIDE = """\
 -- Plan cache, start of the server and role of a replica; with it comes Query Store of each database it may enter.
 -- Where Query Store is on in each watched database you may leave this out; start and role are then unknown."""
@@ -98,7 +103,7 @@ def sqlserver_grants(
     right = "VIEW SERVER PERFORMANCE STATE" if _is_narrow(kind, release) else "VIEW SERVER STATE"
     name = _name(user)
     parts = [
-        _heading(name, kind, release, login),
+        _heading(user, kind, release, login),
         "USE [master];\nGO",
         f"IF SUSER_ID({_literal(user)}) IS NULL\n    {_create_login(user, login)};\nGO",
         f"{_SERVER_WIDE}\nGRANT {right} TO {name};",
@@ -132,14 +137,16 @@ def _is_narrow(kind: ServerKind, release: str) -> bool:
     return kind is ServerKind.BOX and RELEASES[release] >= RELEASES["2022"]
 
 
-def _heading(name: str, kind: ServerKind, release: str, login: LoginKind) -> str:
+def _heading(user: str, kind: ServerKind, release: str, login: LoginKind) -> str:
     where = {
         ServerKind.BOX: f"SQL Server {release}" + (" and newer" if RELEASES[release] >= RELEASES["2022"] else ""),
         ServerKind.MANAGED_INSTANCE: "Azure SQL Managed Instance",
         ServerKind.RDS: "SQL Server in Amazon RDS",
     }[kind]
     who = "the master user" if kind is ServerKind.RDS else "a member of sysadmin"
-    return f"-- Rights of {name} on {where}. Run this with sqlcmd as {who}.\n{_password_words(login)}{_GIVES}"
+    replicas = _REPLICAS.format(literal=_literal(user)) if kind is ServerKind.BOX and login is LoginKind.SQL else ""
+    notes = f"{_password_words(login)}{replicas}{_GIVES}"
+    return f"-- Rights of {_name(user)} on {where}. Run this with sqlcmd as {who}.\n{notes}"
 
 
 def _password_words(login: LoginKind) -> str:

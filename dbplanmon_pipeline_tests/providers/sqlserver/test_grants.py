@@ -89,6 +89,12 @@ def test_azure_gives_its_rights_inside_each_database() -> None:
     assert "USE [" not in script
 
 
+def test_a_login_of_a_group_has_one_number_on_all_replicas() -> None:
+    assert "SUSER_SID(N'mon')" in sqlserver_grants("mon")
+    assert "SUSER_SID" not in sqlserver_grants(r"CORP\mon", login=LoginKind.WINDOWS)
+    assert "SUSER_SID" not in sqlserver_grants("mon", kind=ServerKind.RDS, databases=["shop"])
+
+
 def test_names_mean_themselves() -> None:
     script = sqlserver_grants("o'dd]", release="2019", databases=["a]b"])
     assert "CREATE USER [o'dd]]] FOR LOGIN [o'dd]]];" in script
