@@ -371,7 +371,13 @@ def sql_folder(tmp_path, monkeypatch):
 def test_a_list_of_values_becomes_parameters(sql_folder):
     (sql_folder / "one.sql").write_text("-- Purpose: p.\nSELECT a FROM b WHERE c IN ({ids})\n", encoding="utf-8")
 
-    assert sqltext.statement_in("one", 3) == "-- Purpose: p.\nSELECT a FROM b WHERE c IN (?, ?, ?)\n"
+    assert sqltext.statement_in("one", 3) == ("-- Purpose: p.\nSELECT /* dbplanmon */ a FROM b WHERE c IN (?, ?, ?)\n")
+
+
+def test_only_the_first_word_of_a_statement_bears_the_mark(sql_folder):
+    (sql_folder / "one.sql").write_text("-- SELECT\nSELECT a\nFROM (\nSELECT b\n) AS c\n", encoding="utf-8")
+
+    assert sqltext.statement("one") == "-- SELECT\nSELECT /* dbplanmon */ a\nFROM (\nSELECT b\n) AS c\n"
 
 
 @pytest.mark.parametrize("count", [0, -1, 2001])
