@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationInfo
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.settings.base import Section
-from dbplanmon_pipeline.settings.sections import AnalysisSettings, ResilienceSettings
+from dbplanmon_pipeline.settings.sections import AnalysisSettings, ResilienceSettings, RetentionSettings
 from dbplanmon_pipeline.settings.values import parse_duration
 
 Path = tuple[str | int, ...]
@@ -38,7 +38,11 @@ _ONLY_FOR = {
     ("options", "latency_ms"): Engine.SIMULATED,
     ("databases", "count"): Engine.SIMULATED,
 }
-_DEFAULTS: dict[str, Section] = {"resilience": ResilienceSettings(), "analysis": AnalysisSettings()}
+_DEFAULTS: dict[str, Section] = {
+    "resilience": ResilienceSettings(),
+    "analysis": AnalysisSettings(),
+    "retention": RetentionSettings(),
+}
 _SERVER_KEYS = ("server", "port", "database", "login")
 _HOST_FORBIDDEN = frozenset(";{}=@ ")
 _SQLSERVER_PLACE = re.compile(
@@ -90,6 +94,8 @@ def fleet_problems(data: Any) -> Iterator[Finding]:
     yield from _unknown_targets(root)
     yield from _not_above(root, "resilience", "backoff", "max_backoff")
     yield from _not_above(root, "analysis", "window", "lookback")
+    yield from _not_above(root, "retention", "intervals", "plans")
+    yield from _not_above(root, "retention", "intervals", "statements")
 
 
 def instance_problems(data: Any) -> Iterator[Finding]:

@@ -9,8 +9,6 @@ DORMANT = (
     ("alerts", "escalate_after"),
     ("remediation",),
     ("kpis",),
-    ("retention",),
-    ("schedules", "retention"),
     ("instances", "labels"),
     ("instances", "options", "planner"),
 )

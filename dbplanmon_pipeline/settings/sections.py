@@ -210,19 +210,46 @@ class RemediationSettings(Section):
     max_per_hour: Count = Field(default=5, ge=0, le=100, description="Changes per hour over the whole fleet.")
 
 
+def _kept(days: int, what: str, *, least: timedelta = _DAY, most_years: int = 10) -> timedelta:
+    """A setting: how long something is kept."""
+    age: timedelta = Field(default=days * _DAY, ge=least, le=most_years * 365 * _DAY, description=what)
+    return age
+
+
 class RetentionSettings(Section):
-    """How long our own data is kept."""
+    """How long our own data is kept; what an open incident or a baseline needs stays longer."""
 
     time: ClockTime = Field(default=time(3, tzinfo=UTC), description="When old data is removed, daily.")
-    intervals: Duration = Field(
-        default=90 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Interval metrics, archive too."
+    grace: Duration = Field(
+        default=7 * _DAY,
+        ge=timedelta(),
+        le=365 * _DAY,
+        description="Time between the marking of expired data and its removal; a mark can be taken back until then.",
     )
-    logs: Duration = Field(default=30 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Collection and delivery logs.")
-    rollups: Duration = Field(default=400 * _DAY, ge=_DAY, le=20 * 365 * _DAY, description="Hourly totals.")
-    audit: Duration = Field(
-        default=7 * 365 * _DAY, ge=365 * _DAY, le=100 * 365 * _DAY, description="Audit log and incidents."
+    batch_rows: Count = Field(default=5_000, ge=100, le=100_000, description="Most rows removed in one transaction.")
+    pause: Duration = Field(
+        default=timedelta(milliseconds=50),
+        ge=timedelta(),
+        le=_MINUTE,
+        description="Wait between two such transactions.",
     )
-    runs: Duration = Field(default=14 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="Runs and ticks of Dagster.")
+    intervals: Duration = _kept(90, "Interval metrics, archive too.")
+    rollups: Duration = _kept(400, "Hourly totals.", most_years=20)
+    statements: Duration = _kept(400, "Statements and texts, after they were last seen.", most_years=20)
+    plans: Duration = _kept(90, "Plans, after a statement last ran with them.")
+    plan_changes: Duration = _kept(90, "Records of plan changes.")
+    hotspots: Duration = _kept(90, "Rankings of the dearest statements.")
+    baselines: Duration = _kept(90, "Baselines that a newer version has replaced.")
+    facts: Duration = _kept(90, "Facts of databases, after another value has replaced them.")
+    incidents: Duration = _kept(400, "Incidents, their steps and suggestions, after their end.", most_years=20)
+    alerts: Duration = _kept(90, "Alerts that have ended.")
+    kpis: Duration = _kept(90, "Readings of KPIs.")
+    logs: Duration = _kept(30, "Log of collections, attempts to deliver.")
+    audit: Duration = _kept(7 * 365, "Audit log.", least=366 * _DAY, most_years=100)
+    runs: Duration = _kept(14, "Runs of Dagster with their logs, ticks.")
+    daily_runs: Duration = _kept(
+        90, "Runs of Dagster that made the assets of a day; without them the day looks undone."
+    )
 
 
 class PrivacySettings(Section):

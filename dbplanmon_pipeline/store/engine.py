@@ -212,6 +212,8 @@ def _first_line(error: BaseException) -> str:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # Debian has SQLite overwrite what is deleted: dropping a day of 2.9 million rows took 8 s instead of 0.3 s.
+    connection.execute("PRAGMA secure_delete=OFF")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
 

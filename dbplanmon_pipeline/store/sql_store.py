@@ -15,6 +15,7 @@ from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
 from dbplanmon_pipeline.store.purging import PurgingPart
 from dbplanmon_pipeline.store.statements import StatementPart
+from dbplanmon_pipeline.store.upkeep import UpkeepPart
 
 
 class SqlStore(
@@ -27,6 +28,7 @@ class SqlStore(
     AlertPart,
     DeliveryPart,
     PurgingPart,
+    UpkeepPart,
     ExportPart,
 ):
     """Satisfies `core.ports.Store` on SQLite and PostgreSQL; safe for threads and processes.

@@ -17,7 +17,15 @@ from dbplanmon_pipeline.core.ports.collection import (
 )
 from dbplanmon_pipeline.core.ports.deliveries import DeadAlert, DeadLetterStore, DeliveryStore, QueuedAlert
 from dbplanmon_pipeline.core.ports.targets import Budget, Clock, DatabaseReader, Provider, StatementKey
-from dbplanmon_pipeline.core.ports.upkeep import SchemaStatus, SealedDay, Store, UpkeepStore
+from dbplanmon_pipeline.core.ports.upkeep import (
+    ExpiryMark,
+    RetentionStore,
+    SchemaStatus,
+    SealedDay,
+    Store,
+    UpkeepStep,
+    UpkeepStore,
+)
 
 __all__ = [
     "Alert",
@@ -34,6 +42,7 @@ __all__ = [
     "DeadLetterStore",
     "Delivery",
     "DeliveryStore",
+    "ExpiryMark",
     "FactChange",
     "HistoryStore",
     "Hotspot",
@@ -44,11 +53,13 @@ __all__ = [
     "PlanChange",
     "Provider",
     "QueuedAlert",
+    "RetentionStore",
     "SchemaStatus",
     "SealedDay",
     "StatementKey",
     "Store",
     "Suggestion",
     "SuggestionStore",
+    "UpkeepStep",
     "UpkeepStore",
 ]

@@ -1,9 +1,11 @@
 """What daily work, checks and the command line need from our store, and the store as a whole."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import CollectionOutcome
 from dbplanmon_pipeline.core.ports.alerts import AlertStore, SuggestionStore
 from dbplanmon_pipeline.core.ports.analysis import AnalysisStore
@@ -35,6 +37,68 @@ class SchemaStatus:
         return self.revision == self.expected and not self.missing_tables
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiryMark:
+    """Everything of one kind before a moment has expired; it is removed once the grace period is over.
+
+    Attributes:
+        subject: kind of rows or days, the name of their table.
+        before: limit, aware UTC.
+        marked_at: when it was marked, aware UTC.
+        rows: how many rows or days were newly marked by it.
+    """
+
+    subject: str
+    before: datetime
+    marked_at: datetime
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepStep:
+    """One step of the upkeep of the store: what was done, how long it took, and what it brought, in words."""
+
+    name: str
+    seconds: float
+    outcome: str
+
+
+class RetentionStore(Protocol):
+    """What `apply_retention` needs."""
+
+    def expired(self, subject: str, before: datetime) -> int:
+        """How many days or rows of a kind are superfluous for this limit; changes nothing."""
+        ...
+
+    def expiry_marks(self) -> list[ExpiryMark]:
+        """All marks, by kind, oldest limit first."""
+        ...
+
+    def mark_expired(self, marks: Sequence[ExpiryMark]) -> None:
+        """Add marks; one that is there already stays as it is."""
+        ...
+
+    def unmark_expired(self, marks: Sequence[ExpiryMark]) -> None:
+        """Take marks away."""
+        ...
+
+    def removals(self, subject: str, before: datetime, batch: int = ...) -> Iterator[int]:
+        """Remove what is superfluous, one transaction per step; each step tells how many days or rows went."""
+        ...
+
+    def sweep_archive(self) -> list[str]:
+        """Remove files of the archive that nothing names any more; returns their names."""
+        ...
+
+    def open_incidents(self) -> list[Incident]:
+        """Incidents in the states new and acknowledged."""
+        ...
+
+    def append_audit(self, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> None:
+        """Write down who did what to what."""
+        ...
+
+
 class UpkeepStore(Protocol):
     """What daily assets, checks and the CLI need."""
 
@@ -63,7 +127,7 @@ class UpkeepStore(Protocol):
         ...
 
 
-class Store(CollectionStore, AnalysisStore, AlertStore, SuggestionStore, UpkeepStore, Protocol):
+class Store(CollectionStore, AnalysisStore, AlertStore, SuggestionStore, UpkeepStore, RetentionStore, Protocol):
     """All of it: what the composition root builds."""
 
     def close(self) -> None:

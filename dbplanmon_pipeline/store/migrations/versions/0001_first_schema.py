@@ -511,26 +511,39 @@ _TABLES = (
 _AUDIT_DAYS = 365
 _REFUSE = "audit_log is append-only"
 # An entry may go once it is a year old and a later entry, `audit_purge` with the limit as its subject, says so.
-_SQLITE_GUARDS = (
-    f"CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END",
-    "CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log "
-    f"WHEN OLD.at >= datetime('now', '-{_AUDIT_DAYS} days') OR NOT EXISTS "
-    "(SELECT 1 FROM audit_log p WHERE p.action = 'audit_purge' AND p.subject > OLD.at) "
-    f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END",
-)
-_POSTGRES_GUARDS = (
-    "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
-    f"$$ BEGIN RAISE EXCEPTION '{_REFUSE}'; END $$",
-    "CREATE FUNCTION refuse_audit_removal() RETURNS trigger LANGUAGE plpgsql AS "
-    f"$$ BEGIN IF OLD.at >= now() - interval '{_AUDIT_DAYS} days' OR NOT EXISTS "
-    "(SELECT 1 FROM audit_log p WHERE p.action = 'audit_purge' "
-    "AND p.subject > to_char(OLD.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')) "
-    f"THEN RAISE EXCEPTION '{_REFUSE}'; END IF; RETURN OLD; END $$",
-    "CREATE TRIGGER audit_log_guard BEFORE UPDATE OR TRUNCATE ON audit_log "
-    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()",
-    "CREATE TRIGGER audit_log_removal_guard BEFORE DELETE ON audit_log "
-    "FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal()",
-)
+_NO_UPDATE = f"""
+CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END
+"""
+_NO_DELETE = f"""
+CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log
+WHEN OLD.at >= datetime('now', '-{_AUDIT_DAYS} days')
+  OR NOT EXISTS (SELECT 1 FROM audit_log p WHERE p.action = 'audit_purge' AND p.subject > OLD.at)
+BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END
+"""  # noqa: S608 - our own words
+_REFUSE_CHANGE = f"""
+CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '{_REFUSE}'; END $$
+"""
+_REFUSE_REMOVAL = f"""
+CREATE FUNCTION refuse_audit_removal() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+  IF OLD.at >= now() - interval '{_AUDIT_DAYS} days' OR NOT EXISTS (
+    SELECT 1 FROM audit_log p
+    WHERE p.action = 'audit_purge' AND p.subject > to_char(OLD.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
+  ) THEN RAISE EXCEPTION '{_REFUSE}'; END IF;
+  RETURN OLD;
+END $$
+"""  # noqa: S608 - our own words
+_GUARD_CHANGE = """
+CREATE TRIGGER audit_log_guard BEFORE UPDATE OR TRUNCATE ON audit_log
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()
+"""
+_GUARD_REMOVAL = """
+CREATE TRIGGER audit_log_removal_guard BEFORE DELETE ON audit_log
+FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal()
+"""
+_SQLITE_GUARDS = (_NO_UPDATE, _NO_DELETE)
+_POSTGRES_GUARDS = (_REFUSE_CHANGE, _REFUSE_REMOVAL, _GUARD_CHANGE, _GUARD_REMOVAL)
 
 
 def upgrade() -> None:
