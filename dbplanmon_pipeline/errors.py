@@ -7,7 +7,8 @@ DbPlanMonError
 │   ├── LoginFailed            wrong user, password or database access
 │   ├── PermissionMissing      connected, but not allowed to read what is needed
 │   ├── QueryTimedOut          statement, lock or budget ran out
-│   └── FeatureUnavailable     extension, version or setting is missing
+│   ├── FeatureUnavailable     extension, version or setting is missing
+│   └── StatementRefused       a statement of a user would write, or might
 ├── StoreError                 our own database
 │   ├── StoreUnavailable       cannot be opened or reached
 │   └── StoreSchemaMismatch    needs `dbplanmon store upgrade`, or is newer than this program
@@ -86,6 +87,12 @@ class FeatureUnavailable(ProviderError):
     """An extension, a version or a setting that the reading needs is missing."""
 
     error_class = "feature"
+
+
+class StatementRefused(ProviderError):
+    """A statement of a user does not only read, or nothing guarantees that it does."""
+
+    error_class = "refused"
 
 
 class StoreError(DbPlanMonError):

@@ -31,7 +31,8 @@ _KINDS = {word: word for word in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE
 _SELECT_FIRST = re.compile(r"[\s(;]*select\b", re.IGNORECASE)
 OTHER = "other"
 
-_Token = tuple[str, str, int, int]
+Token = tuple[str, str, int, int]
+"""Kind, text, begin and end; the kinds are the groups of the pattern."""
 
 
 def mask_tsql_literals(text: str, *, quoted_names: bool | None = None) -> str:
@@ -44,7 +45,7 @@ def mask_tsql_literals(text: str, *, quoted_names: bool | None = None) -> str:
         quoted_names: whether `"x"` is a name (`QUOTED_IDENTIFIER ON`) or a string. Unknown (None) it counts as a
             name only where the text proves that names are quoted so, for example by `"a"."b"`.
     """
-    tokens = list(_tokens(text))
+    tokens = list(tsql_tokens(text))
     names = _has_quoted_names(text, tokens) if quoted_names is None else quoted_names
     return "".join([_kept(kind, value, names) for kind, value, _, _ in tokens])
 
@@ -54,7 +55,7 @@ def statement_kind(text: str) -> str:
 
     A list of parameters in front, as the engine writes it, comments and common table expressions are passed over.
     """
-    plain = "".join(value for kind, value, _, _ in _tokens(text) if kind in ("plain", "other"))
+    plain = "".join(value for kind, value, _, _ in tsql_tokens(text) if kind in ("plain", "other"))
     if _SELECT_FIRST.match(plain):
         return "SELECT"
     depth, in_with = 0, False
@@ -70,7 +71,7 @@ def statement_kind(text: str) -> str:
     return OTHER
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def tsql_tokens(text: str) -> Iterator[Token]:
     """(kind, text, begin, end) from the first character to the last."""
     position = 0
     while position < len(text) and (found := _TOKEN.match(text, position)):
@@ -97,7 +98,7 @@ def _kept(kind: str, value: str, quoted_names: bool) -> str:
     return " " if kind in _COMMENTS else value
 
 
-def _has_quoted_names(text: str, tokens: list[_Token]) -> bool:
+def _has_quoted_names(text: str, tokens: list[Token]) -> bool:
     """One quoted token in a place where only a name can stand: the setting is one for the whole text."""
     return any(
         _NAME_ONLY_BEFORE.match(text, end) or _NAME_ONLY_AFTER.search(text[max(0, begin - 32) : begin])

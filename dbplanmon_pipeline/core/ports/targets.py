@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, Engine, StatementText
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 
@@ -78,6 +79,14 @@ class DatabaseReader(Protocol):
 
     def try_statements(self) -> Sequence[StatementTrial]:
         """Run each of our statements once and tell how that went; empty where an engine has no such test."""
+        ...
+
+    def read_figures(self, statement: KpiStatement, timeout: float) -> KpiRow:
+        """Run one statement of a user within `timeout` seconds and take its first row; nothing is ever changed.
+
+        Raises:
+            StatementRefused: it is not one reading statement, or nothing guarantees that it changes nothing.
+        """
         ...
 
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:

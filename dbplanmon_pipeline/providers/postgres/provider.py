@@ -9,12 +9,14 @@ from time import monotonic
 from typing import Any
 
 from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
 from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
+from dbplanmon_pipeline.providers.postgres.figures import read_figures
 from dbplanmon_pipeline.providers.postgres.plans import MAX_TEXT_CHARACTERS, NormalisedText, read_plans
 from dbplanmon_pipeline.providers.postgres.probe import ServerFacts, capabilities_of, read_facts
 from dbplanmon_pipeline.providers.postgres.session import CANCELLED, Session, connect
@@ -80,6 +82,15 @@ class PostgresReader:
             self._known_facts = read_facts(self._session)
             self._known_facts.require_counters(self._session.target)
             raise
+
+    def read_figures(self, statement: KpiStatement, timeout: float) -> KpiRow:
+        """Run one statement in a transaction that the server keeps from writing, and take its first row.
+
+        Raises:
+            StatementRefused: it is not one reading statement.
+            ProviderError: the server refused it, or did not answer within `timeout` seconds.
+        """
+        return read_figures(self._session, statement, timeout)
 
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
         """Normalised texts, redacted; a hidden one comes empty with the kind `permission_missing`.

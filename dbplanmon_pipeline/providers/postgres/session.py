@@ -82,6 +82,19 @@ class Session:
         except psycopg.Error as error:
             raise self.translated(error) from None
 
+    def table(self, query: Query, *, single: bool = False) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Names of the columns and rows; where `single` is set the server refuses more than one statement.
+
+        Raises:
+            psycopg.Error: the server refused.
+            QueryTimedOut: the budget is spent or somebody cancelled.
+        """
+        # A text without parameters goes out in the simple protocol, which takes several statements; asking for binary
+        # results makes it the extended one, which takes one.
+        cursor = self._execute(query, None, binary=single)
+        columns = tuple(column.name for column in cursor.description or ())
+        return columns, cursor.fetchall() if cursor.description else []
+
     def attempt(self, query: Query, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """As `rows`, but an error of the server is left as it is; for statements that are expected to fail.
 
@@ -89,13 +102,18 @@ class Session:
             psycopg.Error: the server refused.
             QueryTimedOut: the budget is spent or somebody cancelled.
         """
+        cursor = self._execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def _execute(
+        self, query: Query, parameters: Mapping[str, object] | None, *, binary: bool = False
+    ) -> "psycopg.Cursor[tuple[Any, ...]]":
         if self._broken_by or self.budget.remaining() <= 0:
             raise self._interrupted()
         self._idle.clear()
         began = time.perf_counter()
         try:
-            cursor = self._connection.execute(query, parameters, prepare=False)
-            return cursor.fetchall() if cursor.description else []
+            return self._connection.execute(query, parameters, prepare=False, binary=binary)
         except psycopg.Error:
             if self._broken_by:
                 raise self._interrupted() from None

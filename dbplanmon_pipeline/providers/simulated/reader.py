@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan, Engine, StatementText
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_cache import plan_cache_reading
@@ -16,6 +17,7 @@ from dbplanmon_pipeline.core.query_store_span import IntervalPolicy, reading_spa
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.simulated.facts import facts_of, query_store_state
+from dbplanmon_pipeline.providers.simulated.figures import figures_of
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory
 from dbplanmon_pipeline.providers.simulated.statements import statement_text
 from dbplanmon_pipeline.providers.simulated.versions import SimulatedVersion
@@ -115,6 +117,16 @@ class SimulatedReader:
     def try_statements(self) -> Sequence[StatementTrial]:
         """There are no statements."""
         return ()
+
+    def read_figures(self, statement: KpiStatement, timeout: float) -> KpiRow:
+        """Figures of the last hour by name; see `figures_of`.
+
+        Raises:
+            StatementRefused: it does not only read.
+            FeatureUnavailable: it names no figure.
+        """
+        del timeout
+        return figures_of(self._ask(), statement, self._server.now(), self._database)
 
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
         """Texts of the statements that exist."""

@@ -90,6 +90,10 @@ class Running:
     Args:
         sql, parameters: as `Cursor.execute` takes them.
         limit: most rows to fetch.
+
+    Attributes:
+        stopped: somebody asked to end it.
+        columns: names of the columns, once it has run; an unnamed one is empty.
     """
 
     def __init__(self, sql: str, parameters: Sequence[object], limit: int | None) -> None:
@@ -99,6 +103,7 @@ class Running:
         self._guard = threading.Lock()
         self._cursor: Any = None
         self.stopped = False
+        self.columns: tuple[str, ...] = ()
 
     def __call__(self, connection: Connection) -> list[Row]:
         """Execute and fetch; stopped in between, it returns what it has, which nobody shall use."""
@@ -129,6 +134,7 @@ class Running:
     def _fetched(self) -> list[Row]:
         rows: list[Row] = []
         if self._cursor.description is not None:
+            self.columns = tuple(column[0] or "" for column in self._cursor.description)
             convert = row_conversion([column[1] for column in self._cursor.description])
             while not self.stopped and (wanted := self._next_batch(len(rows))):
                 batch = self._cursor.fetchmany(wanted)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, StatementText
 from dbplanmon_pipeline.core.plan_cache import PlanCacheStats, merge_equal_counters, plan_cache_reading
 from dbplanmon_pipeline.core.ports import Clock, StatementKey
@@ -13,6 +14,7 @@ from dbplanmon_pipeline.errors import PermissionMissing, ProviderError, QueryTim
 from dbplanmon_pipeline.providers.sqlserver.cached_plans import read_cached_plans, read_cached_texts
 from dbplanmon_pipeline.providers.sqlserver.capability_items import capabilities_of
 from dbplanmon_pipeline.providers.sqlserver.facts import read_facts
+from dbplanmon_pipeline.providers.sqlserver.figures import read_figures
 from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS
 from dbplanmon_pipeline.providers.sqlserver.optional_rows import KeptRows
 from dbplanmon_pipeline.providers.sqlserver.own_statements import OwnStatements
@@ -123,6 +125,15 @@ class SqlServerReader:
             if not self._may_fall_back(error, facts, previous):
                 raise
             return self._read_plan_cache(facts, previous, error.message)
+
+    def read_figures(self, statement: KpiStatement, timeout: float) -> KpiRow:
+        """Run one statement in a transaction that is rolled back, and take its first row.
+
+        Raises:
+            StatementRefused: it does not only read, or its login is not declared least-privileged.
+            ProviderError: the server refused it, or did not answer within `timeout` seconds.
+        """
+        return read_figures(self._session, statement, timeout)
 
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
         """Texts as they were run, redacted; what the server hides or has forgotten is left out.

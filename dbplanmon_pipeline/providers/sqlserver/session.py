@@ -77,9 +77,17 @@ class Session:
             ProviderError: translated, with the server's number as `native`; QueryTimedOut where the budget, the limit
                 of `limit_statements` or somebody else stopped it.
         """
+        return self._run(Running(sql, bound(parameters), limit))
+
+    def table(self, sql: str, *, limit: int) -> tuple[tuple[str, ...], list[Row]]:
+        """As `rows`, without parameters; with the names of the columns."""
+        running = Running(sql, (), limit)
+        rows = self._run(running)
+        return running.columns, rows
+
+    def _run(self, running: Running) -> list[Row]:
         if not self.alive or self.budget.remaining() <= 0:
             raise self._refused()
-        running = Running(sql, bound(parameters), limit)
         began = time.perf_counter()
         self._idle.clear()
         self._running = running

@@ -1,0 +1,109 @@
+"""KPIs: who reads one now, what was read, and what is wrong since when."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, and_, func, or_, select
+
+from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, KpiState, Span
+from dbplanmon_pipeline.core.ports.alerts import Alert
+from dbplanmon_pipeline.store.alerts import queue_alerts
+from dbplanmon_pipeline.store.bulk import insert_records
+from dbplanmon_pipeline.store.parts import StorePart
+from dbplanmon_pipeline.store.schema import kpi_result, kpi_state
+
+_FIELDS = tuple(KpiMemory.__dataclass_fields__)
+
+
+class KpiPart(StorePart):
+    """Readings of KPIs and the memory between them."""
+
+    def kpi_memories(self, names: Sequence[str]) -> dict[str, KpiMemory]:
+        """Memory by name; a fresh one where there is none."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(kpi_state).where(kpi_state.c.name.in_(list(names)))).mappings()
+            found = {row["name"]: _memory(row) for row in rows}
+        return {name: found.get(name, KpiMemory(name)) for name in names}
+
+    def lease_kpi(self, memory: KpiMemory, started_at: datetime, until: datetime) -> bool:
+        """Take a KPI for a reading; false where it moved on since `memory` was read, or is under way."""
+        table = kpi_state
+        unmoved = table.c.started_at.is_(None)
+        if memory.started_at is not None:
+            unmoved = table.c.started_at == memory.started_at
+        free = or_(table.c.leased_until.is_(None), table.c.leased_until <= started_at)
+        lease = table.update().where(table.c.name == memory.name, unmoved, free)
+        with self._database.write() as connection:
+            insert_records(connection, table, [_record(KpiMemory(memory.name))], "ON CONFLICT DO NOTHING")
+            return bool(connection.execute(lease.values(started_at=started_at, leased_until=until)).rowcount)
+
+    def kpi_values(self, name: str, spans: Sequence[Span]) -> list[float]:
+        """Values that were read within these spans, half open."""
+        if not spans:
+            return []
+        at = kpi_result.c.started_at
+        within = or_(*(and_(at >= start, at < end) for start, end in spans))
+        wanted = select(kpi_result.c.value).where(kpi_result.c.name == name, kpi_result.c.value.is_not(None), within)
+        with self._database.read() as connection:
+            return [float(row[0]) for row in connection.execute(wanted)]
+
+    def record_kpi(self, result: KpiResult, memory: KpiMemory, alerts: Sequence[Alert]) -> bool:
+        """Keep a reading, its memory and what people are told, all or nothing, and give the lease back.
+
+        Returns:
+            False where the lease was lost meanwhile; then nothing is kept.
+        """
+        mine = (kpi_state.c.name == result.name) & (kpi_state.c.started_at == result.started_at)
+        state = {**_record(memory), "started_at": result.started_at, "leased_until": None}
+        with self._database.write() as connection:
+            if not connection.execute(kpi_state.update().where(mine).values(**state)).rowcount:
+                return False
+            insert_records(connection, kpi_result, [asdict(result) | {"state": result.state.value}])
+            queue_alerts(connection, alerts)
+        return True
+
+    def kpi_results(self, name: str, since: datetime | None = None, limit: int = 100) -> list[KpiResult]:
+        """Readings of one KPI, the newest first."""
+        wanted = select(kpi_result).where(kpi_result.c.name == name)
+        if since is not None:
+            wanted = wanted.where(kpi_result.c.started_at >= since)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted.order_by(kpi_result.c.started_at.desc()).limit(limit)).mappings()
+            return [_result(row) for row in rows]
+
+    def latest_kpi_results(self, names: Sequence[str]) -> dict[str, KpiResult]:
+        """The newest reading of each KPI that has one."""
+        newest = (
+            select(kpi_result.c.name, func.max(kpi_result.c.started_at).label("started_at"))
+            .where(kpi_result.c.name.in_(list(names)))
+            .group_by(kpi_result.c.name)
+            .subquery()
+        )
+        same = and_(kpi_result.c.name == newest.c.name, kpi_result.c.started_at == newest.c.started_at)
+        with self._database.read() as connection:
+            rows = connection.execute(select(kpi_result).join(newest, same)).mappings()
+            return {row["name"]: _result(row) for row in rows}
+
+
+def _record(memory: KpiMemory) -> dict[str, Any]:
+    return asdict(memory) | {"trouble": memory.trouble.value}
+
+
+def _memory(row: RowMapping) -> KpiMemory:
+    return KpiMemory(**{**{name: row[name] for name in _FIELDS}, "trouble": KpiState(row["trouble"])})
+
+
+def _result(row: RowMapping) -> KpiResult:
+    value, normal = (None if math.isnan(row[name]) else row[name] for name in ("value", "normal"))
+    return KpiResult(
+        name=row["name"],
+        started_at=row["started_at"],
+        duration_ms=row["duration_ms"],
+        state=KpiState(row["state"]),
+        value=value,
+        normal=normal,
+        message=row["message"],
+    )
