@@ -8,7 +8,6 @@ DORMANT = (
     ("alerts", "max_per_hour"),
     ("alerts", "escalate_after"),
     ("remediation",),
-    ("kpis",),
     ("instances", "labels"),
     ("instances", "options", "planner"),
 )

@@ -13,7 +13,7 @@ from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.channels import AlertSettings
 from dbplanmon_pipeline.settings.checks import fleet_problems, refuse
 from dbplanmon_pipeline.settings.instances import DatabaseEntry, InstanceSettings
-from dbplanmon_pipeline.settings.kpis import KpiSettings
+from dbplanmon_pipeline.settings.kpis import KpiLimitSettings, KpiSettings
 from dbplanmon_pipeline.settings.sections import (
     AnalysisSettings,
     BaselineSettings,
@@ -64,6 +64,7 @@ class Settings(Section):
     alerts: AlertSettings = Field(default=AlertSettings(), description="How people are told.")
     remediation: RemediationSettings = Field(default=RemediationSettings(), description="Ways back.")
     kpis: tuple[KpiSettings, ...] = Field(default=(), max_length=10_000, description="Figures of your own.")
+    kpi_limits: KpiLimitSettings = Field(default=KpiLimitSettings(), description="How KPIs are read and told of.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="How long data is kept.")
     privacy: PrivacySettings = Field(default=PrivacySettings(), description="What may be stored.")
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="What runs by itself.")

@@ -268,9 +268,11 @@ class ScheduleSettings(Section):
     baselines: bool = Field(default=True, description="Rebuild baselines daily.")
     summary: bool = Field(default=True, description="Make the daily summary.")
     retention: bool = Field(default=True, description="Remove old data daily.")
+    maintenance: bool = Field(default=True, description="Care for the store itself, weekly.")
     retry: bool = Field(default=True, description="Retry failed collections with growing waits.")
     health: bool = Field(default=True, description="Run the health checks.")
     rollups: bool = Field(default=True, description="Seal and roll up finished days.")
+    kpis: bool = Field(default=True, description="Read KPIs when they are due; looks every minute.")
 
 
 class DefaultSettings(Section):

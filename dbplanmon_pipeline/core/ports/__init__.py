@@ -16,6 +16,7 @@ from dbplanmon_pipeline.core.ports.collection import (
     KnownStatement,
 )
 from dbplanmon_pipeline.core.ports.deliveries import DeadAlert, DeadLetterStore, DeliveryStore, QueuedAlert
+from dbplanmon_pipeline.core.ports.kpis import KpiStore
 from dbplanmon_pipeline.core.ports.targets import Budget, Clock, DatabaseReader, Provider, StatementKey
 from dbplanmon_pipeline.core.ports.upkeep import (
     ExpiryMark,
@@ -50,6 +51,7 @@ __all__ = [
     "ImportedDay",
     "JobState",
     "KnownStatement",
+    "KpiStore",
     "PlanChange",
     "Provider",
     "QueuedAlert",
