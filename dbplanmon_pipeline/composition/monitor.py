@@ -5,22 +5,26 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
-from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names
+from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
+from dbplanmon_pipeline.composition.channels import build_channel_list
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
+from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Engine
-from dbplanmon_pipeline.core.ports import Channel, Clock, Hotspot, JobState, Provider
+from dbplanmon_pipeline.core.ports import Channel, Clock, ExpiryMark, Hotspot, JobState, Provider, UpkeepStep
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.verdict.model import Detector
-from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.errors import SettingsError, StoreError
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, analyse
+from dbplanmon_pipeline.services.apply_retention import RetentionReport, apply_retention, take_back
 from dbplanmon_pipeline.services.breakers import breaker_states, resting_instances
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
+from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts
 from dbplanmon_pipeline.services.import_history import ENGINES_WITH_HISTORY, MAX_WORKERS, HistoryReport, import_history
 from dbplanmon_pipeline.services.process_alerts import AlertReport, process_alerts
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
@@ -223,13 +227,43 @@ class Session:
                 lookback=settings.analysis.lookback,
                 incidents=incident_policy(settings.collection.interval),
                 dialect=self.dialect,
-                channels=channel_names(settings),
+                routes=alert_routes(settings),
             ),
             as_of=as_of,
         )
 
+    def apply_retention(self, *, dry_run: bool = False, at_once: bool = False) -> RetentionReport:
+        """Mark what expired and remove what was marked long enough ago; see the service for the arguments."""
+        return apply_retention(
+            self.store,
+            retention_policy(self.settings),
+            now=self._clock(),
+            dry_run=dry_run,
+            at_once=at_once,
+            stopped=self._stopped,
+        )
+
+    def take_back_expiry(self, subjects: Sequence[str], *, actor: str) -> list[ExpiryMark]:
+        """Take marks away, all of them or those of some kinds.
+
+        Raises:
+            StoreError: nothing of one of these kinds expires.
+        """
+        if unknown := sorted(set(subjects) - AGE_OF.keys()):
+            raise StoreError(f"nothing called {', '.join(unknown)} expires; choose of {', '.join(AGE_OF)}")
+        return take_back(self.store, subjects, actor=actor)
+
+    def maintain_store(self, *, may_rewrite: bool = True) -> list[UpkeepStep]:
+        """Weekly care of the store itself."""
+        return self.store.maintain(may_rewrite=may_rewrite)
+
+    def decide_alerts(self) -> DecisionReport:
+        """Decide what of the queue is sent, and when."""
+        return decide_alerts(self.store, alert_policy(self.settings), now=self._clock, stopped=self._stopped)
+
     def process_alerts(self) -> AlertReport:
-        """Send what is queued."""
+        """Decide about what is queued, and send what is due."""
+        self.decide_alerts()
         return process_alerts(self.store, self.channels, now=self._clock)
 
     def rebuild_baselines(self, as_of: datetime | None = None) -> BaselineReport:

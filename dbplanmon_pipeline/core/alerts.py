@@ -61,8 +61,12 @@ def is_alerting(event: IncidentEvent) -> bool:
 
 def alert_id(incident_id: str, event: IncidentEvent, at_iso: str, channel: str) -> str:
     """32 hex digits, the same for the same step of the same incident and channel."""
-    text = f"{incident_id}\x1f{event.value}\x1f{at_iso}\x1f{channel}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return alert_key(incident_id, event.value, at_iso, channel)
+
+
+def alert_key(about: str, event: str, at_iso: str, channel: str) -> str:
+    """The id of an alert about anything, be it no incident."""
+    return hashlib.sha256(f"{about}\x1f{event}\x1f{at_iso}\x1f{channel}".encode()).hexdigest()[:32]
 
 
 def alert_for(
@@ -77,6 +81,7 @@ def alert_for(
     command: str,
     link: str | None,
     engine_advice: str = "",
+    causes: Sequence[str] = (),
 ) -> Alert:
     """The message about one step of an incident, for one channel.
 
@@ -91,6 +96,7 @@ def alert_for(
         command: shows the incident on the command line.
         link: shows it in a browser.
         engine_advice: what the server itself would do, in its words.
+        causes: what changed around that time, in words that are the same for every statement it may have slowed.
 
     Raises:
         ValueError: this event makes no alert.
@@ -120,6 +126,7 @@ def alert_for(
         facts={
             **_facts(change, statement, plan_summary, plan_lines, context_lines, suggestion, command, link),
             "engine_advice": one_line(engine_advice, LINE_LIMIT),
+            "causes": [one_line(cause, LINE_LIMIT) for cause in causes],
         },
     )
 

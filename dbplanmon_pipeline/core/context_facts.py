@@ -5,6 +5,7 @@ from typing import Any
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plans.context import stale_rows
+from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
 from dbplanmon_pipeline.core.ports import FactChange
 
 SETTING_FACT = "setting "
@@ -63,6 +64,24 @@ def engine_advice(present: Mapping[str, str], query_hash: int) -> str:
 def cause_line(change: FactChange) -> str:
     """A changed fact as one line for a person."""
     return f"{_words(change)}, seen {change.seen_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def cause_name(change: FactChange) -> str:
+    """What changed, in words that are the same for every statement it may have slowed."""
+    name = change.name
+    if name.startswith(OF_STATEMENTS):
+        return next(prefix.strip() for prefix in OF_STATEMENTS if name.startswith(prefix))
+    return "statistics" if name.startswith(STATISTICS_FACT) else name
+
+
+def shared_cause(change: PlanDifference) -> str:
+    """The same for what changed between two captured plans; empty where it can only concern one statement."""
+    names = {
+        DifferenceKind.STATISTICS: "statistics",
+        DifferenceKind.SETTING: f"{SETTING_FACT}{change.node}",
+        DifferenceKind.INDEX: f"index {change.node}",
+    }
+    return names.get(change.kind, "")
 
 
 def _words(change: FactChange) -> str:

@@ -1,10 +1,11 @@
 """Judge what was recorded since the last analysis, keep the incidents, and queue the alerts they owe."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from dbplanmon_pipeline.core.alert_rules_policy import AlertRoutes
 from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
 from dbplanmon_pipeline.core.grouping import Group, whole_instances
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
@@ -13,10 +14,18 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.plan_changes import plan_changes
-from dbplanmon_pipeline.core.ports import AlertStore, AnalysisStore, JobState, PlanChange, SuggestionStore
+from dbplanmon_pipeline.core.ports import (
+    Alert,
+    AlertStore,
+    AnalysisStore,
+    JobState,
+    PlanChange,
+    Suggestion,
+    SuggestionStore,
+)
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
-from dbplanmon_pipeline.services.explain import ExplanationStore, describe_plan_change, explain_incident
+from dbplanmon_pipeline.services.explain import Explanation, ExplanationStore, describe_plan_change, explain_incident
 
 MAX_CATCH_UP = 24
 GROUP = 64
@@ -43,14 +52,14 @@ class AnalysisPolicy:
         lookback: how far back a verdict looks.
         incidents: when incidents end and come back.
         dialect: the language of an instance, for scripts.
-        channels: names of the channels that are told.
+        routes: which channels hear of which step.
         link: address of the page of an incident, None where there is none.
     """
 
     lookback: timedelta
     incidents: IncidentPolicy
     dialect: Callable[[str], Engine]
-    channels: tuple[str, ...] = ()
+    routes: AlertRoutes = field(default_factory=AlertRoutes)
     link: Callable[[str], str | None] = no_link
 
 
@@ -188,30 +197,39 @@ def _store_plan_changes(store: AnalysisStores, frame: IntervalFrame, since: date
 
 
 def _store_step(store: AnalysisStores, step: Sequence[IncidentChange], policy: AnalysisPolicy) -> int:
-    """Alerts and suggestions before the incidents: after a crash in between, the same step queues the same ids."""
-    queued = 0
+    """Alerts and suggestions before the incidents: after a crash in between, the same step queues the same ids.
+
+    Alerts of one step are queued together, so that those with one cause can be told in one message.
+    """
+    suggestions: list[Suggestion] = []
+    alerts: list[Alert] = []
     for change in step:
-        if change.event not in ALERTING_EVENTS:
-            continue
-        incident = change.incident
-        explanation = explain_incident(store, incident, policy.dialect(incident.instance))
-        store.save_suggestions(explanation.suggestions)
-        queued += store.add_alerts(
-            [
-                alert_for(
-                    change,
-                    channel=channel,
-                    statement=explanation.statement,
-                    plan_summary=explanation.plan_summary,
-                    plan_lines=explanation.plan_lines,
-                    context_lines=explanation.context_lines,
-                    engine_advice=explanation.engine_advice,
-                    suggestion=explanation.suggestions[0] if explanation.suggestions else None,
-                    command=f"dbplanmon incidents show {incident.incident_id}",
-                    link=policy.link(incident.incident_id),
-                )
-                for channel in policy.channels
-            ]
-        )
+        if change.event in ALERTING_EVENTS:
+            explanation = explain_incident(store, change.incident, policy.dialect(change.incident.instance))
+            suggestions += explanation.suggestions
+            alerts += _alerts(change, explanation, policy)
+    if suggestions:
+        store.save_suggestions(suggestions)
+    queued = store.add_alerts(alerts) if alerts else 0
     store.save_incident_changes(step)
     return queued
+
+
+def _alerts(change: IncidentChange, explanation: Explanation, policy: AnalysisPolicy) -> list[Alert]:
+    incident = change.incident
+    return [
+        alert_for(
+            change,
+            channel=channel,
+            statement=explanation.statement,
+            plan_summary=explanation.plan_summary,
+            plan_lines=explanation.plan_lines,
+            context_lines=explanation.context_lines,
+            engine_advice=explanation.engine_advice,
+            suggestion=explanation.suggestions[0] if explanation.suggestions else None,
+            command=f"dbplanmon incidents show {incident.incident_id}",
+            link=policy.link(incident.incident_id),
+            causes=explanation.causes,
+        )
+        for channel in policy.routes.channels(change.event, incident.severity)
+    ]

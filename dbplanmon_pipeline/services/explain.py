@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from dbplanmon_pipeline.core.context_facts import cause_line, concerns, engine_advice
+from dbplanmon_pipeline.core.context_facts import cause_line, cause_name, concerns, engine_advice, shared_cause
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
@@ -40,8 +40,8 @@ class ExplanationStore(Protocol):
         """Facts that changed in that time."""
         ...
 
-    def facts(self, ref: DatabaseRef) -> Mapping[str, str]:
-        """Facts that hold now, by name."""
+    def facts(self, ref: DatabaseRef, at: datetime | None = None) -> Mapping[str, str]:
+        """Facts that hold now, or held then, by name."""
         ...
 
     def interval_frame(
@@ -69,6 +69,7 @@ class Explanation:
         suggestions: ways back, best first.
         old_plan / new_plan: the stored plans, None where unknown.
         engine_advice: what the engine itself would do about the statement, in its words; empty where it says nothing.
+        causes: what changed shortly before, in words that are the same for every statement it may have slowed.
     """
 
     statement: StatementText | None
@@ -79,6 +80,7 @@ class Explanation:
     old_plan: CapturedPlan | None = None
     new_plan: CapturedPlan | None = None
     engine_advice: str = ""
+    causes: tuple[str, ...] = ()
 
 
 def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engine) -> Explanation:
@@ -94,7 +96,7 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         for fact in store.fact_changes(ref, incident.began_at - CAUSE_WINDOW, incident.updated_at)
         if concerns(fact.name, [plan.context for plan in (old, new) if plan], incident.query_hash)
     ]
-    present = store.facts(ref)
+    present = store.facts(ref, at=incident.updated_at)
     summary, plan_lines, context = describe_plan_change(old, new)
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
         summary, plan_lines = "The plan is the same as before.", ()
@@ -117,7 +119,15 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         old,
         new,
         engine_advice(present, incident.query_hash),
+        tuple(dict.fromkeys([*map(cause_name, facts), *_planned_causes(old, new)])),
     )
+
+
+def _planned_causes(old: CapturedPlan | None, new: CapturedPlan | None) -> list[str]:
+    """What changed between the capture of two plans, as far as it may slow other statements, too."""
+    if old is None or new is None:
+        return []
+    return [words for change in context_changes(old.context, new.context) if (words := shared_cause(change))]
 
 
 def _rows_per_execution(store: ExplanationStore, ref: DatabaseRef, incident: Incident) -> RowsPerExecution:

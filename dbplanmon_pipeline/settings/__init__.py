@@ -1,23 +1,23 @@
 """Settings: one YAML file, its overlay and environment variables, as one frozen value."""
 
+from dbplanmon_pipeline.settings.alerts import AlertSettings, EscalationSettings
 from dbplanmon_pipeline.settings.channels import (
-    AlertSettings,
     ChannelSettings,
     LogChannel,
     WebhookChannel,
 )
+from dbplanmon_pipeline.settings.engine_options import CounterSource, InstanceOptions
 from dbplanmon_pipeline.settings.example import example_yaml
 from dbplanmon_pipeline.settings.instances import (
     ApplicationIntent,
     DatabaseEntry,
     DatabaseSelection,
     Encryption,
-    InstanceOptions,
     InstanceSettings,
     LoginSettings,
     SslMode,
 )
-from dbplanmon_pipeline.settings.kpis import KpiSettings
+from dbplanmon_pipeline.settings.kpis import KpiLimitSettings, KpiLogin, KpiSettings
 from dbplanmon_pipeline.settings.loading import load_settings
 from dbplanmon_pipeline.settings.model import DatabaseSettings, Settings
 from dbplanmon_pipeline.settings.secret import SecretKind, SecretReference
@@ -53,6 +53,7 @@ __all__ = [
     "ChannelSettings",
     "CollectionOverride",
     "CollectionSettings",
+    "CounterSource",
     "DatabaseEntry",
     "DatabaseSelection",
     "DatabaseSettings",
@@ -60,9 +61,12 @@ __all__ = [
     "DetectorName",
     "Encryption",
     "Environment",
+    "EscalationSettings",
     "HotspotSettings",
     "InstanceOptions",
     "InstanceSettings",
+    "KpiLimitSettings",
+    "KpiLogin",
     "KpiSettings",
     "LogChannel",
     "LoginSettings",

@@ -1,4 +1,4 @@
-"""Alerts: how often people are told, and through which channels."""
+"""Channels: where alerts go."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.secret import SecretKind, SecretReference, SecretUrl, refuse_plain
-from dbplanmon_pipeline.settings.values import Count, Duration, Line
+from dbplanmon_pipeline.settings.values import Duration, Line
 
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|sign|pass", re.IGNORECASE)
 
@@ -65,27 +65,3 @@ class WebhookChannel(Section):
 
 
 ChannelSettings = Annotated[LogChannel | WebhookChannel, Field(discriminator="type")]
-
-
-class AlertSettings(Section):
-    """How often people are told, and where."""
-
-    enabled: bool = Field(default=True, description="False sends nothing.")
-    cooldown: Duration = Field(
-        default=timedelta(hours=4),
-        ge=timedelta(),
-        le=timedelta(days=30),
-        description="Rest after an alert on one incident.",
-    )
-    max_per_hour: Count = Field(
-        default=10, ge=1, le=10_000, description="Alerts per channel and hour; the rest is grouped."
-    )
-    escalate_after: Duration = Field(
-        default=timedelta(minutes=60),
-        ge=timedelta(minutes=1),
-        le=timedelta(days=30),
-        description="Time without acknowledgement after which an alert is repeated.",
-    )
-    channels: tuple[ChannelSettings, ...] = Field(
-        default=(), max_length=100, description="Where alerts go; each entry has a `type`."
-    )

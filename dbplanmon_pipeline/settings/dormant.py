@@ -4,9 +4,6 @@ from collections.abc import Iterable
 
 DORMANT = (
     ("collection", "shards"),
-    ("alerts", "cooldown"),
-    ("alerts", "max_per_hour"),
-    ("alerts", "escalate_after"),
     ("remediation",),
     ("instances", "labels"),
     ("instances", "options", "planner"),

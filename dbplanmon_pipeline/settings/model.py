@@ -9,8 +9,8 @@ from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.settings import environment as variables_of
+from dbplanmon_pipeline.settings.alerts import AlertSettings
 from dbplanmon_pipeline.settings.base import Section
-from dbplanmon_pipeline.settings.channels import AlertSettings
 from dbplanmon_pipeline.settings.checks import fleet_problems, refuse
 from dbplanmon_pipeline.settings.instances import DatabaseEntry, InstanceSettings
 from dbplanmon_pipeline.settings.kpis import KpiLimitSettings, KpiSettings

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
@@ -29,13 +30,17 @@ class AuditEntry:
 class AlertPart(StorePart):
     """What is told to people, and what people and jobs did."""
 
-    def add_alerts(self, alerts: Sequence[Alert]) -> int:
-        """Queue those not yet known by id; returns how many were new."""
+    def add_alerts(self, alerts: Sequence[Alert], *, decided_at: datetime | None = None) -> int:
+        """Queue those not yet known by id; returns how many were new.
+
+        They are not sent before `decide_alerts` has looked at them, unless `decided_at` says that nothing is to be
+        decided about them.
+        """
         with self._database.write() as connection:
-            return queue_alerts(connection, alerts)
+            return queue_alerts(connection, alerts, decided_at=decided_at)
 
     def pending_alerts(self, now: datetime, limit: int) -> list[Alert]:
-        """Undelivered alerts that are due, oldest first."""
+        """Alerts that were decided about and are due, oldest first."""
         statement = (
             select(alert)
             .where(alert.c.state == PENDING, alert.c.next_attempt_at <= now)
@@ -101,22 +106,24 @@ class AlertPart(StorePart):
             return [AuditEntry(**row) for row in rows]
 
 
-def queue_alerts(connection: Connection, alerts: Sequence[Alert]) -> int:
+def queue_alerts(connection: Connection, alerts: Sequence[Alert], *, decided_at: datetime | None = None) -> int:
     """As `add_alerts`, within a transaction that also stores what they tell of."""
-    records = [
-        {
-            **_alert_facts(item),
-            "state": PENDING,
-            "attempts": 0,
-            "queued_at": item.created_at,
-            "next_attempt_at": item.created_at,
-            "instance": str(item.facts.get("instance", "")),
-            "rule": "",
-            "reason": "",
-        }
-        for item in alerts
-    ]
+    decided = {"decided_at": decided_at, "next_attempt_at": decided_at}
+    records = [alert_record(item) | decided for item in alerts]
     return insert_records(connection, alert, records, "ON CONFLICT DO NOTHING")
+
+
+def alert_record(item: Alert) -> dict[str, Any]:
+    """The row of a new alert about which nothing was decided."""
+    return _alert_facts(item) | {
+        "state": PENDING,
+        "attempts": 0,
+        "queued_at": item.created_at,
+        "next_attempt_at": None,
+        "instance": str(item.facts.get("instance", "")),
+        "rule": "",
+        "reason": "",
+    }
 
 
 def _alert_facts(item: Alert) -> dict[str, object]:

@@ -37,11 +37,12 @@ class ToldFacts:
 class FactPart(StorePart):
     """Reads what `record_facts` wrote."""
 
-    def facts(self, ref: DatabaseRef) -> dict[str, str]:
-        """Present value of every fact of one database, by name; empty for an unknown database."""
+    def facts(self, ref: DatabaseRef, at: datetime | None = None) -> dict[str, str]:
+        """Value of every fact of one database, by name, now or as known then; empty for an unknown database."""
         with self._database.read() as connection:
             number = database_ids(connection).get(ref)
-            held = _held(connection, [] if number is None else [number])
+            numbers = [] if number is None else [number]
+            held = _held(connection, numbers) if at is None else _held_at(connection, numbers, at)
         return {name: value for (_, name), value in sorted(held.items()) if value != GONE}
 
     def facts_of_all(self) -> dict[DatabaseRef, dict[str, str]]:
@@ -112,6 +113,15 @@ def _changed(told: ToldFacts, held: Mapping[str, str]) -> dict[str, str]:
         ended = (name for name in held if name.startswith(OF_STATEMENTS) and name not in told.facts)
         changed |= {name: GONE for name in ended if held[name] != GONE}
     return changed
+
+
+def _held_at(connection: Connection, numbers: Sequence[int], at: datetime) -> dict[tuple[int, str], str]:
+    """The newest value of each fact that had been seen by then."""
+    fact = database_fact
+    seen = select(fact.c.database_id, fact.c.name, fact.c.value).where(
+        fact.c.database_id.in_(numbers), fact.c.seen_at <= at
+    )
+    return {(number, name): value for number, name, value in connection.execute(seen.order_by(fact.c.seen_at))}
 
 
 def _held(connection: Connection, numbers: Sequence[int]) -> dict[tuple[int, str], str]:

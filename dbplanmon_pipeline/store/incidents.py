@@ -84,7 +84,7 @@ class IncidentPart(StorePart):
 
     def _incidents(self, statement: Select[Any]) -> list[Incident]:
         with self._database.read() as connection:
-            return [_incident(row) for row in connection.execute(statement).mappings()]
+            return [read_incident(row) for row in connection.execute(statement).mappings()]
 
     # ------------------------------------------------------------ hotspots
 
@@ -139,7 +139,7 @@ def _save_step(connection: Connection, change: IncidentChange) -> bool:
     statement = select(incident).where(incident.c.incident_id == new.incident_id).with_for_update()
     row = connection.execute(statement).mappings().first()
     if row is not None:
-        stored = _incident(row)
+        stored = read_incident(row)
         if new.updated_at < stored.updated_at or _is_overtaken(stored, change):
             return False
         if stored.state is IncidentState.ACKNOWLEDGED and new.state is IncidentState.NEW:
@@ -170,7 +170,8 @@ def _event_record(change: IncidentChange) -> dict[str, object]:
     }
 
 
-def _incident(row: RowMapping) -> Incident:
+def read_incident(row: RowMapping) -> Incident:
+    """The incident of a row."""
     facts = dict(row) | {
         "scope": IncidentScope(row["scope"]),
         "state": IncidentState(row["state"]),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dbplanmon_pipeline.core.ports import Clock, SchemaStatus
+from dbplanmon_pipeline.store.alert_decisions import AlertDecisionPart
 from dbplanmon_pipeline.store.alerts import AlertPart
 from dbplanmon_pipeline.store.archive import open_archive
 from dbplanmon_pipeline.store.baselines import BaselinePart
@@ -13,6 +14,8 @@ from dbplanmon_pipeline.store.export import ExportPart
 from dbplanmon_pipeline.store.facts import FactPart
 from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
+from dbplanmon_pipeline.store.kpis import KpiPart
+from dbplanmon_pipeline.store.mutes import MutePart
 from dbplanmon_pipeline.store.purging import PurgingPart
 from dbplanmon_pipeline.store.statements import StatementPart
 from dbplanmon_pipeline.store.upkeep import UpkeepPart
@@ -26,6 +29,9 @@ class SqlStore(
     BaselinePart,
     IncidentPart,
     AlertPart,
+    AlertDecisionPart,
+    MutePart,
+    KpiPart,
     DeliveryPart,
     PurgingPart,
     UpkeepPart,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from dbplanmon_pipeline.core.alert_rules_policy import AlertRoutes
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
@@ -31,7 +32,7 @@ def policy(**options: object) -> AnalysisPolicy:
         "lookback": timedelta(hours=12),
         "incidents": IncidentPolicy(step=STEP),
         "dialect": lambda _: Engine.SQLSERVER,
-        "channels": CHANNELS,
+        "routes": AlertRoutes(CHANNELS),
     }
     return AnalysisPolicy(**{**facts, **options})
 

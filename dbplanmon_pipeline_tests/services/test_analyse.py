@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
 from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Label
 from dbplanmon_pipeline.services.analyse import MAX_CATCH_UP, analyse
+from dbplanmon_pipeline.services.decide_alerts import decide_alerts
 from dbplanmon_pipeline.services.decide_incident import decide_incident
 from dbplanmon_pipeline.services.process_alerts import process_alerts
 from dbplanmon_pipeline.services.rank_hotspots import rank_hotspots
@@ -194,14 +196,18 @@ class TestAccidents:
     def test_alert_sent_before_the_death_is_not_sent_again(self, broken):
         channels = [RecordingChannel(name) for name in CHANNELS]
 
-        def send_and_die(_):
+        def send():
+            decide_alerts(broken.store, AlertPolicy(), now=broken.clock)
             process_alerts(broken.store, channels, now=broken.clock)
+
+        def send_and_die(_):
+            send()
             raise Interrupted
 
         with pytest.raises(Interrupted):
             broken.analyse(Wrapped(broken.store, save_incident_changes=send_and_die))
         broken.analyse()
-        process_alerts(broken.store, channels, now=broken.clock)
+        send()
         for channel in channels:
             opened = [alert for alert in channel.sent if alert.event == IncidentEvent.OPENED]
             assert len(opened) == 1

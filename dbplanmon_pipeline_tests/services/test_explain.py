@@ -39,7 +39,7 @@ class Store:
     def fact_changes(self, ref, start, end):
         return list(self.changes)
 
-    def facts(self, ref):
+    def facts(self, ref, at=None):
         return self.present
 
     def interval_frame(self, start, end, **wanted):

@@ -157,16 +157,16 @@ def alert(number: int, at=NOON) -> Alert:
 
 
 def test_alert_is_queued_once_and_due_until_delivered(store: SqlStore) -> None:
-    assert store.add_alerts([alert(1), alert(2, NOON + FIVE_MINUTES)]) == 2
+    assert store.add_alerts([alert(1), alert(2, NOON + FIVE_MINUTES)], decided_at=NOON) == 2
     assert store.add_alerts([alert(1)]) == 0
-    assert store.pending_alerts(NOON, 10) == [alert(1)]
+    assert store.pending_alerts(NOON, 1) == [alert(1)]
     store.record_deliveries([Delivery("a1", NOON, succeeded=True)])
     assert store.pending_alerts(NOON + FIVE_MINUTES, 10) == [alert(2, NOON + FIVE_MINUTES)]
     assert store.alerts(NOON) == [alert(2, NOON + FIVE_MINUTES), alert(1)]
 
 
 def test_failed_delivery_waits_for_its_next_attempt(store: SqlStore) -> None:
-    store.add_alerts([alert(1)])
+    store.add_alerts([alert(1)], decided_at=NOON)
     store.record_deliveries([Delivery("a1", NOON, succeeded=False, error="503", next_attempt_at=NOON + FIVE_MINUTES)])
     assert store.pending_alerts(NOON + timedelta(minutes=4), 10) == []
     assert store.pending_alerts(NOON + FIVE_MINUTES, 10) == [alert(1)]

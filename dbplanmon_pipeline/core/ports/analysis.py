@@ -96,8 +96,8 @@ class AnalysisStore(Protocol):
         """Incidents and their audit rows in one transaction; repeating it changes nothing."""
         ...
 
-    def facts(self, ref: DatabaseRef) -> dict[str, str]:
-        """Present value of every fact of one database, by name; empty for an unknown database."""
+    def facts(self, ref: DatabaseRef, at: datetime | None = None) -> dict[str, str]:
+        """Value of every fact of one database, by name, now or as known then; empty for an unknown database."""
         ...
 
     def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:

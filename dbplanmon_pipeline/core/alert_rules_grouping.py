@@ -1,0 +1,118 @@
+"""Which alerts have one cause and are told in one message."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
+from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentScope
+from dbplanmon_pipeline.core.model import Label
+from dbplanmon_pipeline.core.ports import Alert
+
+_BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
+_TOGETHER = "they began together"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """Alerts of one channel, event and instance, and what they have in common, in words."""
+
+    members: tuple[Alert, ...]
+    cause: str
+
+
+def grouped(
+    alerts: Sequence[Alert], policy: AlertPolicy, group_of: Mapping[str, str]
+) -> tuple[tuple[AlertGroup, ...], tuple[Alert, ...]]:
+    """Groups, and the alerts that stay alone, in their order.
+
+    Args:
+        alerts: about to be sent.
+        policy: how many make a group.
+        group_of: by alert id, the group that told of the beginning of what the alert is about.
+    """
+    groups: list[AlertGroup] = []
+    for members in _steps(alerts, policy):
+        if members[0].event in _BEGINNINGS:
+            groups += _by_cause(members, policy)
+        else:
+            groups += _again(members, policy, group_of)
+    taken = {member.alert_id for group in groups for member in group.members}
+    return tuple(groups), tuple(alert for alert in alerts if alert.alert_id not in taken)
+
+
+def _steps(alerts: Sequence[Alert], policy: AlertPolicy) -> list[list[Alert]]:
+    """Alerts about statements that could be one message: same channel, event, instance, and nearly the same time."""
+    places: dict[tuple[str, ...], list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        instance = str(alert.facts.get("instance", ""))
+        if instance and alert.facts.get("scope") == IncidentScope.QUERY.value:
+            places[alert.channel, alert.event, instance].append(alert)
+    found: list[list[Alert]] = []
+    for place in places.values():
+        began: datetime | None = None
+        for alert in sorted(place, key=lambda one: (one.created_at, one.alert_id)):
+            if began is None or alert.created_at - began >= policy.together_within:
+                began = alert.created_at
+                found.append([])
+            found[-1].append(alert)
+    return found
+
+
+def _by_cause(members: list[Alert], policy: AlertPolicy) -> list[AlertGroup]:
+    """The cause most of them share first; then changed plans of one database; then whatever is left of the instance."""
+    groups: list[AlertGroup] = []
+    left = members
+    for least, keys, words in (
+        (2, _causes, str),
+        (policy.flips_from, _flipped_in, lambda database: f"plans changed in {database}"),
+        (policy.group_from, lambda _: ["all"], lambda _: _TOGETHER),
+    ):
+        groups += (taken := _taken(left, least, keys, words))
+        gone = {member.alert_id for group in taken for member in group.members}
+        left = [member for member in left if member.alert_id not in gone]
+    return groups
+
+
+def _taken(
+    alerts: list[Alert], least: int, keys: Callable[[Alert], Sequence[str]], words: Callable[[str], str]
+) -> list[AlertGroup]:
+    groups: list[AlertGroup] = []
+    left = alerts
+    while True:
+        by_key: dict[str, list[Alert]] = defaultdict(list)
+        for alert in left:
+            for key in keys(alert):
+                by_key[key].append(alert)
+        if not by_key:
+            return groups
+        key = max(sorted(by_key), key=lambda one: len(by_key[one]))
+        if len(by_key[key]) < least:
+            return groups
+        groups.append(AlertGroup(tuple(by_key[key]), words(key)))
+        gone = {alert.alert_id for alert in by_key[key]}
+        left = [alert for alert in left if alert.alert_id not in gone]
+
+
+def _causes(alert: Alert) -> list[str]:
+    causes = alert.facts.get("causes", ())
+    return [str(cause) for cause in causes] if isinstance(causes, list | tuple) else []
+
+
+def _flipped_in(alert: Alert) -> list[str]:
+    facts = alert.facts
+    flipped = facts.get("previous_plan_hash") and facts.get("previous_plan_hash") != facts.get("plan_hash")
+    return [str(facts.get("database", ""))] if flipped and facts.get("label") == Label.PLAN_REGRESSION.value else []
+
+
+def _again(members: list[Alert], policy: AlertPolicy, group_of: Mapping[str, str]) -> list[AlertGroup]:
+    """Later news of what was told together is told together."""
+
+    def former(alert: Alert) -> list[str]:
+        return [group_of[alert.alert_id]] if alert.alert_id in group_of else []
+
+    groups = _taken(members, 2, former, lambda _: _TOGETHER)
+    gone = {member.alert_id for group in groups for member in group.members}
+    left = [member for member in members if member.alert_id not in gone]
+    return [*groups, *_taken(left, policy.group_from, lambda _: ["all"], lambda _: _TOGETHER)]

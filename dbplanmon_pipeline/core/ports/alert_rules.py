@@ -1,0 +1,208 @@
+"""What deciding about alerts needs: the queue with its past, whom nobody wants to hear of, and when all is quiet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from enum import StrEnum
+from typing import Protocol
+
+from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.model import StatementText
+from dbplanmon_pipeline.core.ports.alerts import Alert
+
+
+class AlertState(StrEnum):
+    """Where one alert stands; the last five are ends.
+
+    `pending` is waiting for a decision, or decided and waiting for its channel.
+    """
+
+    PENDING = "pending"
+    HELD = "held"
+    MUTED = "muted"
+    SUPPRESSED = "suppressed"
+    GROUPED = "grouped"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+class AlertRule(StrEnum):
+    """What decided about an alert; empty where nothing stood against it."""
+
+    NONE = ""
+    MUTE = "mute"
+    MAINTENANCE = "maintenance"
+    ENDED = "ended"
+    RESOLUTION = "resolution"
+    FLAPPING = "flapping"
+    COOLDOWN = "cooldown"
+    GROUPING = "grouping"
+    CAP = "cap"
+    ESCALATION = "escalation"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One alert and what was decided about it.
+
+    Attributes:
+        next_attempt_at: when it is looked at or sent again; None before a decision and at the end.
+        grouped_into: the alert that tells of it.
+        decided_at: None before the first decision.
+    """
+
+    alert: Alert
+    state: AlertState = AlertState.PENDING
+    rule: AlertRule = AlertRule.NONE
+    reason: str = ""
+    next_attempt_at: datetime | None = None
+    grouped_into: str = ""
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastAlert:
+    """An alert as far as later ones depend on it."""
+
+    alert_id: str
+    incident_id: str
+    event: str
+    channel: str
+    severity: str
+    created_at: datetime
+    state: AlertState
+    rule: AlertRule = AlertRule.NONE
+    decided_at: datetime | None = None
+    grouped_into: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteRule:
+    """Alerts nobody wants to get: those to which everything applies that is given.
+
+    Attributes:
+        instance / database / label: equal to these; empty for any.
+        query_hash: this statement; 0 for any.
+        text: part of the statement, in any case of letters; empty for any.
+        expires_at: None for never.
+        removed_at: set when somebody took it back.
+    """
+
+    mute_id: str
+    created_at: datetime
+    created_by: str
+    reason: str
+    instance: str = ""
+    database: str = ""
+    query_hash: int = 0
+    label: str = ""
+    text: str = ""
+    expires_at: datetime | None = None
+    removed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """Hours in which alerts wait.
+
+    Attributes:
+        weekdays: on which it begins, 0 for Monday.
+        starts / ends: clock on the wall of the time zone; an end not after the start lies on the next day.
+        time_zone: IANA name.
+        instance / database: empty for any.
+    """
+
+    window_id: str
+    weekdays: frozenset[int]
+    starts: time
+    ends: time
+    time_zone: str
+    created_at: datetime
+    created_by: str
+    reason: str
+    instance: str = ""
+    database: str = ""
+    removed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a decision about some alerts depends on.
+
+    Attributes:
+        now: aware UTC.
+        due: alerts to decide about.
+        past: every alert about the same incidents and groups, those of `due` included.
+        incidents: as they stand now, by id; those that were never stored are missing.
+        released: by channel, alerts let through in the present clock hour.
+        noticed: channels that were told of held alerts in the present clock hour.
+        mutes / windows: in force now.
+        texts: statements of `due` by id of the incident, where a mute rule looks at them.
+    """
+
+    now: datetime
+    due: Sequence[AlertRow]
+    past: Sequence[PastAlert] = ()
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    released: Mapping[str, int] = field(default_factory=dict)
+    noticed: frozenset[str] = frozenset()
+    mutes: Sequence[MuteRule] = ()
+    windows: Sequence[MaintenanceWindow] = ()
+    texts: Mapping[str, StatementText] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What becomes of the alerts of a situation.
+
+    Attributes:
+        changed: those of `due`, each in its new form.
+        added: new ones: groups, notices, and reminders that wait.
+    """
+
+    changed: tuple[AlertRow, ...] = ()
+    added: tuple[AlertRow, ...] = ()
+
+
+class AlertRulesStore(Protocol):
+    """What `decide_alerts` needs."""
+
+    def decide_alerts(self, now: datetime, limit: int, decide: Callable[[Situation], Decisions]) -> Decisions:
+        """Let `decide` look at alerts that are due and store what it says, all in one transaction of its own.
+
+        What belongs together is given together, so there may be more alerts than `limit`. One process at a time; a
+        crash leaves everything as it was.
+        """
+        ...
+
+    def decisions_due(self, now: datetime) -> bool:
+        """True where an alert waits for a decision or may be sent."""
+        ...
+
+
+class AlertChoiceStore(Protocol):
+    """Mute rules and maintenance windows."""
+
+    def add_mute(self, mute: MuteRule) -> None:
+        """Store a rule and who made it, and why, in the audit."""
+        ...
+
+    def mutes(self, *, at: datetime | None = None) -> list[MuteRule]:
+        """All rules, or those in force at a moment, the oldest first."""
+        ...
+
+    def remove_mute(self, mute_id: str, actor: str, reason: str) -> bool:
+        """End a rule; false where it had ended."""
+        ...
+
+    def add_window(self, window: MaintenanceWindow) -> None:
+        """Store a window and who made it, and why, in the audit."""
+        ...
+
+    def windows(self, *, every: bool = False) -> list[MaintenanceWindow]:
+        """Windows that were not removed, or all, the oldest first."""
+        ...
+
+    def remove_window(self, window_id: str, actor: str, reason: str) -> bool:
+        """End a window; false where it had ended."""
+        ...

@@ -1,0 +1,56 @@
+"""Decide about queued alerts before they are sent: batch by batch, each in one transaction, one process at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from dbplanmon_pipeline.core.alert_rules import decide
+from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
+from dbplanmon_pipeline.core.ports import Clock
+from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertRulesStore, AlertState
+
+BATCH = 100
+LONGEST_PASS = timedelta(seconds=20)
+"""A pass is over before the next one begins; what is left is decided then."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionReport:
+    """What one pass decided.
+
+    Attributes:
+        let_through: alerts that may be sent now, groups and notices included.
+        states: how many were moved to each other state, groups and reminders included.
+        batches: transactions.
+    """
+
+    let_through: int = 0
+    states: Mapping[AlertState, int] = field(default_factory=dict)
+    batches: int = 0
+
+
+def decide_alerts(
+    store: AlertRulesStore,
+    policy: AlertPolicy,
+    *,
+    now: Clock,
+    batch: int = BATCH,
+    stopped: Callable[[], bool] = lambda: False,
+) -> DecisionReport:
+    """Decide about everything that waits for it; repeating it at once decides nothing.
+
+    A crash loses no decision but that of its own batch, which is made again; see `core/alert_rules.py` for the rules.
+    """
+    began = now()
+    states: Counter[AlertState] = Counter()
+    batches = 0
+    while not stopped() and now() - began < LONGEST_PASS:
+        decisions = store.decide_alerts(now(), batch, partial(decide, policy=policy))
+        rows: tuple[AlertRow, ...] = (*decisions.changed, *decisions.added)
+        if not rows:
+            break
+        batches += 1
+        states.update(row.state for row in rows)
+    return DecisionReport(states.pop(AlertState.PENDING, 0), dict(states), batches)
