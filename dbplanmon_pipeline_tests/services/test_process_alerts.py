@@ -1,18 +1,31 @@
-from datetime import UTC, datetime, timedelta
+import threading
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dbplanmon_pipeline.core.alerts import RetryLater
-from dbplanmon_pipeline.core.ports import Alert, AlertStore, Channel
+from dbplanmon_pipeline.core.breaker import BreakerPolicy
+from dbplanmon_pipeline.core.delivery_policy import AlertKind, ChannelPolicy, DeliveryHours, RetryPolicy
+from dbplanmon_pipeline.core.model import Severity
+from dbplanmon_pipeline.core.ports import Alert, AlertStore, Channel, DeliveryStore
 from dbplanmon_pipeline.errors import NotificationError, SettingsError
-from dbplanmon_pipeline.services.process_alerts import AlertReport, DeliveryPolicy, process_alerts
+from dbplanmon_pipeline.services import process_alerts as deliver
+from dbplanmon_pipeline.services.process_alerts import AlertReport, DeliveryLimits
 from dbplanmon_pipeline.testing import FixedClock, MemoryAlertStore, RecordingChannel
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PATIENT = BreakerPolicy(max_failures=1_000)
 
 
-def alert(number=1, channel="dba", created_at=START):
-    return Alert(f"id-{number}", f"incident-{number}", "opened", channel, "high", created_at, "subject", "body")
+def process_alerts(store, channels, *, breaker=PATIENT, chance=lambda: 0.0, limit=100, **options):
+    limits = DeliveryLimits(per_channel=limit)
+    return deliver.process_alerts(store, channels, breaker=breaker, chance=chance, limits=limits, **options)
+
+
+def alert(number=1, channel="dba", created_at=START, *, incident="", event="opened", severity="high"):
+    subject = incident or f"incident-{number}"
+    return Alert(f"id-{number}", subject, event, channel, severity, created_at, "subject", "body")
 
 
 def queue(*alerts):
@@ -27,8 +40,10 @@ def busy(count=1):
 
 def test_the_doubles_satisfy_the_ports():
     store: AlertStore = queue()
+    emptied: DeliveryStore = queue()
     channel: Channel = RecordingChannel()
     assert store.pending_alerts(START, 5) == []
+    assert emptied.due_channels(START) == {}
     assert channel.name == "recording"
 
 
@@ -80,7 +95,7 @@ def test_waits_double_up_to_ten_minutes():
         last = store.deliveries[-1]
         waits.append((last.next_attempt_at - last.attempted_at).total_seconds())
         clock.moment = last.next_attempt_at
-    assert waits == [30, 30, 60, 120, 240, 480, 600, 600, 600]
+    assert waits == [30, 60, 120, 240, 480, 600, 600, 600, 600]
     assert process_alerts(store, [channel], now=clock) == AlertReport(sent=1)
 
 
@@ -165,14 +180,15 @@ def test_any_other_error_is_recorded_and_tried_again(thrown, message):
     store, other = queue(alert(1), alert(2, channel="ops")), RecordingChannel("ops")
     channels = [RecordingChannel("dba", [thrown]), other]
     assert process_alerts(store, channels, now=FixedClock(START)) == AlertReport(sent=1, failed=1)
-    assert store.deliveries[0].error == message
-    assert store.deliveries[0].next_attempt_at is not None
+    failed = next(delivery for delivery in store.deliveries if not delivery.succeeded)
+    assert failed.error == message
+    assert failed.next_attempt_at is not None
 
 
 def test_the_limit_bounds_the_attempts():
     store, channel = queue(*(alert(n) for n in range(10))), RecordingChannel("dba")
-    assert process_alerts(store, [channel], now=FixedClock(START), limit=4) == AlertReport(sent=4)
-    assert process_alerts(store, [channel], now=FixedClock(START), limit=4) == AlertReport(sent=4)
+    assert process_alerts(store, [channel], now=FixedClock(START), limit=4) == AlertReport(sent=4, pending=6)
+    assert process_alerts(store, [channel], now=FixedClock(START), limit=4) == AlertReport(sent=4, pending=2)
 
 
 def test_a_cancelled_pass_stops_before_the_next_attempt():
@@ -181,9 +197,152 @@ def test_a_cancelled_pass_stops_before_the_next_attempt():
     assert report == AlertReport(sent=2, pending=3)
 
 
-def test_the_policy_can_be_changed():
-    policy = DeliveryPolicy(first_wait=timedelta(seconds=5), failures_in_a_row=1)
-    store = queue(alert(1), alert(2))
-    report = process_alerts(store, [RecordingChannel("dba", busy(9))], now=FixedClock(START), policy=policy)
-    assert report == AlertReport(failed=1, pending=1)
+def test_the_waits_of_a_channel_can_be_changed():
+    policy = ChannelPolicy(retry=RetryPolicy(timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=2)))
+    store, clock = queue(alert(1)), FixedClock(START)
+    process_alerts(store, [RecordingChannel("dba", busy(9))], now=clock, policies={"dba": policy})
     assert store.deliveries[0].next_attempt_at == START + timedelta(seconds=5)
+    clock.advance(timedelta(minutes=2))
+    process_alerts(store, [RecordingChannel("dba", busy(9))], now=clock, policies={"dba": policy})
+    assert store.deliveries[1].next_attempt_at is None
+
+
+def test_chance_shortens_a_wait_by_a_quarter_at_most():
+    store = queue(alert(1))
+    process_alerts(store, [RecordingChannel("dba", busy())], now=FixedClock(START), chance=lambda: 1.0)
+    assert store.deliveries[0].next_attempt_at == START + timedelta(seconds=22.5)
+
+
+def test_an_end_never_overtakes_its_beginning_that_failed():
+    began, ended = alert(1, incident="x"), alert(2, incident="x", event="auto_resolved")
+    store, channel, clock = queue(began, ended, alert(3)), RecordingChannel("dba", busy()), FixedClock(START)
+    process_alerts(store, [channel], now=clock)
+    assert [taken.alert_id for taken in channel.sent] == ["id-3"]
+
+
+def test_a_channel_that_fails_often_rests_until_its_pause_is_over():
+    store, clock = queue(*(alert(n) for n in range(20))), FixedClock(START)
+    channel, breaker = RecordingChannel("dba", busy(6)), BreakerPolicy(5, timedelta(minutes=2), timedelta(minutes=10))
+    for _ in range(2):
+        process_alerts(store, [channel], now=clock, breaker=breaker)
+    assert channel.calls == 5
+    clock.advance(timedelta(minutes=31))
+    assert process_alerts(store, [channel], now=clock, breaker=breaker).failed == 1, "one probe"
+    assert process_alerts(store, [channel], now=clock, breaker=breaker) == AlertReport(pending=19)
+    clock.advance(timedelta(minutes=11))
+    assert process_alerts(store, [channel], now=clock, breaker=breaker).sent == 20
+    assert store.jobs["channel:dba"].consecutive_failures == 0
+
+
+def test_a_channel_that_asks_for_a_rest_gets_it_for_all_its_alerts():
+    store, clock = queue(alert(1), alert(2)), FixedClock(START)
+    channel = RecordingChannel("dba", [RetryLater("dba: 429", retry_after_seconds=600)])
+    breaker = BreakerPolicy()
+    assert process_alerts(store, [channel], now=clock, breaker=breaker) == AlertReport(failed=1, pending=1)
+    clock.advance(timedelta(seconds=599))
+    assert process_alerts(store, [channel], now=clock, breaker=breaker) == AlertReport(pending=1)
+    clock.advance(timedelta(seconds=1))
+    assert process_alerts(store, [channel], now=clock, breaker=breaker) == AlertReport(sent=2)
+
+
+def test_what_waits_a_day_for_a_dead_channel_is_given_up_with_the_reason():
+    store, clock = queue(*(alert(n) for n in range(4))), FixedClock(START)
+    channel, breaker = RecordingChannel("dba", busy(99)), BreakerPolicy(1, timedelta(days=2), timedelta(days=2))
+    process_alerts(store, [channel], now=clock, breaker=breaker)
+    clock.advance(timedelta(hours=25))
+    assert process_alerts(store, [channel], now=clock, breaker=breaker).dropped == 4
+    assert store.ended["id-3"] == "not tried, the channel did not work: dba: busy"
+
+
+def test_a_channel_is_told_only_what_is_bad_enough_for_it():
+    store, channel = queue(alert(1, severity="medium"), alert(2, severity="high")), RecordingChannel("dba")
+    policy = ChannelPolicy(minimum_severity=Severity.HIGH)
+    report = process_alerts(store, [channel], now=FixedClock(START), policies={"dba": policy})
+    assert report == AlertReport(sent=1, suppressed=1)
+    assert store.ended == {"id-1": "below the minimum severity of the channel"}
+
+
+def test_an_end_goes_where_its_beginning_went_however_mild():
+    store, channel, clock = queue(alert(1, incident="x")), RecordingChannel("dba"), FixedClock(START)
+    policies = {"dba": ChannelPolicy(minimum_severity=Severity.HIGH)}
+    process_alerts(store, [channel], now=clock, policies=policies)
+    ends = [alert(n, incident=name, event="auto_resolved", severity="low") for n, name in ((2, "x"), (3, "y"))]
+    store.add_alerts(ends)
+    process_alerts(store, [channel], now=clock, policies=policies)
+    assert [taken.alert_id for taken in channel.sent] == ["id-1", "id-2"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [
+        ("0badcafe0123", AlertKind.INCIDENTS),
+        ("kpi:orders", AlertKind.KPIS),
+        ("job:collection", AlertKind.JOBS),
+        ("summary:2026-11-22", AlertKind.SUMMARY),
+        ("kpi", AlertKind.INCIDENTS),
+    ],
+)
+def test_a_channel_gets_only_the_kinds_it_wants(subject, kind):
+    for kinds, expected in ((frozenset({kind}), 1), (frozenset(AlertKind) - {kind}, 0)):
+        store, channel = queue(alert(1, incident=subject)), RecordingChannel("dba")
+        process_alerts(store, [channel], now=FixedClock(START), policies={"dba": ChannelPolicy(kinds=kinds)})
+        assert len(channel.sent) == expected
+
+
+def test_a_summary_has_no_severity_that_could_be_too_mild():
+    store, channel = queue(alert(1, incident="summary:2026-11-22", severity="low")), RecordingChannel("dba")
+    policies = {"dba": ChannelPolicy(minimum_severity=Severity.CRITICAL)}
+    assert process_alerts(store, [channel], now=FixedClock(START), policies=policies).sent == 1
+
+
+def hours(drops=False):
+    return DeliveryHours(frozenset(range(5)), time(8), time(18), ZoneInfo("Europe/Berlin"), drops)
+
+
+def test_outside_of_its_hours_a_channel_waits():
+    store, channel, clock = queue(alert(1)), RecordingChannel("dba"), FixedClock(START)
+    policies = {"dba": ChannelPolicy(hours=hours())}
+    assert process_alerts(store, [channel], now=clock, policies=policies) == AlertReport(held=1)
+    clock.moment = datetime(2026, 11, 23, 6, 59, 59, tzinfo=UTC)
+    assert process_alerts(store, [channel], now=clock, policies=policies) == AlertReport()
+    clock.advance(timedelta(seconds=1))
+    assert process_alerts(store, [channel], now=clock, policies=policies) == AlertReport(sent=1)
+
+
+def test_outside_of_its_hours_a_channel_may_drop():
+    store, channel = queue(alert(1)), RecordingChannel("dba")
+    report = process_alerts(
+        store, [channel], now=FixedClock(START), policies={"dba": ChannelPolicy(hours=hours(drops=True))}
+    )
+    assert report == AlertReport(suppressed=1)
+    assert store.ended == {"id-1": "outside of the hours of the channel"}
+
+
+def test_a_slow_channel_does_not_hold_up_another():
+    reached = threading.Event()
+
+    class Waiting(RecordingChannel):
+        def send(self, alert):
+            assert reached.wait(5), "the other channel never got its turn"
+            super().send(alert)
+
+    class Telling(RecordingChannel):
+        def send(self, alert):
+            reached.set()
+            super().send(alert)
+
+    store = queue(alert(1, channel="a"), alert(2, channel="b"))
+    report = process_alerts(store, [Waiting("a"), Telling("b")], now=FixedClock(START))
+    assert report == AlertReport(sent=2)
+
+
+def test_a_pass_begins_nothing_after_its_budget():
+    clock = FixedClock(START)
+
+    class Slow(RecordingChannel):
+        def send(self, alert):
+            clock.advance(timedelta(seconds=10))
+            super().send(alert)
+
+    report = process_alerts(queue(*(alert(n) for n in range(9))), [Slow("dba")], now=clock)
+    assert report == AlertReport(sent=3, pending=6)
