@@ -7,13 +7,14 @@ from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.ports import Provider
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
+from dbplanmon_pipeline.providers.simulated import Source as SimulatedSource
 from dbplanmon_pipeline.providers.sqlserver import SqlServerProvider
 from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings, Encrypt
 from dbplanmon_pipeline.providers.sqlserver.discovery import HOME
 from dbplanmon_pipeline.providers.sqlserver.source import Source
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 from dbplanmon_pipeline.services.resolve_targets import InstanceSpec
-from dbplanmon_pipeline.settings import ApplicationIntent, InstanceSettings, Settings
+from dbplanmon_pipeline.settings import ApplicationIntent, CounterSource, InstanceSettings, Settings
 
 POSTGRES_PORT = 5432
 
@@ -123,4 +124,13 @@ def _simulated(instance: InstanceSettings) -> SimulatedProvider:
         statements=options.statements,
         failing=options.failing,
         latency_ms=options.latency_ms,
+        source=_simulated_source(options.source),
+        interval_minutes=options.interval_minutes,
+        flush_seconds=options.flush_seconds,
+        version=options.version,
     )
+
+
+def _simulated_source(source: CounterSource) -> SimulatedSource:
+    """A simulated instance has both, so `auto` finds Query Store."""
+    return SimulatedSource.PLAN_CACHE if source is CounterSource.PLAN_CACHE else SimulatedSource.QUERY_STORE

@@ -206,11 +206,8 @@ def _was_there(previous: CounterReading, current: CounterReading) -> Flags:
     by_interval = current.interval_start_us > 0
     began = np.where(by_interval, current.interval_start_us, current.life_began_us)
     older: Flags = (began > 0) & (began < epoch_us(previous.read_at))
-    if previous.by_interval == current.by_interval:
-        older = older & ~by_interval
-    else:
-        older = older | (began == 0)
-    return older
+    same_kind = previous.by_interval == current.by_interval
+    return older & ~by_interval if same_kind else older | (began == 0)
 
 
 def _other_life(previous: CounterReading, current: CounterReading, found: NDArray[np.intp]) -> Flags:

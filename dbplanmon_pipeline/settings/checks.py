@@ -19,24 +19,27 @@ Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
 
 _ONLY_FOR = {
-    ("sslmode",): Engine.POSTGRES,
-    ("sslrootcert",): Engine.POSTGRES,
-    ("encrypt",): Engine.SQLSERVER,
-    ("trust_server_certificate",): Engine.SQLSERVER,
-    ("host_name_in_certificate",): Engine.SQLSERVER,
-    ("server_certificate",): Engine.SQLSERVER,
-    ("application_intent",): Engine.SQLSERVER,
-    ("multi_subnet_failover",): Engine.SQLSERVER,
-    ("login", "integrated"): Engine.SQLSERVER,
-    ("login", "authentication"): Engine.SQLSERVER,
-    ("options", "driver"): Engine.SQLSERVER,
-    ("options", "source"): Engine.SQLSERVER,
-    ("options", "planner"): Engine.POSTGRES,
-    ("options", "seed"): Engine.SIMULATED,
-    ("options", "statements"): Engine.SIMULATED,
-    ("options", "failing"): Engine.SIMULATED,
-    ("options", "latency_ms"): Engine.SIMULATED,
-    ("databases", "count"): Engine.SIMULATED,
+    ("sslmode",): (Engine.POSTGRES,),
+    ("sslrootcert",): (Engine.POSTGRES,),
+    ("encrypt",): (Engine.SQLSERVER,),
+    ("trust_server_certificate",): (Engine.SQLSERVER,),
+    ("host_name_in_certificate",): (Engine.SQLSERVER,),
+    ("server_certificate",): (Engine.SQLSERVER,),
+    ("application_intent",): (Engine.SQLSERVER,),
+    ("multi_subnet_failover",): (Engine.SQLSERVER,),
+    ("login", "integrated"): (Engine.SQLSERVER,),
+    ("login", "authentication"): (Engine.SQLSERVER,),
+    ("options", "driver"): (Engine.SQLSERVER,),
+    ("options", "source"): (Engine.SQLSERVER, Engine.SIMULATED),
+    ("options", "planner"): (Engine.POSTGRES,),
+    ("options", "seed"): (Engine.SIMULATED,),
+    ("options", "statements"): (Engine.SIMULATED,),
+    ("options", "failing"): (Engine.SIMULATED,),
+    ("options", "latency_ms"): (Engine.SIMULATED,),
+    ("options", "interval_minutes"): (Engine.SIMULATED,),
+    ("options", "flush_seconds"): (Engine.SIMULATED,),
+    ("options", "version"): (Engine.SIMULATED,),
+    ("databases", "count"): (Engine.SIMULATED,),
 }
 _DEFAULTS: dict[str, Section] = {
     "resilience": ResilienceSettings(),
@@ -104,9 +107,9 @@ def instance_problems(data: Any) -> Iterator[Finding]:
     engine = instance.get("engine")
     if engine not in list(Engine):
         return
-    for path, owner in _ONLY_FOR.items():
-        if engine != owner and _at(instance, *path) is not None:
-            yield path, f"belongs to engine {owner}, this instance is {engine}; remove it"
+    for path, owners in _ONLY_FOR.items():
+        if engine not in owners and _at(instance, *path) is not None:
+            yield path, f"belongs to engine {' or '.join(owners)}, this instance is {engine}; remove it"
     yield from _server_problems(instance)
     if engine == Engine.SQLSERVER:
         yield from _sqlserver_problems(instance)

@@ -6,11 +6,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.checks import instance_problems, refuse
+from dbplanmon_pipeline.settings.engine_options import InstanceOptions
 from dbplanmon_pipeline.settings.secret import Secret
 from dbplanmon_pipeline.settings.sections import AnalysisOverride, CollectionOverride, RegressionOverride
 from dbplanmon_pipeline.settings.values import Count, Duration, Line
@@ -42,14 +43,6 @@ class ApplicationIntent(StrEnum):
     READ_ONLY = "read_only"
 
 
-class CounterSource(StrEnum):
-    """Where the counters of a SQL Server database come from; `auto` takes Query Store where it is on."""
-
-    AUTO = "auto"
-    QUERY_STORE = "query_store"
-    PLAN_CACHE = "plan_cache"
-
-
 def _encryption(value: Any) -> Any:
     """Take true and false, the words of older drivers, for mandatory and optional."""
     text = str(value).lower()
@@ -72,18 +65,9 @@ def _regular_expression(value: str) -> str:
     return value
 
 
-def _setting_text(value: Any) -> Any:
-    """A planner setting as the text the server takes: numbers and switches may be written plainly."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value) if isinstance(value, int | float) else value
-
-
 InstanceName = Annotated[Line, AfterValidator(_instance_name)]
 DatabaseName = Annotated[Line, Field(max_length=128)]
 Pattern = Annotated[Line, AfterValidator(_regular_expression)]
-PlannerSetting = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$", max_length=63)]
-PlannerValue = Annotated[Line, BeforeValidator(_setting_text)]
 
 
 class LoginSettings(Section):
@@ -144,28 +128,6 @@ class DatabaseSelection(Section):
         """True where a discovered database is to be watched."""
         wanted = not self.include or any(re.search(pattern, name) for pattern in self.include)
         return wanted and not any(re.search(pattern, name) for pattern in self.exclude)
-
-
-class InstanceOptions(Section):
-    """What only one engine knows."""
-
-    driver: Line | None = Field(
-        default=None,
-        description="sqlserver: name or absolute path of the ODBC driver; not set: Microsoft's newest, else FreeTDS.",
-    )
-    source: CounterSource = Field(
-        default=CounterSource.AUTO,
-        description="sqlserver: where counters come from; `auto` is Query Store where it is on, else the plan cache.",
-    )
-    planner: Mapping[PlannerSetting, PlannerValue] = Field(
-        default={}, max_length=100, description="postgres: settings under which plans are made, such as work_mem."
-    )
-    seed: Count = Field(default=1, ge=0, le=2**31 - 1, description="simulated: start of the random numbers.")
-    statements: Count = Field(default=50, ge=1, le=100_000, description="simulated: statements per database.")
-    failing: Count = Field(default=0, ge=0, le=100_000, description="simulated: databases that cannot be reached.")
-    latency_ms: Count = Field(
-        default=0, ge=0, le=60_000, description="simulated: time one reading takes, in milliseconds."
-    )
 
 
 class InstanceSettings(Section):

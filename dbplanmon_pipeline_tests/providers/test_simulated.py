@@ -249,7 +249,7 @@ def test_a_server_that_is_down_refuses_and_does_no_work():
         reader.read_counters()
     assert history(down).truth(NOON, NOON + minutes(9)) == {}
     assert len(reading_of(history(down), NOON + minutes(2))) == 0
-    assert len(read(fleet(down, at=NOON + minutes(11)))) == 50
+    assert len(read(fleet(down, at=NOON + minutes(11), source="plan_cache"))) == 50
 
 
 def test_plan_regression_runs_with_another_plan_and_costs_more():

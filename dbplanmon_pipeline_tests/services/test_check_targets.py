@@ -41,7 +41,7 @@ class Hanging(SimulatedProvider):
 
 
 def test_answers_come_in_the_order_of_the_targets_with_what_was_found():
-    provider = SimulatedProvider("fleet", 5, statements=7)
+    provider = SimulatedProvider("fleet", 5, statements=7, source="plan_cache")
     found = check_targets(targets("fleet", *reversed(provider.databases())), {"fleet": provider})
     assert [item.ref.database for item in found] == list(reversed(provider.databases()))
     assert all(item.usable and item.statements == 7 and item.capabilities.missing == () for item in found)

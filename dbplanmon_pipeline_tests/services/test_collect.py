@@ -30,7 +30,9 @@ ONE, TWO = DatabaseRef("fleet", "sim0001"), DatabaseRef("fleet", "sim0002")
 
 
 def simulated(clock, databases=3, **options):
-    return SimulatedProvider("fleet", databases, clock=clock, **{"statements": 20, "seed": 3, **options})
+    return SimulatedProvider(
+        "fleet", databases, clock=clock, **{"statements": 20, "seed": 3, "source": "plan_cache", **options}
+    )
 
 
 class TestTruth:
@@ -202,7 +204,9 @@ class TestFailures:
         def alter(_, reader):
             return Wrapped(reader, **{question: fail}) if broken else reader
 
-        fleet = Fleet(store, clock, AlteredProvider("fleet", 1, clock=clock, statements=20, alter=alter))
+        fleet = Fleet(
+            store, clock, AlteredProvider("fleet", 1, clock=clock, source="plan_cache", statements=20, alter=alter)
+        )
         fleet.collect()
         outcome = fleet.tick().outcomes[0]
         assert outcome.status is CollectionStatus.OK

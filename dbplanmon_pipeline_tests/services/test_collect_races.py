@@ -24,7 +24,10 @@ DATABASES = 6
 
 def fleet_at(store: SqlStore, moment: datetime, latency_ms: float = 0) -> Fleet:
     clock = FixedClock(moment)
-    return Fleet(store, clock, SimulatedProvider("fleet", DATABASES, clock=clock, statements=15, latency_ms=latency_ms))
+    provider = SimulatedProvider(
+        "fleet", DATABASES, clock=clock, statements=15, latency_ms=latency_ms, source="plan_cache"
+    )
+    return Fleet(store, clock, provider)
 
 
 def collect_on_and_on(url: str, begins: datetime, ticks: int, step: timedelta, started: Connection) -> None:

@@ -77,7 +77,7 @@ class SimulatedProvider:
         faults: Sequence[SimulatedFault] = (),
         failing: int = 0,
         latency_ms: float = 0.0,
-        source: Source | str = Source.PLAN_CACHE,
+        source: Source | str = Source.QUERY_STORE,
         interval_minutes: int = 15,
         flush_seconds: int = 900,
         version: str = "2022",
