@@ -8,6 +8,7 @@ from dbplanmon_pipeline.core.capture import attribute_plans, select_rows, wanted
 from dbplanmon_pipeline.core.context_facts import context_facts
 from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
 from dbplanmon_pipeline.core.deltas import Delta, difference, retained
+from dbplanmon_pipeline.core.lost_state import begin_anew
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
     CollectionOutcome,
@@ -68,7 +69,7 @@ def read_database(
     """
     with provider.open(ref.database, budget) as reader:
         reading = replace(reader.read_counters(state.previous), read_at=tick)
-        delta = difference(state.previous, reading)
+        delta = _difference(state, reading)
         details = _read_details(reader, reading, delta, state, limits, tick)
         facts = _read_facts(reader)
         cost_ms = reader.cost_ms
@@ -77,13 +78,19 @@ def read_database(
         replace(outcome, cost_ms=cost_ms),
         provider.engine,
         reading=retained(reading) if delta.accepted else None,
-        previous_read_at=state.previous.read_at if state.previous else None,
+        previous_read_at=state.read_at,
         rows=details.rows if len(details.rows) else None,
         texts=details.texts,
         plans=details.plans,
         facts={**_facts_of_plans(details.plans), **facts},
         facts_are_whole=bool(facts),
     )
+
+
+def _difference(state: CaptureState, reading: CounterReading) -> Delta:
+    if state.previous is None and state.read_at is not None:
+        return begin_anew(state.read_at, reading)
+    return difference(state.previous, reading)
 
 
 def _read_details(

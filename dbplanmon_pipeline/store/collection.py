@@ -60,11 +60,9 @@ class CollectionPart(StorePart):
             plans = _known_plans(connection, wanted)
         states = dict.fromkeys(refs, _EMPTY)
         for number, ref in wanted.items():
-            states[ref] = CaptureState(
-                previous=readings.get(number),
-                statements=statements.get(number, {}),
-                plans=frozenset(plans.get(number, ())),
-            )
+            read_at, previous = readings.get(number, (None, None))
+            known = frozenset(plans.get(number, ()))
+            states[ref] = CaptureState(previous, statements.get(number, {}), known, read_at)
         return states
 
     def record(self, collected: Sequence[CollectedDatabase]) -> frozenset[DatabaseRef]:

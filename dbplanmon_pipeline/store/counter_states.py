@@ -14,14 +14,17 @@ from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_o
 from dbplanmon_pipeline.store.reading_codec import ReadingBody, decode_reading
 from dbplanmon_pipeline.store.schema import counter_state
 
+StoredReading = tuple[datetime, CounterReading | None]
+"""Moment of a stored reading, and what it says where this program can still use it."""
 
-def read_readings(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, CounterReading | None]:
+
+def read_readings(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, StoredReading]:
     """The last reading of each of these databases that has one."""
     table = counter_state
     columns = (table.c.database_id, table.c.body_zstd, table.c.read_at, table.c.covers_from_us, table.c.next_from_us)
     known = table.c.body_zstd.is_not(None) & table.c.database_id.in_(list(wanted))
     rows = connection.execute(select(*columns).where(known))
-    return {row[0]: decode_reading(bytes(row[1]), row[2], row[3] or 0, row[4] or 0) for row in rows}
+    return {row[0]: (row[2], decode_reading(bytes(row[1]), row[2], row[3] or 0, row[4] or 0)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

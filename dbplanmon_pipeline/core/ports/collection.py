@@ -21,11 +21,20 @@ class KnownStatement:
 
 @dataclass(frozen=True, slots=True)
 class CaptureState:
-    """What the last collection of one database left behind; `previous` is None before the first reading."""
+    """What the last collection of one database left behind.
+
+    Attributes:
+        previous: the last reading; None before the first one, and where another version of this program stored it in
+            a form that cannot be used.
+        statements: by query hash.
+        plans: hashes of plans that need not be asked for.
+        read_at: moment of the last reading, also where `previous` cannot be used; aware UTC, None before the first.
+    """
 
     previous: CounterReading | None
     statements: Mapping[int, KnownStatement]
     plans: frozenset[int]
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +44,8 @@ class CollectedDatabase:
     Attributes:
         outcome: the row of the collection log.
         reading: becomes the counter state; None when nothing could be read.
-        previous_read_at: moment of the state the rows were differenced against; the store refuses the whole
-            database when its state has moved on since (another run was faster), so that no work counts twice.
+        previous_read_at: moment of the state that the rows go on from; the store refuses the whole database when its
+            state has moved on since (another run was faster), so that no work counts twice.
         rows: interval rows; None when there are none.
         texts: statements seen for the first time.
         plans: plans or reasons, as read now.

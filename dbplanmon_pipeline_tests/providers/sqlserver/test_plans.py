@@ -83,7 +83,8 @@ def test_a_second_tick_reads_no_byte_of_a_plan(driver):
         assert handler.plan_bytes_sent == sum(2 * len(plan_xml(number)) for number in (1, 2, 3))
         server.handler = pretending(store.ran(1, 11).ran(3, 6), skew=later).handler()
         known = {text.query_hash: KnownStatement(0, None, has_text=True) for text in first.texts}
-        state = CaptureState(first.reading, known, frozenset(plan.plan_hash for plan in first.plans))
+        plans = frozenset(plan.plan_hash for plan in first.plans)
+        state = CaptureState(first.reading, known, plans, first.reading.read_at)
         second = collected(server, driver, state, NOW + later)
         assert (column(second.rows, "execution_count"), second.plans, second.texts) == ([11, 6], (), ())
         assert server.handler.plan_bytes_sent == 0
