@@ -9,9 +9,11 @@ from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.analysis import analysis_assets, analysis_jobs
 from dbplanmon_pipeline.defs.checks import health_checks, health_job
 from dbplanmon_pipeline.defs.collection import collection_assets, collection_job
+from dbplanmon_pipeline.defs.dagster_history import OurHistory
 from dbplanmon_pipeline.defs.daily import baselines_job, daily_assets, daily_jobs
 from dbplanmon_pipeline.defs.history import history_asset, history_job
-from dbplanmon_pipeline.defs.naming import Names
+from dbplanmon_pipeline.defs.naming import RETENTION, AssetJob, Names
+from dbplanmon_pipeline.defs.retention import retention_job, retention_schedules, store_maintenance_job
 from dbplanmon_pipeline.defs.schedules import schedules
 from dbplanmon_pipeline.defs.sensors import sensors
 from dbplanmon_pipeline.defs.snapshot import snapshot_asset, snapshot_job
@@ -38,25 +40,36 @@ def build_definitions(
     checks = health_checks(names)
     followers = analysis_jobs(names)
     first_day = [history_job(names), baselines_job(names)]
+    assets = [
+        collection_assets(names, dg.FreshnessPolicy.time_window(fail_window=stale)),
+        *analysis_assets(names),
+        history_asset(names),
+        *daily_assets(names),
+        snapshot_asset(names),
+    ]
+    jobs: list[AssetJob] = [
+        collection_job(names),
+        *followers,
+        health_job(names, checks),
+        *first_day,
+        *daily_jobs(names),
+        snapshot_job(names),
+        store_maintenance_job(names),
+    ]
+    all_schedules = [*schedules(names, monitor, monitor.clock()), *retention_schedules(names, monitor)]
+    all_sensors = sensors(names, monitor, monitor.clock(), followers, first_day)
+    ours = OurHistory.of(
+        names,
+        [names.name(RETENTION), *(job.name for job in jobs)],
+        [*(schedule.name for schedule in all_schedules), *(sensor.name for sensor in all_sensors)],
+        assets,
+    )
     return dg.Definitions(
-        assets=[
-            collection_assets(names, dg.FreshnessPolicy.time_window(fail_window=stale)),
-            *analysis_assets(names),
-            history_asset(names),
-            *daily_assets(names),
-            snapshot_asset(names),
-        ],
+        assets=assets,
         asset_checks=[checks],
-        jobs=[
-            collection_job(names),
-            *followers,
-            health_job(names, checks),
-            *first_day,
-            *daily_jobs(names),
-            snapshot_job(names),
-        ],
-        schedules=schedules(names, monitor, monitor.clock()),
-        sensors=sensors(names, monitor, monitor.clock(), followers, first_day),
+        jobs=[*jobs, retention_job(names, ours)],
+        schedules=all_schedules,
+        sensors=all_sensors,
         resources={"dbplanmon": monitor},
         executor=dg.in_process_executor if key_prefix is None else None,
     )

@@ -36,7 +36,7 @@ COMMANDS = {
     "plan": CommandSource(f"{_HERE}.plan", "plan", "Show a plan, or the difference of two."),
     "summary": CommandSource(f"{_HERE}.summary", "summary", "Sum up one day as Markdown."),
     "health": CommandSource(f"{_HERE}.health", "health", "Ask whether the monitor lives and is ready."),
-    "store": CommandSource(f"{_HERE}.store", "store", "Upgrade, check, export and purge the store."),
+    "store": CommandSource(f"{_HERE}.store", "store", "Upgrade, check, export, purge and maintain the store."),
 }
 
 

@@ -4,14 +4,21 @@ from datetime import date
 
 import click
 
-from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_day, utc_now
-from dbplanmon_pipeline.cli.output import print_fields, print_json, print_line
+from dbplanmon_pipeline.cli.invocation import (
+    Invocation,
+    json_option,
+    operating_system_user,
+    pass_invocation,
+    read_day,
+    utc_now,
+)
+from dbplanmon_pipeline.cli.output import jsonable, print_fields, print_json, print_line, print_table
 from dbplanmon_pipeline.core.ports import SchemaStatus
 
 
 @click.group()
 def store() -> None:
-    """Upgrade, check, export and purge the store."""
+    """Upgrade, check, export, purge and maintain the store."""
 
 
 @store.command("upgrade")
@@ -80,12 +87,38 @@ def export(invocation: Invocation, table: str, path: str, as_json: bool) -> None
 
 
 @store.command("purge")
-@click.option("--before", required=True, metavar="DAY", callback=read_day, help="First UTC day that stays.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be marked and removed.")
+@click.option("--now", "at_once", is_flag=True, help="Remove what has expired without waiting for the grace period.")
+@click.option("--cancel", is_flag=True, help="Take marks back: what they name stays until it is marked again.")
+@click.option("--only", multiple=True, metavar="KIND", help="With --cancel: this kind of data; may be repeated.")
+@click.option("--before", metavar="DAY", callback=read_day, help="Remove all interval metrics of days before DAY.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_invocation
-def purge(invocation: Invocation, before: date, yes: bool, as_json: bool) -> None:
-    """Remove interval metrics of all days before DAY, hot and sealed; hourly totals and incidents stay."""
+def purge(
+    invocation: Invocation,
+    dry_run: bool,
+    at_once: bool,
+    cancel: bool,
+    only: tuple[str, ...],
+    before: date | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Mark what the settings no longer keep, and remove what was marked longer ago than the grace period."""
+    if sum((dry_run and not at_once, at_once, cancel, before is not None)) > 1 or (only and not cancel):
+        raise click.UsageError("--dry-run goes with --now, --only with --cancel; nothing else goes together")
+    if before is not None:
+        _purge_before(invocation, before, yes, as_json)
+    elif cancel:
+        _cancel(invocation, only, as_json)
+    else:
+        if at_once and not dry_run and not yes:
+            click.confirm("Remove all expired data at once?", abort=True, err=True)
+        _apply(invocation, dry_run, at_once, as_json)
+
+
+def _purge_before(invocation: Invocation, before: date, yes: bool, as_json: bool) -> None:
     if before > utc_now().date():
         raise click.BadParameter("must not lie in the future", param_hint="--before")
     if not yes:
@@ -97,3 +130,44 @@ def purge(invocation: Invocation, before: date, yes: bool, as_json: bool) -> Non
         print_json({"before": before, "hot_days": hot, "sealed_days": sealed})
     else:
         print_line(f"{len(hot)} hot and {len(sealed)} sealed days before {before} removed")
+
+
+def _cancel(invocation: Invocation, only: tuple[str, ...], as_json: bool) -> None:
+    with invocation.session(upgrade=False) as session:
+        taken = session.take_back_expiry(only, actor=operating_system_user())
+    if as_json:
+        print_json({"cancelled": taken})
+        return
+    rows = [(mark.subject, mark.before, mark.marked_at, mark.rows) for mark in taken]
+    print_table(("what", "before", "marked at", "rows"), rows, empty="there were no marks")
+
+
+def _apply(invocation: Invocation, dry_run: bool, at_once: bool, as_json: bool) -> None:
+    with invocation.session(upgrade=False) as session:
+        report = session.apply_retention(dry_run=dry_run, at_once=at_once)
+    if as_json:
+        print_json({"marked": report.marked, "removed": report.removed, **jsonable(report)})
+        return
+    rows = [
+        (one.subject, one.before, one.marked, one.waiting, one.removed)
+        for one in report.subjects
+        if one.marked or one.waiting or one.removed
+    ]
+    tense = "would be " if dry_run else ""
+    heads = ("what", "before", f"{tense}marked", "waiting", f"{tense}removed")
+    print_table(heads, rows, empty="nothing has expired")
+    if report.held_by:
+        print_line(f"older days stay for the sake of the open incident {report.held_by}")
+
+
+@store.command("maintain")
+@json_option
+@pass_invocation
+def maintain(invocation: Invocation, as_json: bool) -> None:
+    """Refresh statistics, empty the write-ahead log, give free room back; safe while others write."""
+    with invocation.session(upgrade=False) as session:
+        steps = session.maintain_store()
+    if as_json:
+        print_json({"steps": steps})
+    else:
+        print_table(("step", "seconds", "outcome"), [(s.name, s.seconds, s.outcome) for s in steps], empty="nothing")

@@ -15,6 +15,8 @@ HISTORY = "history_job"
 ROLLUPS = "rollups_job"
 SUMMARY = "daily_summary_job"
 SNAPSHOT = "database_snapshot_job"
+RETENTION = "retention_job"
+MAINTENANCE = "store_maintenance_job"
 
 AssetJob = Any
 """What `define_asset_job` returns; Dagster does not export the type."""
