@@ -6,12 +6,14 @@ from datetime import timedelta
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.defs.alerting import alerts_job, alerts_sensor
 from dbplanmon_pipeline.defs.analysis import analysis_assets, analysis_jobs
 from dbplanmon_pipeline.defs.checks import health_checks, health_job
 from dbplanmon_pipeline.defs.collection import collection_assets, collection_job
 from dbplanmon_pipeline.defs.dagster_history import OurHistory
 from dbplanmon_pipeline.defs.daily import baselines_job, daily_assets, daily_jobs
 from dbplanmon_pipeline.defs.history import history_asset, history_job
+from dbplanmon_pipeline.defs.kpis import kpi_schedules, kpis_asset, kpis_job
 from dbplanmon_pipeline.defs.naming import RETENTION, AssetJob, Names
 from dbplanmon_pipeline.defs.retention import retention_job, retention_schedules, store_maintenance_job
 from dbplanmon_pipeline.defs.schedules import schedules
@@ -46,18 +48,22 @@ def build_definitions(
         history_asset(names),
         *daily_assets(names),
         snapshot_asset(names),
+        kpis_asset(names),
     ]
     jobs: list[AssetJob] = [
         collection_job(names),
         *followers,
+        alerts_job(names),
         health_job(names, checks),
         *first_day,
         *daily_jobs(names),
         snapshot_job(names),
+        kpis_job(names),
         store_maintenance_job(names),
     ]
     all_schedules = [*schedules(names, monitor, monitor.clock()), *retention_schedules(names, monitor)]
-    all_sensors = sensors(names, monitor, monitor.clock(), followers, first_day)
+    all_schedules += kpi_schedules(names, monitor)
+    all_sensors = [*sensors(names, monitor, monitor.clock(), followers, first_day), alerts_sensor(names, monitor)]
     ours = OurHistory.of(
         names,
         [names.name(RETENTION), *(job.name for job in jobs)],

@@ -8,12 +8,15 @@ from functools import cached_property
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
 from dbplanmon_pipeline.composition.channels import build_channel_list
 from dbplanmon_pipeline.composition.detectors import build_detector
+from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
+from dbplanmon_pipeline.core.kpi_health import KpiStatus
+from dbplanmon_pipeline.core.kpis import KpiSpec
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Channel, Clock, ExpiryMark, Hotspot, JobState, Provider, UpkeepStep
 from dbplanmon_pipeline.core.summary import DaySummary
@@ -31,6 +34,7 @@ from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspo
 from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuild_baselines
 from dbplanmon_pipeline.services.remember_collection import remember_collection
 from dbplanmon_pipeline.services.resolve_targets import Resolution, resolve_targets
+from dbplanmon_pipeline.services.run_kpis import KpiReport, due_kpis, kpi_status, named_kpis, run_kpis
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline.settings import InstanceSettings, Settings
@@ -257,6 +261,10 @@ class Session:
         """Weekly care of the store itself."""
         return self.store.maintain(may_rewrite=may_rewrite)
 
+    def alerts_due(self) -> bool:
+        """True where an alert waits for a decision, or may be sent."""
+        return self.store.decisions_due(self._clock())
+
     def decide_alerts(self) -> DecisionReport:
         """Decide what of the queue is sent, and when."""
         return decide_alerts(self.store, alert_policy(self.settings), now=self._clock, stopped=self._stopped)
@@ -276,6 +284,31 @@ class Session:
         """Rank the last window."""
         chosen = self.settings.hotspots
         return rank_hotspots(self.store, window=chosen.window, top_n=chosen.top_n)
+
+    def due_kpis(self) -> list[KpiSpec]:
+        """KPIs whose time has come."""
+        return due_kpis(kpi_specs(self.settings), self.store, self._clock())
+
+    def run_kpis(self, names: Sequence[str] = ()) -> KpiReport:
+        """Read the KPIs that are due, or those with these names now."""
+        specs = named_kpis(kpi_specs(self.settings), names)
+        providers = KpiProviders(self.settings, self.providers, self._make_provider)
+        try:
+            return run_kpis(
+                specs,
+                providers.of,
+                self.store,
+                clock=self._clock,
+                policy=kpi_run_policy(self.settings),
+                named=bool(names),
+                stopped=self._stopped,
+            )
+        finally:
+            providers.close()
+
+    def kpi_status(self) -> list[KpiStatus]:
+        """Every KPI with its newest reading."""
+        return kpi_status(kpi_specs(self.settings), self.store)
 
     def suggest_remediations(self) -> SuggestionReport:
         """Write down ways back."""

@@ -8,6 +8,7 @@ import dagster as dg
 
 COLLECTION = "collection_job"
 ANALYSIS = "analysis_job"
+ALERTS = "alerts_job"
 INSIGHTS = "insights_job"
 HEALTH = "health_job"
 BASELINES = "baselines_job"
@@ -15,6 +16,7 @@ HISTORY = "history_job"
 ROLLUPS = "rollups_job"
 SUMMARY = "daily_summary_job"
 SNAPSHOT = "database_snapshot_job"
+KPIS = "kpis_job"
 RETENTION = "retention_job"
 MAINTENANCE = "store_maintenance_job"
 
