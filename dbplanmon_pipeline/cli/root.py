@@ -32,6 +32,7 @@ COMMANDS = {
     "baselines": CommandSource(f"{_HERE}.baselines", "baselines", "Learn what is normal."),
     "hotspots": CommandSource(f"{_HERE}.hotspots", "hotspots", "Rank the dearest statements."),
     "incidents": CommandSource(f"{_HERE}.incidents", "incidents", "List, show, acknowledge and close incidents."),
+    "kpis": CommandSource(f"{_HERE}.kpis", "kpis", "List and read figures of your own, show their history."),
     "suggestions": CommandSource(f"{_HERE}.suggestions", "suggestions", "List and show ways back."),
     "plan": CommandSource(f"{_HERE}.plan", "plan", "Show a plan, or the difference of two."),
     "summary": CommandSource(f"{_HERE}.summary", "summary", "Sum up one day as Markdown."),

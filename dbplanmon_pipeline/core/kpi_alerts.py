@@ -29,7 +29,7 @@ def kpi_alert(spec: KpiSpec, change: KpiChange, result: KpiResult, last: Sequenc
         last: earlier readings, the newest first.
         channel: name of the channel.
     """
-    severity = _severity(spec, change)
+    severity = kpi_severity(spec, change)
     key, at = kpi_key(spec.name), result.started_at
     return Alert(
         # One step of one trouble is one message, whichever reading tells of it.
@@ -45,7 +45,7 @@ def kpi_alert(spec: KpiSpec, change: KpiChange, result: KpiResult, last: Sequenc
     )
 
 
-def _severity(spec: KpiSpec, change: KpiChange) -> Severity:
+def kpi_severity(spec: KpiSpec, change: KpiChange) -> Severity:
     """As the settings say, one step up when it lasts; a KPI that cannot be read is never worse than medium."""
     own = spec.severity
     if change.trouble is KpiState.ERROR:

@@ -94,7 +94,7 @@ def fleet_problems(data: Any) -> Iterator[Finding]:
         {"name": _fields(item).get("type"), **_fields(item)} for item in _items(_at(root, "alerts", "channels"))
     ]
     yield from _under(("alerts", "channels"), _repeated_names(channels))
-    yield from _unknown_targets(root)
+    yield from _kpi_targets(root)
     yield from _not_above(root, "resilience", "backoff", "max_backoff")
     yield from _not_above(root, "analysis", "window", "lookback")
     yield from _not_above(root, "retention", "intervals", "plans")
@@ -127,6 +127,8 @@ def kpi_problems(data: Any) -> Iterator[Finding]:
     limits = [key for key in ("expected", "minimum", "maximum", "deviation_percent") if kpi.get(key) is not None]
     if not limits:
         yield (), "needs at least one of expected, minimum, maximum and deviation_percent"
+    if kpi.get("cron") is not None and kpi.get("interval") is not None:
+        yield ("cron",), "is set beside interval; remove one of them"
     low, high = kpi.get("minimum"), kpi.get("maximum")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
         yield ("minimum",), "is above maximum"
@@ -206,13 +208,24 @@ def _repeated_names(items: Sequence[Any]) -> Iterator[Finding]:
         seen.setdefault(name, index)
 
 
-def _unknown_targets(root: Mapping[str, Any]) -> Iterator[Finding]:
-    written = (_fields(item).get("name") for item in _items(root.get("instances")))
-    names = {name for name in written if isinstance(name, str)}
-    for index, kpi in enumerate(_items(root.get("kpis"))):
-        instance = _fields(kpi).get("instance")
-        if isinstance(instance, str) and instance not in names:
+def _kpi_targets(root: Mapping[str, Any]) -> Iterator[Finding]:
+    written = [_fields(item) for item in _items(root.get("instances"))]
+    instances = {item["name"]: item for item in written if isinstance(item.get("name"), str)}
+    for index, kpi in enumerate(map(_fields, _items(root.get("kpis")))):
+        name = kpi.get("instance")
+        if isinstance(name, str) and name not in instances:
             yield ("kpis", index, "instance"), "no instance has this name"
+        elif isinstance(name, str) and instances[name].get("engine") == Engine.SQLSERVER:
+            yield from _under(("kpis", index), _least_privilege(kpi))
+
+
+def _least_privilege(kpi: Mapping[str, Any]) -> Iterator[Finding]:
+    login = _fields(kpi.get("login"))
+    if not _is_true(login.get("least_privilege")):
+        what = "SQL Server has no read-only transaction; give the KPI a login that can only read"
+        yield ("login",), f"{what}, with least_privilege: true"
+    elif "password" not in login:
+        yield ("login", "password"), "is required; write where it lies"
 
 
 def _not_above(root: Mapping[str, Any], section: str, lower: str, upper: str) -> Iterator[Finding]:

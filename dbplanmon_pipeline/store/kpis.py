@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
 
 from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, KpiState, Span
 from dbplanmon_pipeline.core.ports.alerts import Alert
@@ -31,14 +31,19 @@ class KpiPart(StorePart):
     def lease_kpi(self, memory: KpiMemory, started_at: datetime, until: datetime) -> bool:
         """Take a KPI for a reading; false where it moved on since `memory` was read, or is under way."""
         table = kpi_state
-        unmoved = table.c.started_at.is_(None)
-        if memory.started_at is not None:
-            unmoved = table.c.started_at == memory.started_at
+        at = table.c.started_at
+        unmoved: ColumnElement[bool] = at.is_(None) if memory.started_at is None else at == memory.started_at
         free = or_(table.c.leased_until.is_(None), table.c.leased_until <= started_at)
         lease = table.update().where(table.c.name == memory.name, unmoved, free)
         with self._database.write() as connection:
             insert_records(connection, table, [_record(KpiMemory(memory.name))], "ON CONFLICT DO NOTHING")
             return bool(connection.execute(lease.values(started_at=started_at, leased_until=until)).rowcount)
+
+    def release_kpi(self, name: str, started_at: datetime) -> None:
+        """Give a lease back without a result, where it is still ours."""
+        mine = (kpi_state.c.name == name) & (kpi_state.c.started_at == started_at)
+        with self._database.write() as connection:
+            connection.execute(kpi_state.update().where(mine).values(leased_until=None))
 
     def kpi_values(self, name: str, spans: Sequence[Span]) -> list[float]:
         """Values that were read within these spans, half open."""

@@ -19,6 +19,10 @@ class KpiStore(Protocol):
         """Take a KPI for a reading; false where it moved on since `memory` was read, or is under way."""
         ...
 
+    def release_kpi(self, name: str, started_at: datetime) -> None:
+        """Give a lease back without a result, where it is still ours."""
+        ...
+
     def kpi_values(self, name: str, spans: Sequence[Span]) -> list[float]:
         """Values that were read within these spans, half open."""
         ...
