@@ -13,6 +13,7 @@ from dbplanmon_pipeline.defs.collection import collection_assets, collection_job
 from dbplanmon_pipeline.defs.dagster_history import OurHistory
 from dbplanmon_pipeline.defs.daily import baselines_job, daily_assets, daily_jobs
 from dbplanmon_pipeline.defs.history import history_asset, history_job
+from dbplanmon_pipeline.defs.job_failures import job_failures_sensor
 from dbplanmon_pipeline.defs.kpis import kpi_schedules, kpis_asset, kpis_job
 from dbplanmon_pipeline.defs.naming import RETENTION, AssetJob, Names
 from dbplanmon_pipeline.defs.retention import retention_job, retention_schedules, store_maintenance_job
@@ -64,9 +65,12 @@ def build_definitions(
     all_schedules = [*schedules(names, monitor, monitor.clock()), *retention_schedules(names, monitor)]
     all_schedules += kpi_schedules(names, monitor)
     all_sensors = [*sensors(names, monitor, monitor.clock(), followers, first_day), alerts_sensor(names, monitor)]
+    job_names = [names.name(RETENTION), *(job.name for job in jobs)]
+    if monitor.settings.schedules.job_failures:
+        all_sensors.append(job_failures_sensor(names, monitor, job_names))
     ours = OurHistory.of(
         names,
-        [names.name(RETENTION), *(job.name for job in jobs)],
+        job_names,
         [*(schedule.name for schedule in all_schedules), *(sensor.name for sensor in all_sensors)],
         assets,
     )

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
-from dbplanmon_pipeline.composition.channels import build_channel_list
+from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
@@ -15,6 +15,7 @@ from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
+from dbplanmon_pipeline.core.job_alerts import JobEnd
 from dbplanmon_pipeline.core.kpi_health import KpiStatus
 from dbplanmon_pipeline.core.kpis import KpiSpec
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Engine
@@ -37,6 +38,7 @@ from dbplanmon_pipeline.services.resolve_targets import Resolution, resolve_targ
 from dbplanmon_pipeline.services.run_kpis import KpiReport, due_kpis, kpi_status, named_kpis, run_kpis
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
+from dbplanmon_pipeline.services.watch_jobs import watch_jobs
 from dbplanmon_pipeline.settings import InstanceSettings, Settings
 from dbplanmon_pipeline.store import SqlStore, open_store
 
@@ -256,6 +258,11 @@ class Session:
         if unknown := sorted(set(subjects) - AGE_OF.keys()):
             raise StoreError(f"nothing called {', '.join(unknown)} expires; choose of {', '.join(AGE_OF)}")
         return take_back(self.store, subjects, actor=actor)
+
+    def watch_jobs(self, ends: Sequence[JobEnd]) -> int:
+        """Count how runs of our jobs ended; returns how many alerts were queued."""
+        after = self.settings.resilience.max_consecutive_failures
+        return watch_jobs(self.store, ends, tell_after=after, channels=channel_names(self.settings))
 
     def maintain_store(self, *, may_rewrite: bool = True) -> list[UpkeepStep]:
         """Weekly care of the store itself."""

@@ -181,7 +181,10 @@ class ResilienceSettings(Section):
     """What happens after failures."""
 
     max_consecutive_failures: Count = Field(
-        default=5, ge=1, le=1_000, description="Failures in a row after which the circuit breaker of an instance opens."
+        default=5,
+        ge=1,
+        le=1_000,
+        description="Failures in a row after which an instance is left alone for a while, and people hear of a job.",
     )
     backoff: Duration = Field(
         default=30 * _SECOND, ge=_SECOND, le=_DAY, description="Wait before the first retry; doubles."
@@ -268,6 +271,7 @@ class ScheduleSettings(Section):
     baselines: bool = Field(default=True, description="Rebuild baselines daily.")
     summary: bool = Field(default=True, description="Make the daily summary.")
     retention: bool = Field(default=True, description="Remove old data daily.")
+    job_failures: bool = Field(default=True, description="Tell of jobs that fail again and again.")
     maintenance: bool = Field(default=True, description="Care for the store itself, weekly.")
     retry: bool = Field(default=True, description="Retry failed collections with growing waits.")
     health: bool = Field(default=True, description="Run the health checks.")
