@@ -58,7 +58,7 @@ ROOMS = {
     "providers.sqlserver": room(f"{INNER} providers.sqlserver", "numpy lxml pyodbc"),
     "providers": room("", ""),
     "store": room(f"{INNER} store", "numpy pandas sqlalchemy alembic psycopg pyarrow fsspec zstandard"),
-    "notify": room(f"{INNER} notify", "httpx tenacity"),
+    "notify": room(f"{INNER} notify", "apprise httpx"),
     "settings": room(f"{INNER} settings", "annotated_types pydantic pydantic_core yaml keyring"),
     "defs": room(f"{INNER} services settings composition defs", "dagster pydantic numpy matplotlib"),
     "logs": room(f"{INNER} logs settings", ""),

@@ -2,8 +2,10 @@
 
 import logging
 
+from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Alert
+from dbplanmon_pipeline.notify.message import machine_facts
 
 _LEVELS = {"low": logging.INFO, "medium": logging.WARNING, "high": logging.WARNING, "critical": logging.ERROR}
 
@@ -27,7 +29,7 @@ class LogChannel:
 
     def send(self, alert: Alert) -> None:
         """Write the record."""
-        level = logging.INFO if alert.event == "auto_resolved" else _LEVELS.get(alert.severity, logging.WARNING)
+        level = logging.INFO if alert.event in ENDING_EVENTS else _LEVELS.get(alert.severity, logging.WARNING)
         fields = {
             "event": "alert",
             "alert_id": alert.alert_id,
@@ -37,6 +39,6 @@ class LogChannel:
             "channel": self._name,
             "instance": alert.facts.get("instance", ""),
             "database": alert.facts.get("database", ""),
-            "facts": dict(alert.facts),
+            "facts": machine_facts(alert),
         }
         self._logger.log(level, "%s", one_line(alert.subject), extra=fields)

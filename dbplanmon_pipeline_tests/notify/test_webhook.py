@@ -17,7 +17,8 @@ import pytest
 from dbplanmon_pipeline.core.alerts import RetryLater
 from dbplanmon_pipeline.core.ports import Alert, Channel
 from dbplanmon_pipeline.errors import NotificationError
-from dbplanmon_pipeline.notify.webhook import MAX_BODY_BYTES, WebhookChannel, payload, seconds_to_wait
+from dbplanmon_pipeline.notify.http_sender import seconds_to_wait
+from dbplanmon_pipeline.notify.webhook import MAX_BODY_BYTES, WebhookChannel, payload
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ALERT = Alert("id-1", "incident-1", "opened", "dba", "high", NOW, "subject ü", "body", {"effect_ratio": 8.2})

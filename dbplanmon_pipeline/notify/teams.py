@@ -1,0 +1,96 @@
+"""Alerts in Microsoft Teams, as an Adaptive Card through the webhook of a workflow."""
+
+import json
+
+from dbplanmon_pipeline.core.ports import Alert, Clock
+from dbplanmon_pipeline.notify.http_sender import DEFAULT_TIMEOUT_S, HttpSender, Secret, utc_now
+from dbplanmon_pipeline.notify.message import Tone, message_of
+
+MAX_BODY_BYTES = 24 * 1024
+"""Teams refuses messages above 28 KB."""
+
+_LINES = 60
+_CHARACTERS = 2_000
+_COLORS = {Tone.GOOD: "Good", Tone.CALM: "Default", Tone.WARNING: "Warning", Tone.DANGER: "Attention"}
+
+
+class TeamsChannel:
+    """POSTs each alert as an Adaptive Card.
+
+    Args:
+        name: of the channel.
+        url: of the workflow; its query is the secret.
+        timeout_s / ca_file / proxy: see `HttpSender`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: Secret,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        ca_file: str | None = None,
+        proxy: Secret | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._name = name
+        self._url = url
+        self._sender = HttpSender(name, timeout_s=timeout_s, ca_file=ca_file, proxy=proxy, clock=clock)
+
+    @property
+    def name(self) -> str:
+        """Name in the settings."""
+        return self._name
+
+    def send(self, alert: Alert) -> None:
+        """POST one alert.
+
+        Raises:
+            NotificationError: not taken; `RetryLater` where trying again can help.
+        """
+        self._sender.post(self._url, teams_body(alert), {"Idempotency-Key": alert.alert_id})
+
+
+def teams_body(alert: Alert) -> bytes:
+    """The card as JSON, with as many lines of the text as Teams takes."""
+    lines = _LINES
+    body = json.dumps(teams_document(alert, lines)).encode("ascii")
+    while len(body) > MAX_BODY_BYTES and lines:
+        lines //= 2
+        body = json.dumps(teams_document(alert, lines)).encode("ascii")
+    return body
+
+
+def teams_document(alert: Alert, lines: int) -> dict[str, object]:
+    """The alert as a message with one card.
+
+    Foreign text stands in rich text blocks only: those know no Markdown, so nothing in it becomes a link or a picture.
+    """
+    message = message_of(alert)
+    title = _text(message.title, size="Large", weight="Bolder", color=_COLORS[message.tone])
+    parts: list[dict[str, object]] = [_block([title])]
+    if message.headline:
+        parts.append(_block([_text(message.headline)]))
+    parts += [_block([_text(f"{name}: ", weight="Bolder"), _text(value)], "None") for name, value in message.fields]
+    for number, line in enumerate(message.lines[:lines]):
+        parts.append(_block([_text(line or " ", fontType="Monospace", size="Small")], "None" if number else "Medium"))
+    card: dict[str, object] = {
+        "type": "AdaptiveCard",
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "version": "1.4",
+        "fallbackText": message.title[:_CHARACTERS],
+        "msteams": {"width": "Full"},
+        "body": parts,
+    }
+    if message.link:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open", "url": message.link}]
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _block(runs: list[dict[str, object]], spacing: str = "Default") -> dict[str, object]:
+    return {"type": "RichTextBlock", "inlines": runs, "spacing": spacing}
+
+
+def _text(text: str, **look: str) -> dict[str, object]:
+    return {"type": "TextRun", "text": text[:_CHARACTERS], **look}
