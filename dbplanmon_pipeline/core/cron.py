@@ -8,6 +8,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?P<all>\*)|(?P<low>\w+)(?:-(?P<high>\w+))?", re.ASCII)
 _DAY = timedelta(days=1)
+_DAYS = 31
 _LEAP_CYCLE_DAYS = 8 * 366
 """Within so many days every date that there is comes at least once, whichever century begins meanwhile."""
 
@@ -16,11 +17,10 @@ _LEAP_CYCLE_DAYS = 8 * 366
 class Cron:
     """Moments at which something is due, whole minutes in UTC.
 
-    As in cron a day counts when the day of month or the day of week fits, where both are given.
+    As in cron a day counts when the day of month or the day of week fits, where both are narrowed.
 
     Attributes:
         minutes / hours / days / months / weekdays: values that fit; weekdays from 0, Sunday.
-        any_day / any_weekday: the field begins with a star.
     """
 
     minutes: tuple[int, ...]
@@ -28,8 +28,6 @@ class Cron:
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
-    any_day: bool
-    any_weekday: bool
 
     @classmethod
     def parse(cls, text: str) -> "Cron":
@@ -48,8 +46,6 @@ class Cron:
             days=_values(fields[2], 1, 31),
             months=_values(fields[3], 1, 12, _MONTHS, first_name=1),
             weekdays=weekdays,
-            any_day=fields[2].startswith("*"),
-            any_weekday=fields[4].startswith("*"),
         )
         first = date(2024, 1, 1)
         if not any(cron._fits(first + number * _DAY) for number in range(_LEAP_CYCLE_DAYS)):
@@ -79,7 +75,7 @@ class Cron:
         if day.month not in self.months:
             return False
         by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
-        if self.any_day or self.any_weekday:
+        if len(self.days) == _DAYS or len(self.weekdays) == len(_WEEKDAYS):
             return by_day and by_weekday
         return by_day or by_weekday
 

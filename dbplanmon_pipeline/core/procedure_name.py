@@ -12,17 +12,10 @@ def procedure_parts(text: str) -> tuple[tuple[str, bool], ...]:
     Raises:
         ValueError: it is no such name.
     """
-    parts: list[tuple[str, bool]] = []
-    position = 0
-    while match := _PART.match(text, position):
-        parts.append(_unquoted(match))
-        position = match.end()
-        if position == len(text) or text[position] != ".":
-            break
-        position += 1
-    if position != len(text) or not 1 <= len(parts) <= MOST_PARTS:
+    found = list(_PART.finditer(text))
+    if ".".join(match.group() for match in found) != text or not 1 <= len(found) <= MOST_PARTS:
         raise ValueError("expected the name of a procedure such as reporting.open_orders, without arguments")
-    return tuple(parts)
+    return tuple(_unquoted(match) for match in found)
 
 
 def _unquoted(match: re.Match[str]) -> tuple[str, bool]:
