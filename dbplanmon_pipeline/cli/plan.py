@@ -106,6 +106,8 @@ def _stored_body(invocation: Invocation, digits: str) -> str:
         stored = session.store.plan(hash_int(digits))
     if stored is None:
         raise click.ClickException(f"no plan {digits} in the store")
+    if stored.reason:
+        raise click.ClickException(f"plan {digits} was not kept: {stored.reason.removeprefix('no plan: ')}")
     return stored.body
 
 

@@ -129,7 +129,9 @@ class CapturedPlan:
 
     Attributes:
         query_hash: statement it belongs to.
-        plan_hash: hash of the operator shape; 0 where there is no plan.
+        plan_hash: hash of the operator shape; 0 where there is no plan. Where the engine names its plans, one that
+            cannot be kept (too large, not safe to mask, not there) has its hash beside the reason: it will not be
+            asked for again soon.
         format: `pgjson` or `showplan`; empty where there is no plan.
         body: redacted plan text; empty where there is no plan.
         origin: `generic`, `estimated` or `cached`; how the plan was obtained.

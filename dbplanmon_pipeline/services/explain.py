@@ -29,7 +29,7 @@ class ExplanationStore(Protocol):
     """What an explanation reads."""
 
     def plan(self, plan_hash: int) -> CapturedPlan | None:
-        """A stored plan with its context."""
+        """A stored plan with its context, or the reason why there is none."""
         ...
 
     def statement_texts(self, keys: Sequence[tuple[DatabaseRef, int]]) -> dict[tuple[DatabaseRef, int], StatementText]:
@@ -89,15 +89,16 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         return Explanation(None, "Most statements of this instance slowed down together.", (), (), ())
     ref = DatabaseRef(incident.instance, incident.database)
     statement = store.statement_texts([(ref, incident.query_hash)]).get((ref, incident.query_hash))
-    new = store.plan(incident.plan_hash) if incident.plan_hash else None
-    old = store.plan(incident.previous_plan_hash) if incident.previous_plan_hash else None
+    told_new = store.plan(incident.plan_hash) if incident.plan_hash else None
+    told_old = store.plan(incident.previous_plan_hash) if incident.previous_plan_hash else None
+    old, new = _kept(told_old), _kept(told_new)
     facts = [
         fact
         for fact in store.fact_changes(ref, incident.began_at - CAUSE_WINDOW, incident.updated_at)
         if concerns(fact.name, [plan.context for plan in (old, new) if plan], incident.query_hash)
     ]
     present = store.facts(ref, at=incident.updated_at)
-    summary, plan_lines, context = describe_plan_change(old, new)
+    summary, plan_lines, context = describe_plan_change(told_old, told_new)
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
         summary, plan_lines = "The plan is the same as before.", ()
     return Explanation(
@@ -130,6 +131,11 @@ def _planned_causes(old: CapturedPlan | None, new: CapturedPlan | None) -> list[
     return [words for change in context_changes(old.context, new.context) if (words := shared_cause(change))]
 
 
+def _kept(plan: CapturedPlan | None) -> CapturedPlan | None:
+    """None where only the reason is stored."""
+    return plan if plan is not None and plan.body else None
+
+
 def _rows_per_execution(store: ExplanationStore, ref: DatabaseRef, incident: Incident) -> RowsPerExecution:
     """Rows that executions returned under the former plan in the day before, and under the present plan since."""
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
@@ -156,6 +162,9 @@ def describe_plan_change(
     old: CapturedPlan | None, new: CapturedPlan | None
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Summary, lines of the plan difference, and lines of what changed around it, for two stored plans."""
+    for which, plan in (("earlier", old), ("present", new)):
+        if plan is not None and plan.reason:
+            return f"The {which} plan was not kept: {plan.reason.removeprefix('no plan: ')}.", (), ()
     if old is None or new is None:
         missing = "earlier" if old is None else "present"
         return f"The {missing} plan was not captured.", (), ()

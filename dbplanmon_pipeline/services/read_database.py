@@ -145,7 +145,7 @@ def _outcome(
         rows=len(details.rows),
         statements_read=len(reading),
         new_statements=len(details.texts),
-        new_plans=len({plan.plan_hash for plan in details.plans if plan.plan_hash} - state.plans),
+        new_plans=len({plan.plan_hash for plan in details.plans if plan.body} - state.plans),
         plan_changes=sum(_is_change(plan, state) for plan in details.plans),
         resets=delta.resets,
         gap_seconds=gap,

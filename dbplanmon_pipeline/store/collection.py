@@ -29,7 +29,7 @@ from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.reading_codec import ReadingEncoder
 from dbplanmon_pipeline.store.recorded_from import mark_recorded_from
 from dbplanmon_pipeline.store.schema import collection_log, counter_state, monitored_database
-from dbplanmon_pipeline.store.statements import record_statements
+from dbplanmon_pipeline.store.statements import REASON_HOLDS, record_statements
 from dbplanmon_pipeline.store.targets import database_ids, ensure_databases, id_list
 
 _EMPTY = CaptureState(previous=None, statements={}, plans=frozenset())
@@ -57,7 +57,7 @@ class CollectionPart(StorePart):
             wanted = {ids[ref]: ref for ref in refs if ref in ids}
             readings = read_readings(connection, wanted)
             statements = _known_statements(connection, wanted)
-            plans = _known_plans(connection, wanted)
+            plans = _known_plans(connection, wanted, self._clock() - REASON_HOLDS)
         states = dict.fromkeys(refs, _EMPTY)
         for number, ref in wanted.items():
             read_at, previous = readings.get(number, (None, None))
@@ -143,10 +143,14 @@ def _moment(value: str | datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _known_plans(connection: Connection, wanted: Mapping[int, DatabaseRef]) -> dict[int, list[int]]:
+def _known_plans(
+    connection: Connection, wanted: Mapping[int, DatabaseRef], asked_since: datetime
+) -> dict[int, list[int]]:
+    """Plans that are stored, or that could not be kept when they were asked for after that moment."""
+    lately = f"p.first_seen > '{asked_since.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00'"
     sql = (
         "SELECT o.database_id, o.plan_hash FROM plan_observation o JOIN plan p ON p.plan_hash = o.plan_hash "  # noqa: S608
-        f"WHERE o.database_id IN ({id_list(wanted)})"
+        f"WHERE o.database_id IN ({id_list(wanted)}) AND (p.reason = '' OR {lately})"
     )
     plans: dict[int, list[int]] = {number: [] for number in wanted}
     for number, plan_hash in plain_rows(connection, sql):

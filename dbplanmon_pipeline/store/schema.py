@@ -93,6 +93,7 @@ plan = Table(
     _required("format", String(32)),
     _required("origin", String(32)),
     _required("body_zstd", LargeBinary),
+    _required("reason", Text),
     _required("context", JsonText),
     _required("first_seen", UtcDateTime),
 )

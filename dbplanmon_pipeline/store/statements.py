@@ -1,12 +1,12 @@
 """Statements, their texts and plans: what is seen for the first time, and what they run with now.
 
-Texts and plans are content-addressed: the first body wins and is never written again. `last_seen` moves at most once an
-hour, so that a tick changes few rows.
+Texts and plans are content-addressed: the first body wins and is never written again. A plan that cannot be kept has a
+row with the reason instead, until a body comes. `last_seen` moves at most once an hour, so a tick changes few rows.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,15 @@ from sqlalchemy import Connection, select, tuple_
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports import CollectedDatabase, PlanChange
-from dbplanmon_pipeline.store.bulk import insert_records, insert_rows
+from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
 from dbplanmon_pipeline.store.interval_write import IntervalBatch
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import monitored_database, plan, plan_change, plan_observation, query, query_text
 from dbplanmon_pipeline.store.sightings import Sightings, decode_sightings, encode_sightings
 from dbplanmon_pipeline.store.targets import database_ids, ensure_databases
+
+REASON_HOLDS = timedelta(days=7)
+"""So long a plan that could not be kept is not asked for again; by then its reason may have passed."""
 
 _PLAN_LEVEL = 3
 _KEYS_AT_ONCE = 500
@@ -33,13 +36,13 @@ class StatementPart(StorePart):
     """Plans, texts and plan changes."""
 
     def plan(self, plan_hash: int) -> CapturedPlan | None:
-        """A stored plan body with its context."""
+        """A stored plan body with its context, or the reason why there is none."""
         with self._database.read() as connection:
             row = connection.execute(select(plan).where(plan.c.plan_hash == plan_hash)).mappings().first()
         if row is None:
             return None
         body = zstandard.ZstdDecompressor().decompress(row["body_zstd"]).decode()
-        facts = {name: row[name] for name in ("query_hash", "plan_hash", "format", "origin", "context")}
+        facts = {name: row[name] for name in ("query_hash", "plan_hash", "format", "origin", "reason", "context")}
         return CapturedPlan(body=body, **facts)
 
     def statement_texts(self, keys: Sequence[tuple[DatabaseRef, int]]) -> dict[tuple[DatabaseRef, int], StatementText]:
@@ -199,7 +202,7 @@ def _save_captured(connection: Connection, collected: Collected, seen: dict[int,
     _save_observations(connection, triples, seen)
     keys = sorted(captured)
     columns = _query_columns(keys, seen) | {
-        "current_plan_hash": [captured[key].plan_hash for key in keys],
+        "current_plan_hash": [captured[key].plan_hash if captured[key].body else 0 for key in keys],
         "plan_checked_at": [seen[number] for number, _hash in keys],
         "plan_origin": [captured[key].origin for key in keys],
         "plan_reason": [captured[key].reason for key in keys],
@@ -216,10 +219,16 @@ def _save_captured(connection: Connection, collected: Collected, seen: dict[int,
 
 
 def save_plan_bodies(connection: Connection, captured: Sequence[tuple[datetime, CapturedPlan]]) -> None:
-    """Keep plans (with the moment they were seen first) whose shape is not there yet."""
-    bodies = {found.plan_hash: (seen, found) for seen, found in captured if found.body and found.plan_hash}
-    records = [_plan_record(found, seen) for _, (seen, found) in sorted(bodies.items())]
-    insert_records(connection, plan, records, "ON CONFLICT DO NOTHING")
+    """Keep plans (with the moment they were seen first) whose shape is not there yet.
+
+    A reason why there is no plan makes room for a body and for a later reason, and replaces no body.
+    """
+    bodies_last = sorted(captured, key=lambda pair: bool(pair[1].body))
+    told = {found.plan_hash: (seen, found) for seen, found in bodies_last if found.plan_hash}
+    records = [_plan_record(found, seen) for _, (seen, found) in sorted(told.items())]
+    columns = list(records[0]) if records else []
+    open_yet = "WHERE \"plan\".reason <> '' AND (excluded.reason = '' OR excluded.first_seen > \"plan\".first_seen)"
+    insert_records(connection, plan, records, replace_on(["plan_hash"], columns, open_yet))
 
 
 def _query_columns(keys: Sequence[tuple[int, int]], seen: Mapping[int, datetime]) -> dict[str, list[Any]]:
@@ -242,6 +251,7 @@ def _plan_record(found: CapturedPlan, seen: datetime) -> dict[str, Any]:
         "format": found.format,
         "origin": found.origin,
         "body_zstd": zstandard.ZstdCompressor(level=_PLAN_LEVEL).compress(found.body.encode()),
+        "reason": found.reason,
         "context": found.context,
         "first_seen": seen,
     }

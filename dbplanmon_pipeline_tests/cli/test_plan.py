@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.core.model import (
+    CapturedPlan,
+    CollectionOutcome,
+    CollectionStatus,
+    DatabaseRef,
+    Engine,
+    hash_text,
+)
+from dbplanmon_pipeline.core.ports import CollectedDatabase
 from dbplanmon_pipeline_tests.core.plans.showplans import (
     FOLDER,
     MISSING,
@@ -13,6 +21,7 @@ from dbplanmon_pipeline_tests.core.plans.showplans import (
     table,
 )
 
+REF = DatabaseRef("fleet", "sim0001")
 SEEK = {
     "Node Type": "Index Scan",
     "Relation Name": "orders",
@@ -64,6 +73,16 @@ def test_show_finds_a_stored_plan_by_its_hash(cli, recorded):
     shown = cli.json("plan", "show", stored)
     assert shown["counts"]["operators"] == len(shown["statements"][0]["operators"]) > 0
     assert cli("plan", "show", "0" * 15 + "1").stderr == "dbplanmon: no plan 0000000000000001 in the store\n"
+
+
+def test_show_tells_why_a_plan_is_not_in_the_store(cli, recorded):
+    store = cli.store()
+    outcome = CollectionOutcome(REF, recorded.tick, CollectionStatus.OK)
+    told = CapturedPlan(recorded.incident.query_hash, 0xABC, reason="no plan: it takes 40 MB, more than 32 MB")
+    store.record([CollectedDatabase(outcome, Engine.SIMULATED, plans=(told,))])
+    store.close()
+    told_line = "dbplanmon: plan 0000000000000abc was not kept: it takes 40 MB, more than 32 MB\n"
+    assert cli("plan", "show", "0" * 13 + "abc").stderr == told_line
 
 
 @pytest.mark.parametrize(

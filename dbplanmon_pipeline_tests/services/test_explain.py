@@ -58,6 +58,16 @@ def test_a_showplan_incident_tells_the_difference_and_the_way_back():
     assert [one.kind for one in found.suggestions] == ["force_plan"]
 
 
+@pytest.mark.parametrize(("plan_hash", "which"), [(0xCD, "earlier"), (-1, "present")])
+def test_a_plan_that_was_not_kept_is_told_with_its_reason(plan_hash, which):
+    store = Store()
+    store.plans[plan_hash] = CapturedPlan(0xAB, plan_hash, reason="no plan: it takes 40 MB, more than 32 MB")
+    found = explained(store)
+    assert found.plan_summary == f"The {which} plan was not kept: it takes 40 MB, more than 32 MB."
+    assert (found.old_plan is None, found.new_plan is None) == (which == "earlier", which == "present")
+    assert [one.kind for one in found.suggestions] == ["force_plan"]
+
+
 def test_the_advice_of_the_engine_stands_beside_our_verdict():
     found = explained(Store(present={f"engine advice {QUERY}": "score 87: force plan x instead of y, Active"}))
     assert found.engine_advice == "score 87: force plan x instead of y, Active"

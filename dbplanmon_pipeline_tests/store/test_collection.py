@@ -28,6 +28,7 @@ from dbplanmon_pipeline_tests.store.samples import (
 )
 
 PLAN = CapturedPlan(11, 501, "pgjson", '{"Plan": {}}', "generic", context={"settings": {"work_mem": "4MB"}})
+TOO_LARGE = CapturedPlan(11, 501, reason="no plan: it takes 40 MB, more than 32 MB")
 
 
 def record_all(store: SqlStore, readings: list[CollectedDatabase]) -> None:
@@ -211,6 +212,38 @@ def test_look_without_a_plan_keeps_the_plan_and_moves_the_moment(store: SqlStore
     store.record([collected(SALES, NOON + FIVE_MINUTES, [11], previous=NOON, plans=[none])])
     known = store.capture_states([SALES])[SALES].statements[11]
     assert (known.plan_hash, known.plan_checked_at) == (501, NOON + FIVE_MINUTES)
+
+
+def test_a_named_plan_that_cannot_be_kept_is_asked_for_again_after_a_week(store: SqlStore, clock) -> None:
+    moments = [NOON, NOON + timedelta(days=8)]
+    asked = []
+    for previous, moment in zip([None, *moments], moments, strict=False):
+        store.record([collected(SALES, moment, [11], previous=previous, plans=[TOO_LARGE])])
+        for age in (timedelta(), timedelta(days=6), timedelta(days=8)):
+            clock.moment = moment + age
+            asked.append(501 not in store.capture_states([SALES])[SALES].plans)
+    assert asked == [False, False, True] * 2
+    assert store.plan(501) == TOO_LARGE
+
+
+def test_a_reason_makes_room_for_a_plan_and_never_the_other_way_round(store: SqlStore, clock) -> None:
+    told = [(SALES, NOON, TOO_LARGE), (HR, NOON, PLAN), (CRM, NOON + FIVE_MINUTES, TOO_LARGE)]
+    for ref, moment, found in told:
+        store.record([collected(ref, moment, [11], plans=[found])])
+    clock.moment = NOON + timedelta(days=30)
+    assert store.plan(501) == PLAN
+    assert [state.plans for state in store.capture_states([SALES, HR, CRM]).values()] == [{501}] * 3
+
+
+def test_of_a_plan_and_a_reason_told_at_once_the_plan_stays(store: SqlStore) -> None:
+    store.record([collected(SALES, NOON, [11], plans=[PLAN]), collected(HR, NOON, [11], plans=[TOO_LARGE])])
+    assert store.plan(501) == PLAN
+
+
+def test_a_plan_that_cannot_be_kept_leaves_the_present_one_in_place(store: SqlStore) -> None:
+    store.record([collected(SALES, NOON, [11], plans=[replace(PLAN, plan_hash=400)])])
+    store.record([collected(SALES, NOON + FIVE_MINUTES, [11], previous=NOON, plans=[TOO_LARGE])])
+    assert store.capture_states([SALES])[SALES].statements[11].plan_hash == 400
 
 
 def test_plan_of_the_rows_becomes_the_current_one(store: SqlStore) -> None:

@@ -27,7 +27,7 @@ class CaptureState:
         previous: the last reading; None before the first one, and where another version of this program stored it in
             a form that cannot be used.
         statements: by query hash.
-        plans: hashes of plans that need not be asked for.
+        plans: hashes of plans that need not be asked for: their body is stored, or lately a reason why there is none.
         read_at: moment of the last reading, also where `previous` cannot be used; aware UTC, None before the first.
     """
 

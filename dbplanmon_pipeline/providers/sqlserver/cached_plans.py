@@ -6,10 +6,12 @@ from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline.errors import QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.plan_cache import CachedStatement
+from dbplanmon_pipeline.providers.sqlserver.plan_context import PlanContexts
 from dbplanmon_pipeline.providers.sqlserver.plans import (
     CACHED,
     GONE_FROM_CACHE,
     MOST_PLAN_BYTES,
+    NOT_KEPT,
     AnsweredPlans,
     CachedTexts,
     captured,
@@ -48,9 +50,24 @@ def read_cached_plans(
 ) -> list[CapturedPlan]:
     """Plans or reasons, as far as the budget reaches; without those answered for another database.
 
+    What is known of their tables comes with them where the server tells it.
+
     Raises:
         ProviderError: the connection broke, or the run was cancelled.
     """
+    plans = _read_plans(session, places, keys, answered, database, redact=redact)
+    return PlanContexts(session, database, redact=redact).added_to(plans)
+
+
+def _read_plans(
+    session: Session,
+    places: Mapping[str, CachedStatement],
+    keys: Sequence[StatementKey],
+    answered: AnsweredPlans,
+    database: str,
+    *,
+    redact: bool,
+) -> list[CapturedPlan]:
     answers: list[CapturedPlan] = []
     for key in keys:
         if not answered.wanted(key.plan_hash, database):
@@ -76,5 +93,7 @@ def _cached_plan(session: Session, place: CachedStatement | None, key: Statement
     if not rows:
         return no_plan(key, GONE_FROM_CACHE)
     size_bytes, body = rows[0]
-    reason = unreadable(size_bytes)
-    return no_plan(key, reason) if reason or not body else captured(key, body, CACHED, None, redact=redact)
+    if reason := unreadable(size_bytes):
+        # Without a size the plan may just have left the cache.
+        return no_plan(key, reason, lasting=bool(size_bytes))
+    return captured(key, body, CACHED, None, redact=redact) if body else no_plan(key, NOT_KEPT)

@@ -83,9 +83,9 @@ def unreadable(size_bytes: int | None, most_bytes: int = MOST_PLAN_BYTES) -> str
     return ""
 
 
-def no_plan(key: StatementKey, reason: str) -> CapturedPlan:
-    """An answer without a plan."""
-    return CapturedPlan(key.query_hash, 0, reason=f"no plan: {reason}")
+def no_plan(key: StatementKey, reason: str, *, lasting: bool = False) -> CapturedPlan:
+    """An answer without a plan; it bears the hash of the plan where asking again would give the same answer."""
+    return CapturedPlan(key.query_hash, key.plan_hash if lasting else 0, reason=f"no plan: {reason}")
 
 
 def captured(key: StatementKey, body: str, origin: str, compatibility: int | None, *, redact: bool) -> CapturedPlan:
@@ -93,7 +93,7 @@ def captured(key: StatementKey, body: str, origin: str, compatibility: int | Non
     try:
         kept = redact_showplan(body)
     except PlanParseError:
-        return no_plan(key, "it cannot be read safely")
+        return no_plan(key, "it cannot be read safely", lasting=True)
     context: dict[str, Any] = {"engine": "sqlserver"}
     if compatibility is not None:
         context["compatibility"] = compatibility

@@ -7,6 +7,7 @@ from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline.core.query_store import plan_id_of
 from dbplanmon_pipeline.errors import QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.hashes import signed
+from dbplanmon_pipeline.providers.sqlserver.plan_context import PlanContexts
 from dbplanmon_pipeline.providers.sqlserver.plans import (
     BATCH_BYTES,
     ESTIMATED,
@@ -72,6 +73,8 @@ class StoredPlans:
     def read(self, keys: Sequence[StatementKey], database: str) -> list[CapturedPlan]:
         """Plans or reasons, as far as the budget reaches; without those answered for another database.
 
+        What is known of their tables comes with them where the server tells it.
+
         Raises:
             ProviderError: the connection broke, or the run was cancelled.
         """
@@ -86,7 +89,7 @@ class StoredPlans:
             for key in wanted:
                 if key.plan_hash not in answers or answers[key.plan_hash].reason:
                     self._answered.failed(key.plan_hash)
-        return list(answers.values())
+        return PlanContexts(self._session, database, redact=self._redact).added_to(list(answers.values()))
 
     def _read_into(self, answers: dict[int, CapturedPlan], keys: Sequence[StatementKey]) -> None:
         key_of = {plan_id_of(key.counter_key): key for key in keys}
@@ -98,7 +101,7 @@ class StoredPlans:
             gone = size is None or size.plan_hash != key.plan_hash
             reason = GONE_FROM_STORE if size is None or gone else unreadable(size.size_bytes, self._most_bytes)
             if reason or size is None:
-                answers[key.plan_hash] = no_plan(key, reason)
+                answers[key.plan_hash] = no_plan(key, reason, lasting=not gone)
             else:
                 fitting.append(size)
         for batch in batches(fitting, self._batch_bytes):
@@ -108,7 +111,7 @@ class StoredPlans:
                 answers[key.plan_hash] = (
                     captured(key, body, ESTIMATED, size.compatibility, redact=self._redact)
                     if body
-                    else no_plan(key, NOT_KEPT)
+                    else no_plan(key, NOT_KEPT, lasting=True)
                 )
 
     def _sizes(self, plan_ids: Sequence[int]) -> dict[int, PlanSize]:

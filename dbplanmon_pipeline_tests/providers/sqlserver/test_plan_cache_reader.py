@@ -106,6 +106,24 @@ def test_texts_and_plans_that_left_the_cache_are_no_failure():
         assert [plan.reason for plan in reader.read_plans(new)] == ["no plan: it has left the plan cache"]
 
 
+@pytest.mark.parametrize(
+    ("plan", "plan_hash", "reason"),
+    [
+        (None, 0, "no plan: the server keeps no plan of it"),
+        ("<ShowPlanXML", 1003, "no plan: it cannot be read safely"),
+        ("x" * 17_000_000, 1003, "no plan: it takes 34 MB, more than 32 MB"),
+    ],
+    ids=["none yet", "unsafe", "too large"],
+)
+def test_only_what_stays_true_of_a_plan_is_told_of_its_hash(plan, plan_hash, reason):
+    cached = busy()
+    cached.rows["sys.dm_exec_text_query_plan"][-1]["query_plan"] = plan
+    with TdsServer(pretending(cached).handler()) as server, reader_to(server, source=Source.PLAN_CACHE) as reader:
+        (asked,) = [key for key in keys_of(reader.read_counters()) if key.query_hash == 3]
+        (answer,) = reader.read_plans([asked])
+    assert (answer.plan_hash, answer.reason) == (plan_hash, reason)
+
+
 def test_plans_come_by_handle_and_offsets(driver):
     server = TdsServer(pretending(busy()).handler())
     with server, reader_to(server, driver, source=Source.PLAN_CACHE) as reader:

@@ -90,6 +90,14 @@ def test_a_second_tick_reads_no_byte_of_a_plan(driver):
         assert server.handler.plan_bytes_sent == 0
 
 
+def test_a_plan_that_is_not_kept_is_not_counted_as_new():
+    store = Recorded().plan(1, xml="no plan").plan(2).ran(1, 90).ran(2, 5)
+    with TdsServer(pretending(store).handler()) as server:
+        found = collected(server, None, CaptureState(None, {}, frozenset()), NOW)
+    assert sorted((plan.plan_hash, bool(plan.body)) for plan in found.plans) == [(1001, False), (1002, True)]
+    assert found.outcome.new_plans == 1
+
+
 def test_a_plan_shared_by_tenants_crosses_the_wire_once():
     handler = pretending(busy()).handler()
     with TdsServer(handler) as server:
@@ -147,7 +155,7 @@ def test_too_large_plans_are_not_sent():
             plans = StoredPlans(session, AnsweredPlans(), redact=True, most_bytes=4_000).read([key(1), key(2)], "shop")
         assert sent(server, "stored_plans") == 1
     assert [(plan.plan_hash, plan.reason) for plan in plans] == [
-        (0, "no plan: it takes 0 MB, more than 0 MB"),
+        (1001, "no plan: it takes 0 MB, more than 0 MB"),
         (1002, ""),
     ]
 
@@ -156,17 +164,17 @@ def test_a_plan_the_server_keeps_no_more_has_a_reason():
     store = Recorded().plan(1, xml=None).plan(2, plan_hash=5)
     with TdsServer(pretending(store).handler()) as server, session_to(server) as session:
         plans = StoredPlans(session, AnsweredPlans(), redact=True).read([key(1), key(2), key(3)], "shop")
-    assert [plan.reason for plan in plans] == [
-        "no plan: the server keeps no plan of it",
-        "no plan: it is no longer in Query Store",
-        "no plan: it is no longer in Query Store",
+    assert [(plan.plan_hash, plan.reason) for plan in plans] == [
+        (1001, "no plan: the server keeps no plan of it"),
+        (0, "no plan: it is no longer in Query Store"),
+        (0, "no plan: it is no longer in Query Store"),
     ]
 
 
 @pytest.mark.parametrize("body", ["<a/>", "no xml", "<ShowPlanXML", plan_xml(1).replace("showplan", "other")])
 def test_what_cannot_be_masked_is_not_kept(body):
     plan = captured(KEY, body, "estimated", 150, redact=True)
-    assert (plan.body, plan.plan_hash, plan.reason) == ("", 0, "no plan: it cannot be read safely")
+    assert (plan.body, plan.plan_hash, plan.reason) == ("", KEY.plan_hash, "no plan: it cannot be read safely")
 
 
 def test_encrypted_and_own_texts_are_left_out():

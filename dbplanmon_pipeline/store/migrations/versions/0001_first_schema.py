@@ -63,6 +63,7 @@ def _create_plan() -> None:
         sa.Column("format", sa.String(length=32), nullable=False),
         sa.Column("origin", sa.String(length=32), nullable=False),
         sa.Column("body_zstd", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("context", sa.Text(), nullable=False),
         sa.Column("first_seen", UTC_TIME, nullable=False),
         sa.PrimaryKeyConstraint("plan_hash", name=op.f("pk_plan")),
