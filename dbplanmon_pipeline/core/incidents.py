@@ -97,3 +97,15 @@ class IncidentChange:
     at: datetime
     actor: str = "analysis"
     note: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words: the note of a person, else what the analysis saw."""
+        incident = self.incident
+        seen = {
+            IncidentEvent.OPENED: "; ".join(incident.evidence[:2]),
+            IncidentEvent.REOPENED: f"slow again, return number {incident.reopened_count}",
+            IncidentEvent.ESCALATED: f"severity rose to {incident.severity.value}",
+            IncidentEvent.AUTO_RESOLVED: f"normal in {incident.calm_intervals} intervals in a row",
+        }
+        return self.note or seen.get(self.event, "")

@@ -1,6 +1,6 @@
 """A person's decision about an incident: find it by the start of its id, change its state, write down who and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -29,11 +29,7 @@ class DecisionStore(Protocol):
         ...
 
     def save_incident_changes(self, changes: list[IncidentChange]) -> None:
-        """Store the step."""
-        ...
-
-    def append_audit(self, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> None:
-        """Write down who did what."""
+        """Store the step, and who decided it and why in the audit."""
         ...
 
 
@@ -71,6 +67,4 @@ def decide_incident(
     saved = store.incident(incident.incident_id)
     if saved is None or saved.state is not change.incident.state:
         raise IllegalTransition(f"incident {incident.incident_id} changed in this very moment; look at it again")
-    detail = {"before": incident.state.value, "after": saved.state.value, "note": note}
-    store.append_audit(actor, f"incident {event.value}", incident.incident_id, detail)
     return change

@@ -12,7 +12,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.schema import hotspot, incident, incident_event, monitored_database
+from dbplanmon_pipeline.store.schema import audit_log, hotspot, incident, incident_event, monitored_database
 from dbplanmon_pipeline.store.targets import ensure_databases
 
 _OPEN = tuple(str(state) for state in IncidentState if state.is_open)
@@ -72,15 +72,31 @@ class IncidentPart(StorePart):
         ]
 
     def save_incident_changes(self, changes: Sequence[IncidentChange]) -> None:
-        """Incidents and their audit rows in one transaction; repeating it changes nothing.
+        """Incidents, their steps, and an audit entry for each change of state, in one transaction.
+
+        Repeating it changes nothing.
 
         A step that was decided before a person acted does not undo what the person did: an acknowledgement stays,
         and only `opened` and `reopened` open an incident that has ended.
         """
         with self._database.write() as connection:
             for change in changes:
-                if _save_step(connection, change):
-                    insert_records(connection, incident_event, [_event_record(change)], "ON CONFLICT DO NOTHING")
+                before = _save_step(connection, change)
+                if before is None:
+                    continue
+                new = insert_records(connection, incident_event, [_event_record(change)], "ON CONFLICT DO NOTHING")
+                if new and change.event is not IncidentEvent.UPDATED:
+                    insert_records(connection, audit_log, [self._audit_record(change, before)])
+
+    def _audit_record(self, change: IncidentChange, before: str) -> dict[str, object]:
+        detail = {"before": before, "after": str(change.incident.state), "severity": str(change.incident.severity)}
+        return {
+            "at": self._clock(),
+            "actor": change.actor,
+            "action": f"incident {change.event.value}",
+            "subject": change.incident.incident_id,
+            "detail": detail | {"note": change.reason, "step_at": change.at.isoformat()},
+        }
 
     def _incidents(self, statement: Select[Any]) -> list[Incident]:
         with self._database.read() as connection:
@@ -133,21 +149,25 @@ class IncidentPart(StorePart):
         ]
 
 
-def _save_step(connection: Connection, change: IncidentChange) -> bool:
-    """Store the new form of an incident; False when a person's decision or a newer form stands against it."""
-    new = change.incident
+def _save_step(connection: Connection, change: IncidentChange) -> str | None:
+    """Store the new form of an incident and return the state before, empty for a new one.
+
+    None when a person's decision or a newer form stands against it.
+    """
+    new, before = change.incident, ""
     statement = select(incident).where(incident.c.incident_id == new.incident_id).with_for_update()
     row = connection.execute(statement).mappings().first()
     if row is not None:
         stored = read_incident(row)
         if new.updated_at < stored.updated_at or _is_overtaken(stored, change):
-            return False
+            return None
+        before = stored.state.value
         if stored.state is IncidentState.ACKNOWLEDGED and new.state is IncidentState.NEW:
             new = replace(new, state=stored.state, note=stored.note)
     record = asdict(new) | {"scope": str(new.scope), "state": str(new.state), "evidence": list(new.evidence)}
     record |= {"label": str(new.label), "severity": str(new.severity)}
     insert_records(connection, incident, [record], replace_on(["incident_id"], list(record)))
-    return True
+    return before
 
 
 def _is_overtaken(stored: Incident, change: IncidentChange) -> bool:

@@ -48,6 +48,7 @@ def test_decisions_are_kept_with_who_and_why(cli, recorded):
     assert [(entry.actor, entry.action) for entry in with_audit] == [
         ("dba", "incident resolved"),
         ("dba", "incident acknowledged"),
+        ("analysis", "incident opened"),
     ]
 
 

@@ -99,8 +99,8 @@ class Life:
 
     def end(self) -> None:
         """Long after: nothing waits for anything any more."""
-        for _ in range(4):
-            self.clock.advance(timedelta(days=2))
+        for _ in range(8):
+            self.clock.advance(timedelta(hours=29))
             self.decide()
             self.send()
 

@@ -69,8 +69,10 @@ def test_decision_is_stored_with_its_audit(store):
     decide_incident(store, "aaaa", IncidentEvent.RESOLVED, actor="dba", at=later, note="index is back")
     saved = store.incident(OPEN.incident_id)
     assert (saved.state, saved.closed_at, saved.note) == (IncidentState.RESOLVED, later, "index is back")
-    (entry,) = store.audit(AT - timedelta(days=1))
+    entry, opening = store.audit(AT - timedelta(days=1))
     assert (entry.actor, entry.action, entry.subject) == ("dba", "incident resolved", OPEN.incident_id)
+    assert (entry.detail["before"], entry.detail["after"], entry.detail["note"]) == ("new", "resolved", "index is back")
+    assert (opening.actor, opening.action) == ("analysis", "incident opened")
 
 
 def test_illegal_decision_leaves_no_trace(store):
@@ -78,4 +80,30 @@ def test_illegal_decision_leaves_no_trace(store):
     decide_incident(store, "aaaa", IncidentEvent.DISMISSED, actor="dba", at=AT + timedelta(minutes=1))
     with pytest.raises(IllegalTransition):
         decide_incident(store, "aaaa", IncidentEvent.ACKNOWLEDGED, actor="dba", at=AT + timedelta(minutes=2))
-    assert len(store.audit(AT - timedelta(days=1))) == 1
+    assert [entry.action for entry in store.audit(AT - timedelta(days=1))] == ["incident dismissed", "incident opened"]
+
+
+@pytest.mark.parametrize(
+    ("event", "changes", "why"),
+    [
+        (IncidentEvent.OPENED, {"evidence": ("12 intervals above normal",)}, "12 intervals above normal"),
+        (IncidentEvent.REOPENED, {"reopened_count": 2}, "slow again, return number 2"),
+        (IncidentEvent.ESCALATED, {"severity": Severity.HIGH}, "severity rose to high"),
+        (
+            IncidentEvent.AUTO_RESOLVED,
+            {"state": IncidentState.AUTO_RESOLVED, "calm_intervals": 36},
+            "normal in 36 intervals in a row",
+        ),
+    ],
+)
+def test_what_happens_by_itself_stands_in_the_audit_once_with_its_reason(store, event, changes, why):
+    change = IncidentChange(event, replace(OPEN, **changes), AT)
+    store.save_incident_changes([change])
+    store.save_incident_changes([change])
+    (entry,) = store.audit(AT - timedelta(days=1))
+    assert (entry.actor, entry.action, entry.detail["note"]) == ("analysis", f"incident {event.value}", why)
+
+
+def test_new_figures_are_no_decision(store):
+    store.save_incident_changes([IncidentChange(IncidentEvent.UPDATED, OPEN, AT)])
+    assert store.audit(AT - timedelta(days=1)) == []
