@@ -8,6 +8,7 @@ those that were aborted or failed. Rows of one read are added up; what changed s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -175,7 +176,7 @@ def query_store_reading(
     return CounterReading(
         read_at=read_at,
         keys=tuple(map(counter_key, plan_id.tolist(), start.tolist())),
-        lives=_lives(query_hash, plan_hash),
+        lives=tuple(map(_life, query_hash.tolist(), plan_hash.tolist())),
         query_hash=query_hash,
         plan_hash=plan_hash,
         values=values,
@@ -210,11 +211,10 @@ def _in_order(stats: RuntimeStats, replica_group_id: int) -> RuntimeStats:
     return stats.take(own[np.lexsort([column[own] for column in columns])])
 
 
-def _lives(query_hash: Longs, plan_hash: Longs) -> tuple[str, ...]:
-    """What each counter counts; most plans come in several intervals, so each is written down once."""
-    pairs = list(zip(query_hash.tolist(), plan_hash.tolist(), strict=True))
-    names = {pair: f"{hash_text(pair[0])}:{hash_text(pair[1])}" for pair in set(pairs)}
-    return tuple(map(names.__getitem__, pairs))
+@lru_cache(maxsize=16_384)
+def _life(query_hash: int, plan_hash: int) -> str:
+    """What a counter counts; kept, as the databases of one application share most statements and plans."""
+    return f"{hash_text(query_hash)}:{hash_text(plan_hash)}"
 
 
 def _first_of_each(*columns: Longs) -> NDArray[np.intp]:
