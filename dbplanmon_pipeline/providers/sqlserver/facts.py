@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dbplanmon_pipeline.core.context_facts import SETTING_FACT
+from dbplanmon_pipeline.core.plan_forcing import REPLICA_GROUPS_FACT
+from dbplanmon_pipeline.core.query_store import PRIMARY_REPLICA
 from dbplanmon_pipeline.core.query_store_health import (
     FORCED_PLAN_FACT,
     IDENTITY_FACT,
@@ -43,6 +45,7 @@ def read_facts(
     *,
     dear_rows: RowsOf | None = None,
     mask: Callable[[str], str] = mask_tsql_literals,
+    groups_at_work: frozenset[int] | None = None,
 ) -> dict[str, str]:
     """Values by name; what the login may not see or the version does not have is left out.
 
@@ -51,6 +54,7 @@ def read_facts(
         facts: what the probe found on it.
         dear_rows: rows of a statement that makes the server read all its plans; not given: asked now.
         mask: takes the literals out of the text of a hint.
+        groups_at_work: replica groups with figures in the last reading; None where it did not read Query Store.
 
     Raises:
         ProviderError: the server did not answer at all.
@@ -62,7 +66,8 @@ def read_facts(
     if facts.offers("2017"):
         options = optional_rows(session, "automatic_tuning")
         found |= {f"automatic tuning {name}": str(state) for name, state in options}
-    return found | _of_query_store(session, facts, dear_rows or (lambda name: optional_rows(session, name)), mask)
+    found |= _of_query_store(session, facts, dear_rows or (lambda name: optional_rows(session, name)), mask)
+    return found | _replicas(session, facts, groups_at_work)
 
 
 def _properties(properties: DatabaseFacts) -> dict[str, str]:
@@ -104,7 +109,7 @@ def _query_store(state: QueryStoreState) -> dict[str, str]:
 def _of_query_store(
     session: Session, facts: ServerFacts, dear_rows: RowsOf, mask: Callable[[str], str]
 ) -> dict[str, str]:
-    """Kinds that name a statement, the most telling first, until the bound; then the replicas."""
+    """Kinds that name a statement, the most telling first, until the bound."""
     if facts.query_store is None or not facts.query_store.readable:
         return {}
     found = _forced_plans(dear_rows("forced_plans"))
@@ -114,8 +119,7 @@ def _of_query_store(
         found |= read_engine_advice(session)
     if facts.offers("2022"):
         found |= _variants(optional_rows(session, "psp_variants"))
-    bounded = dict(list(found.items())[:MOST_STATEMENT_FACTS])
-    return bounded | (_replicas(optional_rows(session, "replica_groups")) if facts.offers("2022") else {})
+    return dict(list(found.items())[:MOST_STATEMENT_FACTS])
 
 
 def _forced_plans(rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
@@ -147,6 +151,21 @@ def _variants(rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
     return {name: "; ".join(parts) for name, parts in found.items()}
 
 
-def _replicas(rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
-    told = ", ".join(f"{number}: {name}" if name else str(number) for number, name in rows)
-    return {"replica groups": told} if told else {}
+def _replicas(session: Session, facts: ServerFacts, at_work: frozenset[int] | None) -> dict[str, str]:
+    """The primary's group, and others with work of their own; each that is listed where their work is not known.
+
+    A group is listed as soon as a replica exists, so the list alone tells nothing about whose work is recorded.
+    """
+    if facts.query_store is None or not facts.query_store.readable or not facts.offers("2022"):
+        return {}
+    rows = [(number, name) for number, name in optional_rows(session, "replica_groups")]
+    others = (at_work or frozenset()) - {PRIMARY_REPLICA}
+    rows += [(number, None) for number in sorted(others - {number for number, _ in rows})]
+    told = [row for row in rows if at_work is None or row[0] in {PRIMARY_REPLICA, *others}]
+    words = [_group_words(number, name, working=number in others) for number, name in told]
+    return {REPLICA_GROUPS_FACT: ", ".join(words)} if words else {}
+
+
+def _group_words(number: int, name: str | None, *, working: bool) -> str:
+    named = f"{number}: {name}" if name else str(number)
+    return f"{named}{' ' if name else ': '}with work in the last reading" if working else named

@@ -80,6 +80,12 @@ class QueryStore:
         # An empty state names no lengths; those of the server's own defaults then do.
         length, flush = facts.query_store.interval_length_minutes, facts.query_store.flush_interval_seconds
         self._policy = IntervalPolicy((length or 60) * 60 * _SECOND_US, (flush or 900) * _SECOND_US)
+        self._groups_at_work: frozenset[int] | None = None
+
+    @property
+    def groups_at_work(self) -> frozenset[int] | None:
+        """Numbers of the replica groups with figures in what `read` last read; None before that."""
+        return self._groups_at_work
 
     def is_fresh(self) -> bool:
         """True where an interval is there that ended less than two lengths ago.
@@ -103,6 +109,7 @@ class QueryStore:
         span = reading_span(intervals, previous, self._policy, now_us=now_us, skew_us=skew_us)
         wanted = [interval for interval in intervals if interval.start_us >= span.covers_from_us]
         stats, waits = self._figures(wanted)
+        self._groups_at_work = frozenset(stats.replica_group_id.tolist())
         return query_store_reading(self._others(stats, previous), waits, read_at=read_at, span=span)
 
     def read_history(self, start: datetime, end: datetime) -> CounterReading:

@@ -82,6 +82,7 @@ class SqlServerReader:
         self._redact = redact
         self._found: ServerFacts | None = None
         self._used: Source | None = None
+        self._groups_at_work: frozenset[int] | None = None
         self._places: dict[str, CachedStatement] = {}
         self._texts: CachedTexts | None = None
 
@@ -167,7 +168,10 @@ class SqlServerReader:
         facts, now = self._facts(), self._clock()
         owner = f"{self._database} {facts.identity}"
         found = read_facts(
-            self._session, facts, dear_rows=lambda name: self._shared.dear.rows(self._session, name, owner, now)
+            self._session,
+            facts,
+            dear_rows=lambda name: self._shared.dear.rows(self._session, name, owner, now),
+            groups_at_work=self._groups_at_work,
         )
         return {**found, SOURCE_FACT: _WORDS[self._used]} if self._used else found
 
@@ -222,8 +226,9 @@ class SqlServerReader:
         return allowed and self._session.budget.remaining() > 0 and facts.permissions.reads_server
 
     def _read_query_store(self, facts: ServerFacts, previous: CounterReading | None) -> CounterReading:
-        reading = self._query_store(facts).read(previous)
-        self._used = Source.QUERY_STORE
+        query_store = self._query_store(facts)
+        reading = query_store.read(previous)
+        self._used, self._groups_at_work = Source.QUERY_STORE, query_store.groups_at_work
         return reading
 
     def _read_plan_cache(self, facts: ServerFacts, previous: CounterReading | None, reason: str) -> CounterReading:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.deltas import difference, retained
+from dbplanmon_pipeline.core.plan_forcing import plan_forcing
 from dbplanmon_pipeline.core.query_store import ABORTED
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing, ProviderError
 from dbplanmon_pipeline.providers.sqlserver.source import Source
+from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
 from dbplanmon_pipeline_tests.core.readings import column
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW, OPTIONS, box_2019
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import budget
@@ -105,6 +107,25 @@ def test_figures_of_a_plan_that_is_gone_meanwhile_are_left_out():
 def test_work_of_other_replicas_stays_out():
     found = read(pretending(Recorded().plan(1).ran(1, 3).ran(1, 500, replica=2)))
     assert column(found, "execution_count") == [3]
+
+
+@pytest.mark.parametrize(
+    ("replica", "told", "kind"),
+    [
+        (1, "1: SQL1", "force_plan"),
+        (2, "1: SQL1, 2: SQL2 with work in the last reading", "review_plans"),
+        (3, "1: SQL1, 3: with work in the last reading", "review_plans"),
+    ],
+)
+def test_a_replica_group_speaks_against_forcing_only_when_it_has_work(replica, told, kind, driver):
+    store = Recorded().plan(1).ran(1, 3).ran(1, 500, replica=replica)
+    names = {"replica_group_id": 1, "replica_name": "SQL1"}, {"replica_group_id": 2, "replica_name": "SQL2"}
+    store.rows["sys.query_store_replicas"] = list(names)
+    with TdsServer(pretending(store).handler()) as server, reader_to(server, driver) as reader:
+        reader.read_counters()
+        facts = reader.read_facts()
+    assert facts["replica groups"] == told
+    assert plan_forcing(PLAN_REGRESSION, old=None, new=None, present=facts).kind == kind
 
 
 @pytest.mark.parametrize("version", ["2019", "2022"])
