@@ -29,6 +29,8 @@ from dbplanmon_pipeline.services.collect import POLL_SECONDS, why_unreadable
 LEASE_MARGIN = timedelta(minutes=1)
 """A reading that ends with its timeout still has to be judged and stored."""
 
+_LATER = timedelta(microseconds=1)
+
 LOOK_SECONDS = 5.0
 """While slow ones run, others that became due in the meantime are looked for this often."""
 
@@ -188,8 +190,11 @@ class _Run:
 
     def _read(self, spec: KpiSpec) -> _Reading:
         """Take the KPI, read it, and store what came of it; the moment is that of its beginning, not of the run's."""
-        started_at = self._clock()
         memory = self._store.kpi_memories([spec.name])[spec.name]
+        started_at = self._clock()
+        if memory.started_at is not None:
+            # A clock that was set back must not give two readings one moment.
+            started_at = max(started_at, memory.started_at + _LATER)
         until = started_at + timedelta(seconds=spec.timeout_seconds) + LEASE_MARGIN
         if not self._store.lease_kpi(memory, started_at, until):
             return _Reading(spec.name)
