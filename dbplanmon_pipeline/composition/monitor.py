@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
-from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names
+from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names, channel_policies
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
@@ -279,7 +279,14 @@ class Session:
     def process_alerts(self) -> AlertReport:
         """Decide about what is queued, and send what is due."""
         self.decide_alerts()
-        return process_alerts(self.store, self.channels, now=self._clock)
+        return process_alerts(
+            self.store,
+            self.channels,
+            now=self._clock,
+            policies=channel_policies(self.settings),
+            breaker=self.breaker,
+            cancelled=self._stopped,
+        )
 
     def rebuild_baselines(self, as_of: datetime | None = None) -> BaselineReport:
         """Learn what is normal."""

@@ -1,11 +1,7 @@
 """Settings: one YAML file, its overlay and environment variables, as one frozen value."""
 
 from dbplanmon_pipeline.settings.alerts import AlertSettings, EscalationSettings
-from dbplanmon_pipeline.settings.channels import (
-    ChannelSettings,
-    LogChannel,
-    WebhookChannel,
-)
+from dbplanmon_pipeline.settings.channels import ChannelSettings, LogChannel, WebhookChannel
 from dbplanmon_pipeline.settings.engine_options import CounterSource, InstanceOptions
 from dbplanmon_pipeline.settings.example import example_yaml
 from dbplanmon_pipeline.settings.instances import (

@@ -21,6 +21,7 @@ _SECRET_KEY = re.compile(
     r"passw|pwd|secret|token|_key|credential|login|headers|proxy|sql|procedure|server|dsn", re.IGNORECASE
 )
 _ADDRESS_KEYS = ("url", "archive")
+_QUOTED_WORD = re.compile(r"'([^']+)'")
 _LONGEST_VALUE = 60
 _ITEM_EXPECTATIONS = {
     "string_type": "text; put quotes around it",
@@ -126,10 +127,18 @@ def _value_text(error: ErrorDetails, settings: type[Section], path: Path, data: 
             return message
         return f"{shown} is not right; {message}" if message.startswith("expected") else f"{shown} {message}"
     if field is None:
-        wanted = "a name in quotes, or a mapping" if path[-2:-1] == ("databases",) else "a mapping"
-        return f"{shown} is not right; expected {_ITEM_EXPECTATIONS.get(error['type'], wanted)}"
+        return f"{shown} is not right; expected {_expected_item(error, path, written)}"
     shape = shape_of(field)
     return f"{shown} is not right; expected {_expected(error, shape.expectation())}{_near(written, shape.words)}"
+
+
+def _expected_item(error: ErrorDetails, path: Path, written: Any) -> str:
+    """The expectation of an entry of a list, which is no field of its own."""
+    if error["type"] == "enum":
+        words = _QUOTED_WORD.findall(error["ctx"]["expected"])
+        return f"one of {', '.join(words)}{_near(written, words)}"
+    wanted = "a name in quotes, or a mapping" if path[-2:-1] == ("databases",) else "a mapping"
+    return _ITEM_EXPECTATIONS.get(error["type"], wanted)
 
 
 def _expected(error: ErrorDetails, expectation: str) -> str:

@@ -26,7 +26,8 @@ def reference_markdown() -> str:
     for name, field in Settings.model_fields.items():
         for section in _below((), field):
             parts += _chapters((_heading(name, field),), section)
-    return "\n\n".join(parts) + "\n"
+    # What all channels have in common is described once.
+    return "\n\n".join(dict.fromkeys(parts)) + "\n"
 
 
 def _chapters(path: tuple[str, ...], section: type[Section]) -> Iterator[str]:
@@ -68,7 +69,7 @@ def _default_text(value: Any) -> str:
         return format_duration(value)
     if isinstance(value, time):
         return f'"{format_clock(value)}"'
-    return "[]" if value == () else str(value)
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def _variable(path: tuple[str, ...]) -> str:
