@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from dbplanmon_pipeline.core.lost_indexes import databases_named
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plans.differences import figure
-from dbplanmon_pipeline.core.plans.showplan_values import plain_name
 from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, Plan
@@ -31,16 +31,11 @@ def advised_by_optimizer(database: str, old: CapturedPlan | None, new: CapturedP
         new: the plan now, likewise.
     """
     after = tree_of(new) if new else None
-    if after is None or after.engine != Engine.SQLSERVER or not database or len(_databases(after)) > 1:
+    if after is None or after.engine != Engine.SQLSERVER or not database or len(databases_named(after)) > 1:
         return
     before = tree_of(old) if old else None
     yield from _statistics(database, before, after)
     yield from _indexes(database, before, after)
-
-
-def _databases(plan: Plan) -> set[str]:
-    named = {plain_name(operator.attributes.get("Database", "")) for operator in plan.operators()}
-    return named - {"", "tempdb"}
 
 
 def _used(plan: Plan | None) -> dict[tuple[str, str], StatisticsUse]:

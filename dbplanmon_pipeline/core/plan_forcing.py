@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
+from dbplanmon_pipeline.core.lost_indexes import lost_indexes
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, hash_text
 from dbplanmon_pipeline.core.plain_words import cost_words, ratio_words
-from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, STATE_FACT, force_failures
 from dbplanmon_pipeline.core.sqlnames import quote_name
 from dbplanmon_pipeline.core.suggestion_drafts import Draft, SuggestionKind
@@ -95,9 +95,9 @@ def _reasons_against(
     yield from _reasons_of_work(incident, present, rows)
     yield from _reasons_of_engine(present)
     yield from _reasons_of_forcing(incident, present)
-    lost = _lost_index(old, new)
-    if lost:
-        yield f"the former plan reads the index {lost}, which is gone, so forcing it would fail"
+    for lost in lost_indexes(incident, old, new)[:1]:
+        state = "disabled" if lost.disabled else "gone"
+        yield f"the former plan reads the index {lost.name}, which is {state}, so forcing it would fail"
 
 
 def _reasons_of_work(incident: Incident, present: Mapping[str, str], rows: RowsPerExecution) -> Iterator[str]:
@@ -147,20 +147,6 @@ def _reasons_of_forcing(incident: Incident, present: Mapping[str, str]) -> Itera
             yield f"{which} is forced and forcing failed before ({value}); cure that first"
         else:
             yield f"{which} is forced already; find out who forced it and why it does not hold"
-
-
-def _lost_index(old: CapturedPlan | None, new: CapturedPlan | None) -> str:
-    """An index of the former plan that the database no longer lists; empty where there is none, or none is known."""
-    before, after = (plan.context.get("indexes") if plan else None for plan in (old, new))
-    if old is None or not isinstance(before, dict) or not isinstance(after, dict):
-        return ""
-    return next((index for index in before if index not in after and uses_index(old, index)), "")
-
-
-def uses_index(plan: CapturedPlan, index: str) -> bool:
-    """True where an operator of the plan goes through the index; by its text where the plan cannot be read."""
-    tree = tree_of(plan)
-    return any(operator.index == index for operator in tree.operators()) if tree else index in plan.body
 
 
 def _review(incident: Incident, reasons: list[str]) -> Draft:

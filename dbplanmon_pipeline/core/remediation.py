@@ -9,10 +9,10 @@ from typing import Any
 
 from dbplanmon_pipeline.core.context_facts import FRESH, SETTING_FACT, STALE, STATISTICS_FACT
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
-from dbplanmon_pipeline.core.index_ddl import index_scripts
+from dbplanmon_pipeline.core.index_recovery import index_recovery
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, StatementText, hash_text
 from dbplanmon_pipeline.core.optimizer_advice import advised_by_optimizer
-from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution, plan_forcing, uses_index
+from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution, plan_forcing
 from dbplanmon_pipeline.core.plans.context import context_changes, stale_rows
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, figure
@@ -52,8 +52,8 @@ def suggest(
     Args:
         incident: what got slower.
         old: the plan before, None where not captured.
-        new: the plan now, likewise. Both contexts must list every index of the tables the plans read, or an index
-            that is merely unused looks as if it were gone.
+        new: the plan now, likewise. Its context must list every index of the tables it reads, or an index that is
+            merely unused looks as if it were gone.
         statement: its text, None where never read.
         dialect: whose SQL the scripts are in.
         now: becomes `created_at`, aware UTC.
@@ -62,7 +62,7 @@ def suggest(
         rows: rows per execution under the former plan and now.
     """
     drafts = [
-        *_lost_indexes(old, new, dialect),
+        *index_recovery(incident, old, new, dialect),
         *_changed_settings(incident, old, new, dialect, facts),
         *_stale_statistics(new or old, dialect, facts),
     ]
@@ -106,30 +106,6 @@ def _surest_first(drafts: list[Draft]) -> list[Draft]:
     """By kind, within a kind as found; what two rules suggest alike stands once."""
     rank = {kind: place for place, kind in enumerate(SuggestionKind)}
     return sorted({(draft.kind, draft.script): draft for draft in drafts}.values(), key=lambda draft: rank[draft.kind])
-
-
-def _lost_indexes(old: CapturedPlan | None, new: CapturedPlan | None, dialect: Engine) -> Iterator[Draft]:
-    """Indexes that the old plan used and that are not there any more."""
-    if old is None or new is None:
-        return
-    for change in context_changes(old.context, new.context):
-        lost = change.kind == DifferenceKind.INDEX and change.before and not change.after
-        scripts = index_scripts(change.before, dialect) if lost and uses_index(old, change.node) else None
-        if scripts is None:
-            continue
-        cost = (
-            "Writes to the table wait while it is built: take a quiet hour, or build online where the edition can."
-            if scripts.blocks_writes
-            else "It is built without blocking writes, cannot run inside a transaction, and needs disk space and I/O."
-        )
-        yield Draft(
-            SuggestionKind.RECREATE_INDEX,
-            "high" if scripts.blocks_writes else "medium",
-            f"The former plan read {scripts.table} through the index {change.node}, which is gone. Recreating it "
-            f"as it was gives the former plan back. {cost}",
-            scripts.create,
-            scripts.drop,
-        )
 
 
 def _changed_settings(

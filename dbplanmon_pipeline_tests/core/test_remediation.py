@@ -98,8 +98,8 @@ def test_an_index_of_a_plan_in_another_form_is_found_by_its_name():
     )
     new = CapturedPlan(7, 2, "showplan", "<x/>", context={"indexes": {}})
     (found,) = suggested(old, new, incident=SAME_PLAN, dialect=Engine.SQLSERVER)
-    assert found.script == "CREATE NONCLUSTERED INDEX [ix] ON [dbo].[Orders] ([A]) INCLUDE ([B]);"
-    assert found.undo_script == "DROP INDEX [ix] ON [dbo].[Orders];"
+    assert found.script == 'USE [sh"op];\nCREATE NONCLUSTERED INDEX [ix] ON [dbo].[Orders] ([A]) INCLUDE ([B]);'
+    assert found.undo_script == 'USE [sh"op];\nDROP INDEX [ix] ON [dbo].[Orders];'
     assert found.risk == "high"
 
 

@@ -250,6 +250,36 @@ _CATALOG: dict[str, Columns] = {
         "max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128) null, "
         "is_nullable bit null",
     ),
+    "sys.schemas": _columns(V2016, "name nvarchar(128), schema_id int, principal_id int null"),
+    "sys.objects": _columns(
+        V2016,
+        "name nvarchar(128), object_id int, principal_id int null, schema_id int, parent_object_id int, type char(2), "
+        "type_desc nvarchar(60) null, create_date datetime, modify_date datetime, is_ms_shipped bit",
+    ),
+    "sys.columns": _columns(
+        V2016,
+        "object_id int, name nvarchar(128) null, column_id int, system_type_id tinyint, user_type_id int, "
+        "max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128) null, "
+        "is_nullable bit null",
+    ),
+    "sys.indexes": _columns(
+        V2016,
+        "object_id int, name nvarchar(128) null, index_id int, type tinyint, type_desc nvarchar(60) null, "
+        "is_unique bit null, data_space_id int null, ignore_dup_key bit null, is_primary_key bit null, "
+        "is_unique_constraint bit null, fill_factor tinyint, is_padded bit null, is_disabled bit null, "
+        "is_hypothetical bit null, allow_row_locks bit null, allow_page_locks bit null, has_filter bit null, "
+        "filter_definition nvarchar(max) null",
+    ),
+    "sys.index_columns": _columns(
+        V2016,
+        "object_id int, index_id int, index_column_id int, column_id int, key_ordinal tinyint, "
+        "partition_ordinal tinyint, is_descending_key bit null, is_included_column bit null",
+    ),
+    "sys.partitions": _columns(
+        V2016,
+        "partition_id bigint, object_id int, index_id int, partition_number int, hobt_id bigint, rows bigint null, "
+        "filestream_filegroup_id smallint, data_compression tinyint, data_compression_desc nvarchar(60) null",
+    ),
     "sys.fn_my_permissions": _columns(
         V2016,
         "entity_name nvarchar(128) null, subentity_name nvarchar(128) null, permission_name nvarchar(60) null",

@@ -19,16 +19,33 @@ STALE_ROWS = 1000
 """Statistics are stale when at least this many rows, and this share of the table, changed since they were taken."""
 
 
+DISABLED = "-- disabled: "
+"""Before the definition of an index that is there and serves no plan."""
+
+
 def context_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[PlanDifference, ...]:
     """Compare the contexts of two captured plans of one statement.
 
     Args:
         old: `{"indexes": {name: ddl}, "settings": {name: value}, "tables": {name: {"rows", "last_analyze",
             "n_mod_since_analyze"}}}`; parts may be missing, and what only one side knows of a part is compared only
-            where both have the part.
-        new: likewise, of the plan that replaced it.
+            where both have the part. `database`, where given, is the one it was read in; then indexes are named
+            `index on schema.table`, and `tables` are all whose indexes are listed.
+        new: likewise, of the plan that replaced it. Read in another database it tells nothing: one stored plan
+            stands for all databases that have it, and an index that a tenant never had is not gone.
     """
+    if old.get("database") != new.get("database"):
+        return ()
     return ordered([*_indexes(old, new), *_settings(old, new), *_tables(old, new)])
+
+
+def is_listed(index: str, context: Mapping[str, Any]) -> bool:
+    """True where a context would have the index if it were there: its table was seen when the context was read."""
+    if not isinstance(context.get("indexes"), dict):
+        return False
+    if "database" not in context:
+        return True
+    return any(index.endswith(f" on {table}") for table in context.get("tables", {}))
 
 
 def stale_rows(table: Mapping[str, Any]) -> float:
@@ -47,15 +64,20 @@ def _indexes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PlanDif
     before, after = _parts(old, new, "indexes")
     for name in dict.fromkeys([*before, *after]):
         was, now = str(before.get(name, "")), str(after.get(name, ""))
-        if was and not now:
-            text = f"index {name} is gone: {was}"
-        elif now and not was:
-            text = f"index {name} is new: {now}"
-        elif was != now:
-            text = f"index {name} was rebuilt differently: {was} became {now}"
-        else:
-            continue
-        yield PlanDifference(DifferenceKind.INDEX, name, was, now, text)
+        if was != now and is_listed(name, old) and is_listed(name, new):
+            yield PlanDifference(DifferenceKind.INDEX, name, was, now, f"index {name} {_index_words(was, now)}")
+
+
+def _index_words(was: str, now: str) -> str:
+    if not now:
+        return f"is gone: {was}"
+    if not was:
+        return f"is new: {now}"
+    if now == f"{DISABLED}{was}":
+        return f"was disabled: {was}"
+    if was == f"{DISABLED}{now}":
+        return f"is no longer disabled: {now}"
+    return f"was rebuilt differently: {was} became {now}"
 
 
 def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PlanDifference]:

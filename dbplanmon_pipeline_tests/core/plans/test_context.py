@@ -69,3 +69,29 @@ def test_what_one_side_does_not_know_is_not_compared():
 def test_equal_contexts_do_not_differ():
     known = {"indexes": {"a": "x"}, "settings": {"b": "1"}, "tables": {"c": {"rows": 1, "last_analyze": "y"}}}
     assert texts(known, dict(known)) == []
+
+
+HOME = {"database": "sql1/shop", "tables": {"dbo.t": {"rows": 100}}}
+
+
+def test_contexts_of_two_databases_are_not_compared():
+    old = {**HOME, "indexes": {"a on dbo.t": "x"}}
+    elsewhere = {"database": "sql1/tenant", "tables": {"dbo.t": {"rows": 900}}, "indexes": {}}
+    assert texts(old, elsewhere) == []
+    assert texts(old, {**elsewhere, "database": "sql1/shop"}) == [
+        ("index", "index a on dbo.t is gone: x"),
+        ("table", "table dbo.t grew from 100 to 900 rows (x9)"),
+    ]
+
+
+def test_an_index_of_a_table_that_was_not_seen_is_neither_gone_nor_new():
+    seen = {**HOME, "indexes": {"a on dbo.t": "x"}}
+    unseen = {"database": "sql1/shop", "tables": {"dbo.other": {"rows": 1}}, "indexes": {}}
+    assert texts(seen, unseen) == texts(unseen, seen) == []
+    assert texts(seen, {"engine": "sqlserver", "database": "sql1/shop"}) == []
+
+
+def test_an_index_that_is_disabled_or_enabled_is_told_so():
+    there, off = ({**HOME, "indexes": {"a on dbo.t": text}} for text in ("x", "-- disabled: x"))
+    assert texts(there, off) == [("index", "index a on dbo.t was disabled: x")]
+    assert texts(off, there) == [("index", "index a on dbo.t is no longer disabled: x")]
