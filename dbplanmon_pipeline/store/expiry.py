@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Column, ColumnElement, Date, Select, Table, a
 
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.incidents import IncidentState
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.store.days import epoch_us
 from dbplanmon_pipeline.store.schema import (
     alert,
@@ -40,7 +41,7 @@ from dbplanmon_pipeline.store.schema import (
 Condition = ColumnElement[bool]
 
 _OPEN = tuple(str(state) for state in IncidentState if state.is_open)
-_WAITING = ("pending", "held")
+_WAITING = (str(AlertState.PENDING), str(AlertState.HELD))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.services.apply_retention import apply_retention, take_back
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline.store.purging import AUDIT_PURGE, SUBJECTS
+from dbplanmon_pipeline_tests.bench.bench_retention import Expired, purge_while_collecting
 from dbplanmon_pipeline_tests.store.samples import CRM, FIVE_MINUTES, HR, NOON, SALES, collected, incident, ticks
 from dbplanmon_pipeline_tests.store.test_processes import CLEAN
 
@@ -262,3 +263,12 @@ def test_a_file_that_is_mostly_free_room_is_rewritten_unless_somebody_writes(wat
     assert "others were at work" in held["free room"]
     assert "given back" in {step.name: step.outcome for step in watched.maintain()}["free room"]
     assert pages(watched) < before / 2
+
+
+def test_a_collector_does_not_wait_for_a_removal(store_url):
+    if not store_url.startswith("sqlite"):
+        pytest.skip("on PostgreSQL writers do not wait for each other")
+    _, beside, report, _ = purge_while_collecting(store_url, Expired(20_000, 10_000, 20_000), 0.1, every=0.1)
+    assert beside.errors == 0
+    assert max(beside.seconds) < 1.0
+    assert {one.subject: one.removed for one in report.subjects}["hourly_rollup"] == 20_000
