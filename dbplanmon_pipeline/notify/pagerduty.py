@@ -21,7 +21,7 @@ _SEVERITIES = {"low": "info", "medium": "warning", "high": "error", "critical": 
 class PagerDutyChannel:
     """Opens, acknowledges and resolves alerts of PagerDuty; one incident of ours is one of theirs.
 
-    A summary becomes a change event: it stands in the time line and wakes nobody.
+    A summary and a test become change events: they stand in the time line and wake nobody.
 
     Args:
         name: of the channel.
@@ -58,8 +58,8 @@ class PagerDutyChannel:
             NotificationError: not taken; `RetryLater` where trying again can help.
         """
         message = message_of(alert)
-        path = "/v2/change/enqueue" if message.kind is AlertKind.SUMMARY else "/v2/enqueue"
         event = pagerduty_event(alert, message) | {"routing_key": self._routing_key().strip()}
+        path = "/v2/enqueue" if "event_action" in event else "/v2/change/enqueue"
         body = json.dumps(event, default=str).encode("ascii")
         if len(body) > MAX_BODY_BYTES:
             body = json.dumps(_without_details(event), default=str).encode("ascii")
@@ -68,7 +68,7 @@ class PagerDutyChannel:
 
 
 def pagerduty_event(alert: Alert, message: Message) -> dict[str, object]:
-    """The alert as an event without its routing key."""
+    """The alert as an event without its routing key; one without `event_action` is a change event."""
     payload: dict[str, object] = {
         "summary": message.title[:_SUMMARY_CHARACTERS],
         "source": _source(alert),
@@ -80,7 +80,7 @@ def pagerduty_event(alert: Alert, message: Message) -> dict[str, object]:
         },
     }
     links = [{"href": message.link, "text": "Open"}] if message.link else []
-    if message.kind is AlertKind.SUMMARY:
+    if message.kind is AlertKind.SUMMARY or alert.event == "test":
         return {"payload": payload, "links": links}
     payload |= {"severity": _SEVERITIES.get(alert.severity, "warning"), **_place(alert)}
     event = {"event_action": _action(alert.event), "dedup_key": alert.incident_id[:_KEY_CHARACTERS]}

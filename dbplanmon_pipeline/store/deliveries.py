@@ -87,6 +87,7 @@ class DeliveryPart(StorePart):
         old = alert.update().where(
             alert.c.state == PENDING,
             alert.c.channel == channel,
+            alert.c.next_attempt_at.is_not(None),
             alert.c.queued_at < queued_before,
             _is_free(alert.c, at),
         )
