@@ -47,13 +47,12 @@ class KpiPart(StorePart):
 
     def kpi_values(self, name: str, spans: Sequence[Span]) -> list[float]:
         """Values that were read within these spans, half open."""
-        if not spans:
-            return []
         at = kpi_result.c.started_at
-        within = or_(*(and_(at >= start, at < end) for start, end in spans))
-        wanted = select(kpi_result.c.value).where(kpi_result.c.name == name, kpi_result.c.value.is_not(None), within)
+        known = select(kpi_result.c.value).where(kpi_result.c.name == name, kpi_result.c.value.is_not(None))
+        # One range of the key each; as one statement with OR, SQLite walks through all readings of the KPI.
         with self._database.read() as connection:
-            return [float(row[0]) for row in connection.execute(wanted)]
+            found = [connection.scalars(known.where(at >= start, at < end)).all() for start, end in spans]
+        return [float(value) for values in found for value in values]
 
     def record_kpi(self, result: KpiResult, memory: KpiMemory, alerts: Sequence[Alert]) -> bool:
         """Keep a reading, its memory and what people are told, all or nothing, and give the lease back.
@@ -81,15 +80,13 @@ class KpiPart(StorePart):
 
     def latest_kpi_results(self, names: Sequence[str]) -> dict[str, KpiResult]:
         """The newest reading of each KPI that has one."""
-        newest = (
-            select(kpi_result.c.name, func.max(kpi_result.c.started_at).label("started_at"))
-            .where(kpi_result.c.name.in_(list(names)))
-            .group_by(kpi_result.c.name)
-            .subquery()
-        )
-        same = and_(kpi_result.c.name == newest.c.name, kpi_result.c.started_at == newest.c.started_at)
+        # One look into the key for each name; grouping would walk through all readings there are.
+        older = kpi_result.alias("older")
+        newest = select(func.max(older.c.started_at)).where(older.c.name == kpi_state.c.name).scalar_subquery()
+        same = and_(kpi_result.c.name == kpi_state.c.name, kpi_result.c.started_at == newest)
+        wanted = select(kpi_result).select_from(kpi_state).join(kpi_result, same)
         with self._database.read() as connection:
-            rows = connection.execute(select(kpi_result).join(newest, same)).mappings()
+            rows = connection.execute(wanted.where(kpi_state.c.name.in_(list(names)))).mappings()
             return {row["name"]: _result(row) for row in rows}
 
 

@@ -12,9 +12,10 @@ from dbplanmon_pipeline.errors import (
     QueryTimedOut,
     StatementRefused,
 )
-from dbplanmon_pipeline.providers.sqlserver.figures import END, read_figures
+from dbplanmon_pipeline.providers.sqlserver.figures import BEGIN, END, read_figures
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import answering, one_row, session_to
 from dbplanmon_pipeline_tests.support.tds import Delay, Result, ServerError, TdsServer
+from dbplanmon_pipeline_tests.support.tsql_parsers import parsed, unparsable
 
 SECRET = "hunter2"
 ROWS = Result([("open_orders", "int"), ("", "nvarchar(20)")], [(number, "x") for number in range(1500)])
@@ -28,6 +29,12 @@ def read(server, driver, text=None, *, procedure=None, timeout=5.0, least_privil
 
 def said(server):
     return [sql for _, sql, _ in server.log]
+
+
+@pytest.mark.parametrize("text", [BEGIN, END, "EXEC [reporting].[kpi_orders] /* dbplanmon */"])
+def test_what_stands_around_a_statement_is_tsql(text):
+    assert parsed(text)
+    assert unparsable(text) == []
 
 
 def test_the_first_row_is_read_in_a_transaction_that_is_rolled_back(driver):
