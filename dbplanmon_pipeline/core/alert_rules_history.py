@@ -27,6 +27,7 @@ class History:
         self._policy = policy
         self._by_topic: dict[tuple[str, str], list[PastAlert]] = defaultdict(list)
         self._beginnings: dict[str, list[datetime]] = defaultdict(list)
+        self._reopened: dict[tuple[str, str], list[datetime]] = defaultdict(list)
         self._members: dict[str, set[str]] = defaultdict(set)
         self._ids: set[str] = set()
         for alert in sorted(past, key=lambda one: (one.created_at, one.alert_id)):
@@ -34,6 +35,8 @@ class History:
             self._by_topic[alert.incident_id, alert.channel].append(alert)
             if alert.event in _BEGINNINGS:
                 self._beginnings[alert.incident_id].append(alert.created_at)
+            if alert.event == IncidentEvent.REOPENED.value:
+                self._reopened[alert.incident_id, alert.channel].append(alert.created_at)
             if alert.grouped_into:
                 self._members[alert.grouped_into].add(alert.incident_id)
 
@@ -111,8 +114,7 @@ class History:
         return [at for at in self._returns(alert) if until - self._policy.flap_within < at <= until]
 
     def _returns(self, alert: Alert) -> list[datetime]:
-        topic = self._by_topic[alert.incident_id, alert.channel]
-        return [past.created_at for past in topic if past.event == IncidentEvent.REOPENED.value]
+        return self._reopened[alert.incident_id, alert.channel]
 
     def _bad_news(self, alert: Alert) -> list[PastAlert]:
         return [past for past in self._told(alert) if past.event in _BAD_NEWS and past.alert_id != alert.alert_id]

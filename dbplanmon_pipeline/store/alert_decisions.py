@@ -1,11 +1,27 @@
 """Decisions about alerts: what they depend on is read, and what they say is stored, in one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, exists, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
 
+from dbplanmon_pipeline.core.alert_rules_messages import MORE
+from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import StatementText, hash_int
 from dbplanmon_pipeline.core.ports import Alert
@@ -34,6 +50,12 @@ _PAST_FIELDS = tuple(PastAlert.__dataclass_fields__)
 _COUNTED = ("pending", "delivered", "given_up")
 _ENDS = (AlertState.MUTED, AlertState.SUPPRESSED, AlertState.GROUPED)
 _HOUR = timedelta(hours=1)
+_STATES = {state.value: state for state in AlertState}
+_RULES = {rule.value: rule for rule in AlertRule}
+_IDLE_REMINDER = and_(
+    alert.c.event == UNACKNOWLEDGED, alert.c.state.in_((AlertState.HELD.value, AlertState.SUPPRESSED.value))
+)
+"""Nothing depends on a reminder that waits or was not needed, and there is one for every beginning."""
 _UNDECIDED = and_(alert.c.state == AlertState.PENDING.value, alert.c.next_attempt_at.is_(None))
 
 
@@ -119,7 +141,7 @@ def _situation(connection: Connection, due: Sequence[AlertRow], now: datetime) -
     past = _past(connection, {row.alert.incident_id for row in single})
     incidents = _incidents(connection, {one.incident_id for one in past})
     mutes = mutes_in_force(connection, now)
-    released, noticed = _this_hour(connection, now)
+    released, noticed = _this_hour(connection, now, {row.alert.channel for row in due})
     return Situation(
         now=now,
         due=due,
@@ -143,17 +165,18 @@ def _past(connection: Connection, incident_ids: Iterable[str]) -> list[PastAlert
 
 
 def _past_where(connection: Connection, column: ColumnElement[Any], wanted: Iterable[str]) -> list[PastAlert]:
-    columns = [alert.c[name] for name in _PAST_FIELDS]
+    statement = select(*(alert.c[name] for name in _PAST_FIELDS)).where(~_IDLE_REMINDER)
     return [
         _past_alert(row)
         for part in _parts(sorted(wanted))
-        for row in connection.execute(select(*columns).where(column.in_(part))).mappings()
+        for row in connection.execute(statement.where(column.in_(part)))
     ]
 
 
-def _past_alert(row: RowMapping) -> PastAlert:
-    facts = dict(row) | {"state": AlertState(row["state"]), "rule": AlertRule(row["rule"])}
-    return PastAlert(**facts | {"grouped_into": row["grouped_into"] or ""})
+def _past_alert(row: Row[Any]) -> PastAlert:
+    alert_id, incident_id, event, channel, severity, created_at, state, rule, decided_at, grouped_into = tuple(row)
+    about = (alert_id, incident_id, event, channel, severity, created_at)
+    return PastAlert(*about, _STATES[state], _RULES[rule], decided_at, grouped_into or "")
 
 
 def _incidents(connection: Connection, incident_ids: Iterable[str]) -> dict[str, Incident]:
@@ -165,17 +188,22 @@ def _incidents(connection: Connection, incident_ids: Iterable[str]) -> dict[str,
     }
 
 
-def _this_hour(connection: Connection, now: datetime) -> tuple[dict[str, int], frozenset[str]]:
+def _this_hour(connection: Connection, now: datetime, channels: Iterable[str]) -> tuple[dict[str, int], frozenset[str]]:
     """By channel, what was let through in this clock hour; and channels that got their notice about the rest."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     this_hour = and_(alert.c.decided_at >= hour, alert.c.decided_at < hour + _HOUR)
-    let_through = and_(this_hour, alert.c.state.in_(_COUNTED))
-    counts = select(alert.c.channel, alert.c.event == "more", func.count()).where(
+    let_through = and_(alert.c.channel.in_(sorted(channels)), this_hour, alert.c.state.in_(_COUNTED))
+    counts = select(alert.c.channel, alert.c.event, func.count()).where(
         let_through, alert.c.incident_id.not_like("summary:%")
     )
-    rows = connection.execute(counts.group_by(alert.c.channel, alert.c.event == "more")).all()
-    released = {channel: count for channel, is_notice, count in rows if not is_notice}
-    return released, frozenset(channel for channel, is_notice, _ in rows if is_notice)
+    released: Counter[str] = Counter()
+    noticed = set()
+    for channel, event, count in connection.execute(counts.group_by(alert.c.channel, alert.c.event)):
+        if event == MORE:
+            noticed.add(channel)
+        else:
+            released[channel] += count
+    return dict(released), frozenset(noticed)
 
 
 def _texts(connection: Connection, due: Sequence[AlertRow]) -> dict[str, StatementText]:

@@ -8,7 +8,15 @@ from importlib import import_module
 
 from dbplanmon_pipeline_tests.bench.figures import markdown
 
-BENCHMARKS = ("bench_collect", "bench_store", "bench_retention", "bench_verdict", "bench_events", "bench_postgres")
+BENCHMARKS = (
+    "bench_collect",
+    "bench_store",
+    "bench_retention",
+    "bench_verdict",
+    "bench_events",
+    "bench_alerts",
+    "bench_postgres",
+)
 """Modules of this package; each has a `NAME` and a `run` that returns rows."""
 
 
