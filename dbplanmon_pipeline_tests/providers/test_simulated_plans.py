@@ -8,7 +8,7 @@ from lxml import etree
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.plans.diff import diff_plans
+from dbplanmon_pipeline.core.plans.diff import context_changes, diff_plans
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
@@ -110,3 +110,12 @@ def test_a_plan_that_never_ran_is_not_there():
         (answer,) = reader.read_plans([StatementKey(query_hash(3), plan_hash(3, REGRESSED_PLAN), "")])
     assert answer.body == ""
     assert "no such plan" in answer.reason
+
+
+def test_every_plan_of_a_statement_knows_the_same_indexes_of_its_tables():
+    for statement in range(20):
+        contexts = [plan(statement, number).context for number in (NORMAL_PLAN, REGRESSED_PLAN, HARMLESS_PLAN)]
+        assert context_changes(contexts[0], contexts[1]) == context_changes(contexts[0], contexts[2]) == ()
+        used = {one.index for one in tree_of(plan(statement, NORMAL_PLAN)).operators() if one.index}
+        assert used
+        assert used <= {name.partition(" on ")[0] for name in contexts[0]["indexes"]}

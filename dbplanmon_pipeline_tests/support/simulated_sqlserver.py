@@ -1,12 +1,14 @@
 """A simulated fleet served over TDS: its histories as the system views of a SQL Server, at the moment of a clock."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.providers.simulated.provider import SimulatedProvider
+from dbplanmon_pipeline_tests.support.simulated_index_views import IndexViews
 from dbplanmon_pipeline_tests.support.simulated_query_store_views import QueryStoreViews
 from dbplanmon_pipeline_tests.support.simulated_server_views import SYSTEM_DATABASES, ServerViews
 from dbplanmon_pipeline_tests.support.simulated_values import database_id
@@ -42,17 +44,13 @@ class SimulatedSqlServer:
         self._clock = clock
         self._version = version or provider.version.number
         self._remembers = remembers
-        self._guard = threading.Lock()
-        self._shown_at: datetime | None = None
+        self._shown = _Moments()
         self.duck = DuckHandler(self.tables, scalars=self._scalars, now=clock, denied=denied or {})
 
     def handler(self, request: Request) -> Answer:
-        """Answer with what is true now."""
-        with self._guard:
-            if self._clock() != self._shown_at:
-                self.duck.refresh()
-                self._shown_at = self._clock()
-        return self.duck(request)
+        """Answer with what is true now; requests of one moment side by side, those of another after them."""
+        with self._shown.at(self._clock(), self.duck.refresh):
+            return self.duck(request)
 
     def auth(self, login: Login) -> ServerError | None:
         """Refuse databases that are not there or do not work."""
@@ -86,6 +84,35 @@ class SimulatedSqlServer:
         }
 
 
+class _Moments:
+    """Lets those who read the tables of one moment finish before the tables of another one replace them."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._moment: datetime | None = None
+        self._reading = 0
+
+    @contextmanager
+    def at(self, moment: datetime, renew: Callable[[], None]) -> Iterator[None]:
+        """Read at this moment, or at a later one that is shown already."""
+        with self._free:
+            while self._reading and self._is_news(moment):
+                self._free.wait()
+            if self._is_news(moment):
+                renew()
+                self._moment = moment
+            self._reading += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._reading -= 1
+                self._free.notify_all()
+
+    def _is_news(self, moment: datetime) -> bool:
+        return self._moment is None or moment > self._moment
+
+
 class _Rows(Sequence[tuple[Any, ...]]):
     """Rows that are made when somebody looks."""
 
@@ -115,6 +142,7 @@ class _SystemViews:
         self._makers = ServerViews(provider, now).makers
         if database in provider.databases():
             self._makers |= QueryStoreViews(provider, database, now, remembers).makers
+            self._makers |= IndexViews(provider, database).makers
 
     def of(self, view: str) -> list[tuple[Any, ...]]:
         """Rows in the order of the columns; what nobody cares for is NULL, or nothing where that is not allowed."""

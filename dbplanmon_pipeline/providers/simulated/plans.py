@@ -6,6 +6,7 @@ from functools import lru_cache
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.providers.simulated.faults import HARMLESS_PLAN, REGRESSED_PLAN
+from dbplanmon_pipeline.providers.simulated.indexes import context_of
 from dbplanmon_pipeline.providers.simulated.operators import (
     Operator,
     clustered_scan,
@@ -52,7 +53,7 @@ def captured_plan(statement: int, plan: int, compiled_us: int, refreshed_us: int
         format="showplan",
         body=plan_text(statement, plan, compiled_us, refreshed_us),
         origin="estimated",
-        context={"engine": "simulated"},
+        context={"engine": "simulated", **context_of(subject(statement))},
     )
 
 
