@@ -144,7 +144,7 @@ def _cancel(invocation: Invocation, only: tuple[str, ...], as_json: bool) -> Non
 
 def _apply(invocation: Invocation, dry_run: bool, at_once: bool, as_json: bool) -> None:
     with invocation.session(upgrade=False) as session:
-        report = session.apply_retention(dry_run=dry_run, at_once=at_once)
+        report = session.apply_retention(dry_run=dry_run, at_once=at_once, actor=operating_system_user())
     if as_json:
         print_json({"marked": report.marked, "removed": report.removed, **jsonable(report)})
         return

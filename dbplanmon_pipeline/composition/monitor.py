@@ -238,7 +238,7 @@ class Session:
             as_of=as_of,
         )
 
-    def apply_retention(self, *, dry_run: bool = False, at_once: bool = False) -> RetentionReport:
+    def apply_retention(self, *, dry_run: bool = False, at_once: bool = False, actor: str = "") -> RetentionReport:
         """Mark what expired and remove what was marked long enough ago; see the service for the arguments."""
         return apply_retention(
             self.store,
@@ -246,6 +246,7 @@ class Session:
             now=self._clock(),
             dry_run=dry_run,
             at_once=at_once,
+            actor=actor,
             stopped=self._stopped,
         )
 

@@ -59,6 +59,7 @@ def apply_retention(
     now: datetime,
     dry_run: bool = False,
     at_once: bool = False,
+    actor: str = "",
     stopped: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RetentionReport:
@@ -70,9 +71,12 @@ def apply_retention(
         now: aware UTC.
         dry_run: count only. `marked` is then what the run would mark, `removed` what it would remove.
         at_once: remove what has expired without waiting for the grace period.
+        actor: the person who asked for that; goes into the audit before anything goes.
         stopped: asked between two transactions; true ends the run, what is left goes next time.
         sleep: waits so many seconds.
     """
+    if at_once and actor and not dry_run:
+        store.append_audit(actor, "removed_at_once", "expired data", {"grace": str(policy.grace)})
     incidents = store.open_incidents()
     run = _Run(store, policy, now, now if at_once else now - policy.grace, dry_run, stopped, sleep)
     found = limits(policy, now, incidents)

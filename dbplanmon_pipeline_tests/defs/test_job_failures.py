@@ -8,6 +8,7 @@ import pytest
 from dbplanmon_pipeline.core.job_alerts import JobEnd, count_end
 from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.defs.naming import JOB_TAG
+from dbplanmon_pipeline.errors import StoreUnavailable
 from dbplanmon_pipeline_tests.defs.locations import simulated_fleet
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -20,7 +21,7 @@ TWO_CHANNELS = {"channels": [{"type": "log", "name": "one"}, {"type": "log", "na
 def location(make_location):
     """Its clock stands where Dagster's own does; `nobody` answers."""
     sections = {"resilience": PATIENCE, "alerts": TWO_CHANNELS, "instances": [simulated_fleet(2, failing=2)]}
-    found = make_location(kept=True, **sections)
+    found = make_location(**sections)
     found.clock.moment = datetime.now(UTC)
     return found
 
@@ -38,8 +39,23 @@ def messages(location) -> list[tuple[str, str, str]]:
     return sorted((alert.incident_id, alert.event, alert.channel) for alert in alerts)
 
 
+def end(location, job: str, error: Exception | None = None) -> None:
+    """A run as another process would leave it."""
+
+    @dg.op
+    def act():
+        if error:
+            raise error
+
+    @dg.job(name=job, tags={JOB_TAG: job})
+    def ended():
+        act()
+
+    ended.execute_in_process(instance=location.instance, raise_on_error=False)
+
+
 def fail(location) -> None:
-    assert not location.collect().success
+    end(location, "collection_job", StoreUnavailable("the store cannot be reached"))
 
 
 OPENED = [("job:collection_job", "opened", "one"), ("job:collection_job", "opened", "two")]
@@ -49,7 +65,7 @@ def test_one_message_per_channel_after_so_many_failures_in_a_row(location):
     fail(location)
     cursor = look(location)
     assert messages(location) == []
-    fail(location)
+    assert not location.collect().success
     cursor = look(location, cursor)
     assert messages(location) == OPENED
     fail(location)
@@ -68,7 +84,7 @@ def test_a_good_run_ends_it_and_a_new_stretch_is_a_new_message(location):
     for _ in range(2):
         fail(location)
     cursor = look(location)
-    end_well(location, "collection_job")
+    end(location, "collection_job")
     cursor = look(location, cursor)
     resolved = [(job, "auto_resolved", channel) for job, _, channel in OPENED]
     assert messages(location) == resolved + OPENED
@@ -78,38 +94,14 @@ def test_a_good_run_ends_it_and_a_new_stretch_is_a_new_message(location):
     assert messages(location) == sorted(resolved + OPENED + OPENED)
 
 
-def end_well(location, job: str) -> None:
-    """A good run, as another process would leave it."""
-
-    @dg.job(name=job, tags={JOB_TAG: job})
-    def good():
-        nothing()
-
-    assert good.execute_in_process(instance=location.instance).success
-
-
-@dg.op
-def nothing():
-    pass
-
-
 def test_words_of_a_foreign_error_stay_in_the_run(location):
-    @dg.op
-    def broken():
-        raise ValueError("password=hunter2")
-
-    @dg.job(tags={JOB_TAG: "health_job"})
-    def theirs():
-        broken()
-
     for _ in range(2):
-        theirs.execute_in_process(instance=location.instance, raise_on_error=False)
+        end(location, "health_job", ValueError("password=hunter2"))
     look(location)
     with location.monitor.session() as session:
-        texts = {f"{alert.subject} {alert.body} {alert.facts}" for alert in session.store.alerts(NOW)}
-    assert len(texts) == 1
-    assert "unexpected ValueError" in texts.pop()
-    assert not any("hunter2" in text for text in texts)
+        (text,) = {f"{alert.subject} {alert.body} {alert.facts}" for alert in session.store.alerts(NOW)}
+    assert "unexpected ValueError" in text
+    assert "hunter2" not in text
 
 
 @pytest.mark.parametrize("later", [timedelta(), -MINUTE], ids=["the same", "an earlier one"])

@@ -24,9 +24,18 @@ FAST = {"pause": "0s"}
 @pytest.fixture
 def location(make_location):
     """Its clock stands where Dagster's own clock does, so that ages of runs can be told."""
-    found = make_location(kept=True, retention=FAST)
-    found.clock.moment = datetime.now(UTC)
-    return found
+    return at_present(make_location(retention=FAST))
+
+
+@pytest.fixture
+def kept(make_location):
+    """The same with an instance on disk, as ticks need it."""
+    return at_present(make_location(kept=True, retention=FAST))
+
+
+def at_present(location):
+    location.clock.moment = datetime.now(UTC)
+    return location
 
 
 def outputs(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
@@ -49,26 +58,24 @@ def test_old_data_is_marked_and_goes_a_week_later(location):
         assert session.store.hot_days() == []
 
 
-def test_runs_older_than_the_setting_go_with_their_events_and_logs(location):
-    old = location.collect()
-    logs = Path(location.instance.compute_log_manager.get_captured_local_path([old.run_id, "step"], "err")).parent
+def test_ended_runs_of_ours_go_with_their_events_and_logs_once_they_are_old(kept):
+    @dg.job(tags={JOB_TAG: "somebody_else"})
+    def theirs():
+        pass
+
+    mine = kept.collect()
+    other = theirs.execute_in_process(instance=kept.instance)
+    working = kept.pretend("collection_job", dg.DagsterRunStatus.STARTED)
+    logs = Path(kept.instance.compute_log_manager.get_captured_local_path([mine.run_id, "step"], "err")).parent
     assert list(logs.rglob("*"))
-    result = location.run("retention_job", 15 * DAY)
-    assert outputs(result)["remove_old_runs"]["removed"] == 1
-    assert location.instance.get_run_by_id(old.run_id) is None
-    assert location.instance.all_logs(old.run_id) == []
+    assert outputs(kept.run("retention_job", 13 * DAY))["remove_old_runs"]["removed"] == 0
+    last = kept.run("retention_job", 2 * DAY)
+    assert outputs(last)["remove_old_runs"]["removed"] == 2
+    assert kept.instance.get_run_by_id(mine.run_id) is None
+    assert kept.instance.all_logs(mine.run_id) == []
     assert not logs.exists()
-    assert location.instance.get_run_by_id(result.run_id) is not None
-
-
-def test_young_runs_and_runs_in_progress_stay(location):
-    young = location.collect()
-    working = location.pretend("collection_job", dg.DagsterRunStatus.STARTED)
-    location.run("retention_job", 13 * DAY)
-    assert location.instance.get_run_by_id(young.run_id) is not None
-    location.run("retention_job", 400 * DAY)
-    assert location.instance.get_run_by_id(young.run_id) is None
-    assert location.instance.get_run_by_id(working.run_id) is not None
+    stay = (other.run_id, working.run_id, last.run_id)
+    assert [kept.instance.get_run_by_id(run_id).run_id for run_id in stay] == list(stay)
 
 
 def test_a_day_looks_done_for_as_long_as_its_data_is_kept(location):
@@ -80,16 +87,6 @@ def test_a_day_looks_done_for_as_long_as_its_data_is_kept(location):
     assert done == {key}
     location.run("retention_job", 11 * DAY)
     assert location.instance.get_run_by_id(day.run_id) is None
-
-
-def test_runs_of_others_stay(location):
-    @dg.job(tags={JOB_TAG: "somebody_else"})
-    def theirs():
-        pass
-
-    other = theirs.execute_in_process(instance=location.instance)
-    location.run("retention_job", 400 * DAY)
-    assert location.instance.get_run_by_id(other.run_id) is not None
 
 
 def tick_of(location, sensor: str, age: timedelta) -> InstigatorState:
@@ -104,11 +101,11 @@ def tick_of(location, sensor: str, age: timedelta) -> InstigatorState:
     return state
 
 
-def test_old_ticks_of_our_sensors_go(location):
-    ours, theirs = (tick_of(location, name, 20 * DAY) for name in ("analysis_sensor", "their_sensor"))
-    tick_of(location, "analysis_sensor", DAY)
-    location.run("retention_job")
-    left = [len(location.instance.get_ticks(s.instigator_origin_id, s.selector_id)) for s in (ours, theirs)]
+def test_old_ticks_of_our_sensors_go(kept):
+    ours, theirs = (tick_of(kept, name, 20 * DAY) for name in ("analysis_sensor", "their_sensor"))
+    tick_of(kept, "analysis_sensor", DAY)
+    kept.run("retention_job")
+    left = [len(kept.instance.get_ticks(s.instigator_origin_id, s.selector_id)) for s in (ours, theirs)]
     assert left == [1, 1]
 
 
@@ -118,16 +115,13 @@ def test_the_store_is_cared_for(location):
     assert "write-ahead log emptied" in table
 
 
-def test_data_goes_daily_and_the_store_is_cared_for_on_sunday(location):
-    assert location.repository.get_schedule_def("retention_schedule").cron_schedule == "0 3 * * *"
-    assert location.repository.get_schedule_def("store_maintenance_schedule").cron_schedule == "30 3 * * 0"
-    (request,) = location.tick("retention_schedule").run_requests
+def test_data_goes_daily_and_the_store_is_cared_for_on_sunday_and_neither_overlaps_itself(kept):
+    crons = {found.name: found.cron_schedule for found in kept.definitions.schedules}
+    assert (crons["retention_schedule"], crons["store_maintenance_schedule"]) == ("0 3 * * *", "30 3 * * 0")
+    (request,) = kept.tick("retention_schedule").run_requests
     assert request.tags[JOB_TAG] == "retention_job"
-
-
-def test_a_removal_does_not_overlap_itself(location):
-    location.pretend("retention_job", dg.DagsterRunStatus.STARTED)
-    assert "still under way" in location.tick("retention_schedule").skip_message
+    kept.pretend("retention_job", dg.DagsterRunStatus.STARTED)
+    assert "still under way" in kept.tick("retention_schedule").skip_message
 
 
 @pytest.mark.parametrize("switch", ["retention", "maintenance"])
