@@ -1,11 +1,13 @@
 """What people are told of, what they are spared, and that each step of an incident has one fate per channel."""
 
+import shutil
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState, MaintenanceWindow, MuteRule
+from dbplanmon_pipeline.store import open_store
 from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.services.alert_stories import HOUR, MINUTE, AlertStory, level
 
@@ -16,6 +18,24 @@ NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock(NOON)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A store without rows, to be copied: making one takes longer than most tests here."""
+    folder = tmp_path_factory.mktemp("empty")
+    store = open_store(f"sqlite:///{folder}/store.db")
+    store.upgrade()
+    store.close()
+    return folder / "store.db"
+
+
+@pytest.fixture
+def store(empty, tmp_path, clock):
+    shutil.copy(empty, tmp_path / "store.db")
+    store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
+    yield store
+    store.close()
 
 
 @pytest.fixture
