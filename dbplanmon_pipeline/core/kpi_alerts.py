@@ -85,14 +85,19 @@ def _body(spec: KpiSpec, change: KpiChange, result: KpiResult, last: Sequence[Kp
         ("KPI", spec.name),
         ("Limits", limit_words(spec.limits)),
         ("Severity", severity.value),
-        ("Since", f"{moment_words(change.began_at)} ({_lasted(change, result)})"),
+        ("Since", _since(change, result)),
     ]
     readings = [f"  - {moment_words(one.started_at)}: {_reading_words(one)}" for one in (result, *last)]
     facts = [f"{name:<10}{one_line(value, LINE_LIMIT)}" for name, value in rows]
     head = one_line(_headline(spec, change, result), LINE_LIMIT)
     more = f"More: dbplanmon kpis history {_shell_word(spec.name)}"
-    sections = [[f"{head}."], facts, ["Last readings:", *readings[:LAST_VALUES]], [more]]
+    sections = [[f"{head.rstrip('.')}."], facts, ["Last readings:", *readings[:LAST_VALUES]], [more]]
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _since(change: KpiChange, result: KpiResult) -> str:
+    lasted = f" ({_lasted(change, result)})" if result.started_at > change.began_at else ""
+    return f"{moment_words(change.began_at)}{lasted}"
 
 
 def _shell_word(name: str) -> str:

@@ -205,6 +205,7 @@ class TestMessages:
         assert alert.subject == "[high] alpha/shop: KPI open_orders is 1,240, above the maximum of 1,000"
         assert (alert.incident_id, alert.event, alert.severity) == ("kpi:open_orders", "opened", "high")
         assert "at most 1,000" in alert.body
+        assert "Since     2026-03-10 12:00 UTC\n" in alert.body
         assert "2026-03-10 11:59 UTC: 5" in alert.body
         assert (alert.facts["value"], alert.facts["instance"], alert.facts["scope"]) == (1240.0, "alpha", "kpi")
 
