@@ -21,7 +21,6 @@ from sqlalchemy import (
 )
 
 from dbplanmon_pipeline.core.alert_rules_messages import MORE
-from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import StatementText, hash_int
 from dbplanmon_pipeline.core.ports import Alert
@@ -33,7 +32,7 @@ from dbplanmon_pipeline.core.ports.alert_rules import (
     PastAlert,
     Situation,
 )
-from dbplanmon_pipeline.store.alerts import alert_record
+from dbplanmon_pipeline.store.alerts import IDLE_REMINDER, alert_record
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.incidents import read_incident
 from dbplanmon_pipeline.store.mutes import mutes_in_force, windows_in_force
@@ -52,10 +51,6 @@ _ENDS = (AlertState.MUTED, AlertState.SUPPRESSED, AlertState.GROUPED)
 _HOUR = timedelta(hours=1)
 _STATES = {state.value: state for state in AlertState}
 _RULES = {rule.value: rule for rule in AlertRule}
-_IDLE_REMINDER = and_(
-    alert.c.event == UNACKNOWLEDGED, alert.c.state.in_((AlertState.HELD.value, AlertState.SUPPRESSED.value))
-)
-"""Nothing depends on a reminder that waits or was not needed, and there is one for every beginning."""
 _UNDECIDED = and_(alert.c.state == AlertState.PENDING.value, alert.c.next_attempt_at.is_(None))
 
 
@@ -165,7 +160,7 @@ def _past(connection: Connection, incident_ids: Iterable[str]) -> list[PastAlert
 
 
 def _past_where(connection: Connection, column: ColumnElement[Any], wanted: Iterable[str]) -> list[PastAlert]:
-    statement = select(*(alert.c[name] for name in _PAST_FIELDS)).where(~_IDLE_REMINDER)
+    statement = select(*(alert.c[name] for name in _PAST_FIELDS)).where(~IDLE_REMINDER)
     return [
         _past_alert(row)
         for part in _parts(sorted(wanted))

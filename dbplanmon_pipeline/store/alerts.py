@@ -5,15 +5,22 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, and_, select
 
+from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED
 from dbplanmon_pipeline.core.ports import Alert, JobState, Suggestion
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
 from dbplanmon_pipeline.store.deliveries import PENDING
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import alert, audit_log, job_state, suggestion
 
 _ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
+
+IDLE_REMINDER = and_(
+    alert.c.event == UNACKNOWLEDGED, alert.c.state.in_((AlertState.HELD.value, AlertState.SUPPRESSED.value))
+)
+"""Nothing depends on a reminder that waits or was not needed, and there is one for every beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,8 @@ class AlertPart(StorePart):
             return [_alert(row) for row in connection.execute(statement).mappings()]
 
     def alerts(self, since: datetime) -> list[Alert]:
-        """All alerts created since then, newest first."""
-        statement = select(alert).where(alert.c.created_at >= since)
+        """All alerts created since then, newest first, but for reminders that wait or were not needed."""
+        statement = select(alert).where(alert.c.created_at >= since, ~IDLE_REMINDER)
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(alert.c.created_at.desc(), alert.c.alert_id)).mappings()
             return [_alert(row) for row in rows]
