@@ -12,6 +12,7 @@ from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kp
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
+from dbplanmon_pipeline.core.delivery_policy import AlertKind
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
@@ -26,6 +27,7 @@ from dbplanmon_pipeline.errors import SettingsError, StoreError
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, analyse
 from dbplanmon_pipeline.services.apply_retention import RetentionReport, apply_retention, take_back
 from dbplanmon_pipeline.services.breakers import breaker_states, resting_instances
+from dbplanmon_pipeline.services.channel_breaker import ChannelBreaker
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
 from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts
@@ -36,6 +38,7 @@ from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuil
 from dbplanmon_pipeline.services.remember_collection import remember_collection
 from dbplanmon_pipeline.services.resolve_targets import Resolution, resolve_targets
 from dbplanmon_pipeline.services.run_kpis import KpiReport, due_kpis, kpi_status, named_kpis, run_kpis
+from dbplanmon_pipeline.services.send_summary import send_summary
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline.services.watch_jobs import watch_jobs
@@ -270,8 +273,12 @@ class Session:
         return self.store.maintain(may_rewrite=may_rewrite)
 
     def alerts_due(self) -> bool:
-        """True where an alert waits for a decision, or may be sent."""
-        return self.store.decisions_due(self._clock())
+        """True where an alert waits for a decision, or may be sent over a channel that does not rest."""
+        now = self._clock()
+        return self.store.decisions_due(now) or any(
+            not ChannelBreaker(self.store, channel, self.breaker, self._clock).rests()
+            for channel in self.store.due_channels(now)
+        )
 
     def decide_alerts(self) -> DecisionReport:
         """Decide what of the queue is sent, and when."""
@@ -329,9 +336,14 @@ class Session:
         """Write down ways back."""
         return suggest_remediations(self.store, dialect=self.dialect)
 
-    def summarise(self, day: date) -> DaySummary:
-        """Sum up one UTC day."""
-        return summarise(self.store, day, top_n=self.settings.hotspots.top_n)
+    def summarise(self, day: date, *, days: int = 1) -> DaySummary:
+        """Sum up one UTC day, or so many that end with it."""
+        return summarise(self.store, day, top_n=self.settings.hotspots.top_n, days=days)
+
+    def send_summary(self, summary: DaySummary, pictures: Mapping[str, str]) -> int:
+        """Queue it for the channels that want summaries; pictures are PNGs in base64."""
+        wanted = [name for name, policy in channel_policies(self.settings).items() if AlertKind.SUMMARY in policy.kinds]
+        return send_summary(self.store, summary, pictures, wanted, now=self._clock())
 
     def health(self) -> dict[str, Finding]:
         """The monitor's own health, without asking a monitored server."""

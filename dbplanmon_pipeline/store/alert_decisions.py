@@ -15,7 +15,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    or_,
     select,
     text,
 )
@@ -70,15 +69,10 @@ class AlertDecisionPart(StorePart):
         return decisions
 
     def decisions_due(self, now: datetime) -> bool:
-        """True where an alert waits for a decision or may be sent."""
+        """True where an alert waits for a decision."""
         held = and_(alert.c.state == AlertState.HELD.value, alert.c.next_attempt_at <= now)
-        sendable = and_(
-            alert.c.state == AlertState.PENDING.value,
-            alert.c.next_attempt_at <= now,
-            or_(alert.c.claimed_until.is_(None), alert.c.claimed_until <= now),
-        )
         with self._database.read() as connection:
-            return any(connection.scalar(select(exists().where(one))) for one in (_UNDECIDED, held, sendable))
+            return any(connection.scalar(select(exists().where(one))) for one in (_UNDECIDED, held))
 
     def alert_rows(
         self, *, states: Iterable[str] | None = None, since: datetime | None = None, limit: int = 100

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from dbplanmon_pipeline.core.ports import Alert
+from dbplanmon_pipeline.core.ports import Alert, JobState
 from dbplanmon_pipeline_tests.services.fleets import START
 
 
@@ -47,6 +47,17 @@ def test_a_run_under_way_is_waited_for(location, job):
     queue(location, alert())
     run = location.pretend(job, dg.DagsterRunStatus.STARTED)
     assert location.sense("alerts_sensor").skip_message == f"run {run.run_id[:8]} is still under way"
+
+
+def test_a_channel_that_rests_asks_for_no_run(location):
+    queue(location, alert())
+    with location.monitor.session() as session:
+        session.decide_alerts()
+        until = location.clock() + timedelta(minutes=10)
+        session.store.save_job_states([JobState("channel:log", 5, next_attempt_at=until)])
+    assert location.sense("alerts_sensor").skip_message == "no alert is due"
+    location.clock.advance(timedelta(minutes=10))
+    assert location.sense("alerts_sensor").run_requests
 
 
 def test_an_alert_that_waits_is_looked_at_when_its_time_has_come(location):

@@ -69,9 +69,12 @@ class TestLettingThrough:
         story.open(1)
         assert story.store.decisions_due(story.clock())
         story.decide()
-        assert story.store.decisions_due(story.clock())  # to be sent
-        story.store.give_up_alerts("dba", story.clock() + HOUR, "test", story.clock())
         assert not story.store.decisions_due(story.clock())
+        story.store.add_window(window(instance="prod"))
+        story.open(2)
+        story.decide()
+        assert not story.store.decisions_due(story.clock())
+        assert story.store.decisions_due(story.clock() + HOUR)
 
 
 class TestMute:

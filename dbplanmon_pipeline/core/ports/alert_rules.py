@@ -176,7 +176,7 @@ class AlertRulesStore(Protocol):
         ...
 
     def decisions_due(self, now: datetime) -> bool:
-        """True where an alert waits for a decision or may be sent."""
+        """True where an alert waits for a decision."""
         ...
 
 
