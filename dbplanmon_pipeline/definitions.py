@@ -20,6 +20,7 @@ from dbplanmon_pipeline.defs.retention import retention_job, retention_schedules
 from dbplanmon_pipeline.defs.schedules import schedules
 from dbplanmon_pipeline.defs.sensors import sensors
 from dbplanmon_pipeline.defs.snapshot import snapshot_asset, snapshot_job
+from dbplanmon_pipeline.defs.summary import summary_asset
 from dbplanmon_pipeline.settings import Settings, load_settings
 
 STALE_AFTER_INTERVALS = 3
@@ -48,6 +49,7 @@ def build_definitions(
         *analysis_assets(names),
         history_asset(names),
         *daily_assets(names),
+        summary_asset(names),
         snapshot_asset(names),
         kpis_asset(names),
     ]

@@ -1,17 +1,24 @@
-"""A day of the fleet on one page: what opened, what closed, what still burns, and how well we watched."""
+"""A day or a week of the fleet: what opened, what closed, what still burns, and how well we watched."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Severity, hash_text
+from dbplanmon_pipeline.core.model import DatabaseRef, Severity
 from dbplanmon_pipeline.core.ports import Hotspot, PlanChange
+from dbplanmon_pipeline.core.ports.summary import KpiSpan, Watch
+
+_DAY = timedelta(days=1)
+_UNWATCHED_NOTED, _UNWATCHED_BAD = 0.01, 0.25
+"""Shares of the time without a reading."""
+
+_LISTED = 5
 
 
 class Grade(StrEnum):
-    """Overall health of the day: A is calm and fully watched, D has a critical incident or was mostly blind."""
+    """Overall health: A is calm and fully watched, D has a critical incident or was mostly blind."""
 
     A = "A"
     B = "B"
@@ -20,17 +27,29 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """All recorded work of one hour [seconds of elapsed time]."""
+
+    hour_start: datetime
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DaySummary:
-    """One UTC day.
+    """Some whole UTC days, one or seven.
 
     Attributes:
-        reasons: why the grade is not better, one sentence each; empty for A.
-        opened / closed / ongoing: incidents by what happened to them on that day.
-        databases_read / databases_silent: with at least one reading, and with none.
-        readings / failed_readings: over all databases.
+        day / last_day: the first and the last one.
+        reasons: why the grade is not better, one sentence each, the worst first; empty for A.
+        opened / closed / ongoing: incidents by what happened to them in that time; ongoing at its end.
+        watches: how each database was read.
+        alerts: messages of that time by what became of them, summaries aside.
+        loads: one per hour.
+        texts: redacted statements, where known.
     """
 
     day: date
+    last_day: date
     grade: Grade
     reasons: tuple[str, ...]
     opened: tuple[Incident, ...]
@@ -38,101 +57,149 @@ class DaySummary:
     ongoing: tuple[Incident, ...]
     hotspots: tuple[Hotspot, ...]
     plan_changes: tuple[PlanChange, ...]
-    databases_read: int
-    databases_silent: tuple[str, ...]
-    readings: int
-    failed_readings: int
+    kpis: tuple[KpiSpan, ...]
+    watches: tuple[Watch, ...]
+    alerts: Mapping[str, int]
+    loads: tuple[Load, ...] = ()
+    texts: Mapping[tuple[DatabaseRef, int], str] = field(default_factory=dict)
+
+    @property
+    def days(self) -> int:
+        """How many there are."""
+        return (self.last_day - self.day).days + 1
+
+    @property
+    def start(self) -> datetime:
+        """Its first moment, aware UTC."""
+        return datetime.combine(self.day, time(), UTC)
+
+    @property
+    def key(self) -> str:
+        """What the alerts are about: `summary:<day>`, for a week with its last day behind it."""
+        return f"summary:{self.day}" if self.days == 1 else f"summary:{self.day}..{self.last_day}"
+
+    @property
+    def databases_read(self) -> int:
+        """Databases with at least one good reading."""
+        return sum(watch.good > 0 for watch in self.watches)
+
+    @property
+    def databases_silent(self) -> tuple[str, ...]:
+        """Databases that were asked but never read."""
+        return tuple(str(watch.ref) for watch in self.watches if not watch.good)
+
+    @property
+    def readings(self) -> int:
+        """Over all databases."""
+        return sum(watch.readings for watch in self.watches)
+
+    @property
+    def failed_readings(self) -> int:
+        """Over all databases."""
+        return sum(watch.failed for watch in self.watches)
+
+    @property
+    def gap_seconds(self) -> float:
+        """Time without a reading, over all databases."""
+        return sum(watch.gap_seconds for watch in self.watches)
+
+    @property
+    def cost_seconds(self) -> float:
+        """What the targets spent on our statements, as far as they tell."""
+        return sum(watch.cost_ms for watch in self.watches) / 1000
 
 
-def summarise_day(
-    day: date,
+def summarise_days(
     start: datetime,
+    days: int,
+    *,
     incidents: Sequence[Incident],
-    hotspots: Sequence[Hotspot],
-    plan_changes: Sequence[PlanChange],
-    log: Sequence[CollectionOutcome],
+    hotspots: Sequence[Hotspot] = (),
+    plan_changes: Sequence[PlanChange] = (),
+    kpis: Sequence[KpiSpan] = (),
+    watches: Sequence[Watch] = (),
+    alerts: Mapping[str, int] | None = None,
+    loads: Sequence[Load] = (),
+    texts: Mapping[tuple[DatabaseRef, int], str] | None = None,
 ) -> DaySummary:
-    """Sort what is known into one day that begins at `start` (aware UTC)."""
-    end = start + timedelta(days=1)
+    """Sort what is known into whole days that begin at `start` (aware UTC midnight)."""
+    end = start + days * _DAY
     touching = [i for i in incidents if i.opened_at < end and (i.closed_at is None or i.closed_at >= start)]
+    touching.sort(key=lambda i: (-i.severity.rank, -i.extra_seconds_per_hour))
     opened = tuple(i for i in touching if i.opened_at >= start)
-    closed = tuple(i for i in touching if i.closed_at is not None and i.closed_at < end)
     ongoing = tuple(i for i in touching if i.closed_at is None or i.closed_at >= end)
-    read = {o.ref for o in log if o.status in (CollectionStatus.OK, CollectionStatus.FIRST_READING)}
-    silent = tuple(sorted(str(ref) for ref in {o.ref for o in log} - read))
-    failed = sum(o.status is CollectionStatus.FAILED for o in log)
-    grade, reasons = _grade(ongoing, opened, silent, failed, len(log))
+    verdicts = [
+        *_of_incidents(opened, ongoing),
+        *_of_watches(watches, days * _DAY),
+        *_of_kpis(kpis),
+        *_of_alerts(alerts or {}),
+    ]
+    # The worst first; what is equally bad stays in this order.
+    verdicts.sort(key=lambda verdict: verdict[0], reverse=True)
     return DaySummary(
-        day,
-        grade,
-        reasons,
-        opened,
-        closed,
-        ongoing,
-        tuple(hotspots),
-        tuple(c for c in plan_changes if start <= c.changed_at < end),
-        len(read),
-        silent,
-        len(log),
-        failed,
+        day=start.date(),
+        last_day=(end - _DAY).date(),
+        grade=max((grade for grade, _ in verdicts), default=Grade.A),
+        reasons=tuple(reason for _, reason in verdicts),
+        opened=opened,
+        closed=tuple(i for i in touching if i.closed_at is not None and i.closed_at < end),
+        ongoing=ongoing,
+        hotspots=tuple(hotspots),
+        plan_changes=tuple(c for c in plan_changes if start <= c.changed_at < end),
+        kpis=tuple(kpis),
+        watches=tuple(watches),
+        alerts=dict(alerts or {}),
+        loads=tuple(loads),
+        texts=dict(texts or {}),
     )
 
 
-def _grade(
-    ongoing: Sequence[Incident], opened: Sequence[Incident], silent: Sequence[str], failed: int, readings: int
-) -> tuple[Grade, tuple[str, ...]]:
-    verdicts: list[tuple[Grade, str]] = []
-    worst = max((i.severity for i in ongoing), key=lambda s: s.rank, default=None)
+Verdict = tuple[Grade, str]
+
+
+def _of_incidents(opened: Sequence[Incident], ongoing: Sequence[Incident]) -> list[Verdict]:
+    worst = max((i.severity for i in ongoing), key=lambda severity: severity.rank, default=None)
     if worst is Severity.CRITICAL:
-        verdicts.append((Grade.D, "a critical incident is open"))
-    elif worst is Severity.HIGH:
-        verdicts.append((Grade.C, "an incident of high severity is open"))
-    elif ongoing or opened:
-        verdicts.append((Grade.B, f"{len(opened)} incidents opened, {len(ongoing)} are still open"))
+        return [(Grade.D, "a critical incident is open")]
+    if worst is Severity.HIGH:
+        return [(Grade.C, "an incident of high severity is open")]
+    if ongoing or opened:
+        return [(Grade.B, f"{counted(len(opened), 'incident')} opened, {len(ongoing)} still open")]
+    return []
+
+
+def _of_watches(watches: Sequence[Watch], span: timedelta) -> list[Verdict]:
+    readings, failed = sum(w.readings for w in watches), sum(w.failed for w in watches)
     if not readings:
-        verdicts.append((Grade.D, "nothing was collected"))
-    elif failed / readings >= 0.5:
+        return [(Grade.D, "nothing was collected")]
+    verdicts: list[Verdict] = []
+    silent = [str(watch.ref) for watch in watches if not watch.good]
+    if failed / readings >= 0.5:
         verdicts.append((Grade.D, f"{failed} of {readings} readings failed"))
-    elif silent:
-        verdicts.append((Grade.C, f"never read: {', '.join(silent[:5])}"))
     elif failed:
         verdicts.append((Grade.B, f"{failed} of {readings} readings failed"))
-    grade = max((g for g, _ in verdicts), default=Grade.A)
-    return grade, tuple(reason for _, reason in sorted(verdicts, reverse=True))
+    if silent:
+        more = f" and {len(silent) - _LISTED} more" if len(silent) > _LISTED else ""
+        verdicts.append((Grade.C, f"never read: {', '.join(silent[:_LISTED])}{more}"))
+    unwatched = sum(w.gap_seconds for w in watches) / (len(watches) * span.total_seconds())
+    if unwatched >= _UNWATCHED_NOTED:
+        grade = Grade.C if unwatched >= _UNWATCHED_BAD else Grade.B
+        verdicts.append((grade, f"{unwatched:.0%} of the time no reading covers"))
+    return verdicts
 
 
-def render_markdown(summary: DaySummary, texts: Mapping[tuple[DatabaseRef, int], str] | None = None) -> str:
-    """The page as Markdown; `texts` are redacted statements, shown where given."""
-    lines = [f"# {summary.day:%A %d %B %Y}: grade {summary.grade}", ""]
-    lines += [f"- {reason}" for reason in summary.reasons] or ["- nothing to complain about"]
-    lines += ["", f"{summary.databases_read} databases, {summary.readings} readings, {summary.failed_readings} failed."]
-    for title, incidents in (("Opened", summary.opened), ("Closed", summary.closed), ("Still open", summary.ongoing)):
-        if incidents:
-            lines += ["", f"## {title}", "", "| incident | where | statement | label | times | extra s/h |"]
-            lines += ["|---|---|---|---|---|---|", *(_incident_line(i) for i in incidents)]
-    if summary.plan_changes:
-        lines += ["", "## Plan changes", ""]
-        lines += [
-            f"- {c.changed_at:%H:%M} {c.ref} {hash_text(c.query_hash)}: {c.summary or 'another plan'}"
-            for c in summary.plan_changes[:50]
-        ]
-    if summary.hotspots:
-        lines += ["", "## Dearest statements", "", "| database | statement | seconds | executions | share |"]
-        lines += ["|---|---|---|---|---|", *(_hotspot_line(h, texts or {}) for h in summary.hotspots)]
-    return "\n".join(lines) + "\n"
+def _of_kpis(kpis: Sequence[KpiSpan]) -> list[Verdict]:
+    out = [kpi.name for kpi in kpis if kpi.breaches]
+    dead = [kpi.name for kpi in kpis if kpi.errors and kpi.errors == kpi.readings]
+    verdicts = [(Grade.B, f"out of limits: KPI {', '.join(out[:_LISTED])}")] if out else []
+    return verdicts + ([(Grade.B, f"never readable: KPI {', '.join(dead[:_LISTED])}")] if dead else [])
 
 
-def _incident_line(incident: Incident) -> str:
-    where = f"{incident.instance}/{incident.database}" if incident.database else incident.instance
-    return (
-        f"| {incident.incident_id} | {where} | {hash_text(incident.query_hash) or 'instance'} | {incident.label} "
-        f"| {incident.effect_ratio:.1f} | {incident.extra_seconds_per_hour:,.0f} |"
-    )
+def _of_alerts(alerts: Mapping[str, int]) -> list[Verdict]:
+    lost = alerts.get("given_up", 0)
+    return [(Grade.C, f"{counted(lost, 'message')} could not be delivered")] if lost else []
 
 
-def _hotspot_line(hotspot: Hotspot, texts: Mapping[tuple[DatabaseRef, int], str]) -> str:
-    text = " ".join(texts.get((hotspot.ref, hotspot.query_hash), hash_text(hotspot.query_hash)).split())
-    return (
-        f"| {hotspot.ref} | {text[:80].replace('|', '/')} | {hotspot.elapsed_time_us / 1e6:,.1f} "
-        f"| {hotspot.execution_count:,.0f} | {hotspot.share:.1%} |"
-    )
+def counted(number: int, noun: str) -> str:
+    """`1 incident`, `2 incidents`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Assets by UTC day, worth a backfill: baselines, rollups, the archive and the daily summary."""
+"""Assets by UTC day, worth a backfill: baselines, rollups and the archive; their decorator serves the summary too."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.summary import render_markdown
 from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import Cell, short_table
 
@@ -31,7 +30,7 @@ def end_of(day: date) -> datetime:
 
 
 def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
-    """The four of them; a backfill of many days is one run."""
+    """All but the summary; a backfill of many days is one run."""
 
     @daily_asset(
         names,
@@ -42,7 +41,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     def baselines(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
             reports = [session.rebuild_baselines(as_of=min(end_of(day), dbplanmon.clock())) for day in days_of(context)]
-        return _by_day(
+        return by_day(
             context,
             [
                 {"statements": r.statements, "frozen_by_incidents": r.frozen, "intervals_read": r.intervals}
@@ -58,7 +57,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     )
     def hourly_rollups(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
-            return _by_day(context, [{"rows": session.store.roll_up_day(day)} for day in days_of(context)])
+            return by_day(context, [{"rows": session.store.roll_up_day(day)} for day in days_of(context)])
 
     @daily_asset(
         names,
@@ -69,7 +68,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
     def metrics_archive(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
         with dbplanmon.session() as session:
             sealed = [session.store.seal_day(day) for day in days_of(context)]
-        return _by_day(
+        return by_day(
             context,
             [
                 {"rows": day.rows, "bytes": day.bytes, "location": day.location}
@@ -79,33 +78,7 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @daily_asset(
-        names,
-        "daily_summary",
-        ("regressions", "hotspots", "plan_changes"),
-        "The day in one page: incidents, plan changes, dearest statements, and how well we watched.",
-    )
-    def daily_summary(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
-        with dbplanmon.session() as session:
-            summaries = [session.summarise(day) for day in days_of(context)]
-        result = _by_day(
-            context,
-            [
-                {
-                    "grade": s.grade.value,
-                    "opened": len(s.opened),
-                    "closed": len(s.closed),
-                    "ongoing": len(s.ongoing),
-                    "plan_changes": len(s.plan_changes),
-                    "databases_read": s.databases_read,
-                }
-                for s in summaries
-            ],
-        )
-        page = dg.MetadataValue.md(render_markdown(summaries[-1]))
-        return result._replace(metadata={**(result.metadata or {}), "page": page})
-
-    return [baselines, hourly_rollups, metrics_archive, daily_summary]
+    return [baselines, hourly_rollups, metrics_archive]
 
 
 def daily_asset(names: Names, name: str, upstream: Sequence[str], what: str) -> DecorateAsset:
@@ -130,7 +103,7 @@ def daily_asset(names: Names, name: str, upstream: Sequence[str], what: str) -> 
     return decorate
 
 
-def _by_day(context: dg.AssetExecutionContext, facts: Sequence[Mapping[str, Cell]]) -> DayResult:
+def by_day(context: dg.AssetExecutionContext, facts: Sequence[Mapping[str, Cell]]) -> DayResult:
     """Facts of one day as metadata of their own; a backfill of several days shows them as one table.
 
     Dagster gives every partition of a single-run backfill the metadata of the one result.

@@ -1,29 +1,57 @@
-"""Sum up one UTC day from what the store holds."""
+"""Sum up one UTC day, or the week that ends with it, from what the store holds."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Protocol
+
+import numpy as np
+import pandas as pd
 
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
-from dbplanmon_pipeline.core.ports import AnalysisStore, PlanChange, UpkeepStore
-from dbplanmon_pipeline.core.summary import DaySummary, summarise_day
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.plain_words import one_line
+from dbplanmon_pipeline.core.ports.summary import DayWork, SummaryStore
+from dbplanmon_pipeline.core.summary import DaySummary, Load, summarise_days
 
 RANKED_BY = "elapsed_time_us"
+WEEK = 7
+_TEXT_LIMIT = 200
 
 
-class SummaryStore(AnalysisStore, UpkeepStore, Protocol):
-    """What a summary reads."""
-
-    def plan_changes(self, since: datetime) -> list[PlanChange]:
-        """Plan changes since then."""
-        ...
-
-
-def summarise(store: SummaryStore, day: date, *, top_n: int) -> DaySummary:
-    """The summary of one day; repeating it later gives the same page, but for incidents that have closed since."""
-    start = datetime.combine(day, time(), UTC)
-    end = start + timedelta(days=1)
-    frame = store.interval_frame(start, end, columns=HOTSPOT_COLUMNS)
+def summarise(store: SummaryStore, last_day: date, *, top_n: int, days: int = 1) -> DaySummary:
+    """The summary of one day or of several; repeating it later gives the same, but for what has closed since."""
+    start = datetime.combine(last_day - timedelta(days=days - 1), time(), UTC)
+    end = start + timedelta(days=days)
+    totals, loads = [], []
+    for number in range(days):
+        midnight = start + timedelta(days=number)
+        work = store.day_work(midnight.date())
+        loads += _loads(work, midnight)
+        totals.append(_totals(work))
+        databases = work.databases
+    frame = IntervalFrame(pd.concat(totals, ignore_index=True), dict(databases))
     ranked = [h for h in hotspots(frame, top_n=top_n) if h.rank_by == RANKED_BY]
-    log = [outcome for outcome in store.collection_log(start) if outcome.started_at < end]
-    incidents = [*store.open_incidents(), *store.recent_incidents(start)]
-    return summarise_day(day, start, incidents, ranked, store.plan_changes(start), log)
+    texts = store.statement_texts([(h.ref, h.query_hash) for h in ranked])
+    return summarise_days(
+        start,
+        days,
+        incidents=[*store.open_incidents(), *store.recent_incidents(start)],
+        hotspots=ranked,
+        plan_changes=store.plan_changes(start),
+        kpis=store.kpi_spans(start, end),
+        watches=store.watches(start, end),
+        alerts=store.alert_totals(start, end),
+        loads=loads,
+        texts={key: one_line(statement.text, _TEXT_LIMIT) for key, statement in texts.items()},
+    )
+
+
+def _loads(work: DayWork, midnight: datetime) -> list[Load]:
+    seconds = np.bincount(work.hours, np.nan_to_num(work.totals[:, 1]), minlength=24) / 1e6
+    return [Load(midnight + timedelta(hours=hour), float(value)) for hour, value in enumerate(seconds)]
+
+
+def _totals(work: DayWork) -> pd.DataFrame:
+    """One row per database and statement of the day, in the columns `hotspots` takes."""
+    frame = pd.DataFrame(work.totals, columns=list(HOTSPOT_COLUMNS))
+    frame["database_id"], frame["query_hash"] = work.database_ids, work.query_hashes
+    keys = ["database_id", "query_hash"]
+    return frame.groupby(keys, sort=False)[list(HOTSPOT_COLUMNS)].sum(min_count=1).reset_index()

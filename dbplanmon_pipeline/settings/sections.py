@@ -168,6 +168,10 @@ class SummarySettings(Section):
     """The daily summary."""
 
     time: ClockTime = Field(default=time(8, tzinfo=UTC), description="When the summary is made, daily.")
+    weekly: bool = Field(default=False, description="Make one of seven days too, on Mondays.")
+    keep: Duration = Field(
+        default=90 * _DAY, ge=_DAY, le=10 * 365 * _DAY, description="How long the pages in the state folder stay."
+    )
 
 
 class HotspotSettings(Section):

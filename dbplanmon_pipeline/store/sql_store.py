@@ -8,6 +8,7 @@ from dbplanmon_pipeline.store.alerts import AlertPart
 from dbplanmon_pipeline.store.archive import open_archive
 from dbplanmon_pipeline.store.baselines import BaselinePart
 from dbplanmon_pipeline.store.collection import CollectionPart
+from dbplanmon_pipeline.store.day_summaries import DaySummaryPart
 from dbplanmon_pipeline.store.deliveries import DeliveryPart
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.export import ExportPart
@@ -35,6 +36,7 @@ class SqlStore(
     DeliveryPart,
     PurgingPart,
     UpkeepPart,
+    DaySummaryPart,
     ExportPart,
 ):
     """Satisfies `core.ports.Store` on SQLite and PostgreSQL; safe for threads and processes.

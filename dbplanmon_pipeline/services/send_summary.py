@@ -1,0 +1,73 @@
+"""Queue a summary for the channels, once per day and channel however often it is made."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from dbplanmon_pipeline.core.alerts import alert_key
+from dbplanmon_pipeline.core.model import Severity
+from dbplanmon_pipeline.core.ports import Alert, AlertStore
+from dbplanmon_pipeline.core.summary import DaySummary
+from dbplanmon_pipeline.core.summary_pages import summary_html, summary_text
+from dbplanmon_pipeline.core.summary_rows import reasons_of, title_of
+
+EVENT = "summary"
+_PICTURE_ID = "dbplanmon-{}"
+
+
+def is_news(summary: DaySummary, now: datetime) -> bool:
+    """True for a summary that ends with yesterday; older ones are backfills, and today is not over."""
+    return summary.last_day == now.astimezone(UTC).date() - timedelta(days=1)
+
+
+def send_summary(
+    store: AlertStore, summary: DaySummary, pictures: Mapping[str, str], channels: Sequence[str], *, now: datetime
+) -> int:
+    """Queue it for each channel that has not got it yet.
+
+    Args:
+        store: the queue.
+        summary: a day or a week.
+        pictures: PNGs in base64 by the names of `PICTURES`.
+        channels: those that want summaries.
+        now: aware.
+
+    Returns:
+        How many messages were queued; 0 for anything but yesterday's.
+    """
+    if not is_news(summary, now):
+        return 0
+    facts = _facts(summary, pictures)
+    return store.add_alerts(
+        [
+            Alert(
+                alert_id=alert_key(summary.key, EVENT, summary.last_day.isoformat(), channel),
+                incident_id=summary.key,
+                event=EVENT,
+                channel=channel,
+                severity=Severity.LOW.value,
+                created_at=now,
+                subject=f"[summary] {title_of(summary)}",
+                body=summary_text(summary),
+                facts=facts,
+            )
+            for channel in channels
+        ]
+    )
+
+
+def _facts(summary: DaySummary, pictures: Mapping[str, str]) -> dict[str, object]:
+    named = {name: _PICTURE_ID.format(name) for name in pictures}
+    return {
+        "day": summary.day.isoformat(),
+        "last_day": summary.last_day.isoformat(),
+        "grade": summary.grade.value,
+        "reasons": list(reasons_of(summary)),
+        "opened": len(summary.opened),
+        "closed": len(summary.closed),
+        "ongoing": len(summary.ongoing),
+        "plan_changes": len(summary.plan_changes),
+        "databases_read": summary.databases_read,
+        "failed_readings": summary.failed_readings,
+        "html": summary_html(summary, {name: f"cid:{cid}" for name, cid in named.items()}),
+        "pictures": {cid: pictures[name] for name, cid in named.items()},
+    }
