@@ -106,7 +106,7 @@ class HttpSender:
         proxy = self._proxy() if self._proxy is not None else None
         async with (
             asyncio.timeout(self._timeout_s),
-            httpx.AsyncHTTPTransport(verify=self._trust(), trust_env=False, proxy=proxy) as transport,
+            httpx.AsyncHTTPTransport(verify=self._trust(request.url, proxy), trust_env=False, proxy=proxy) as transport,
         ):
             response = await transport.handle_async_request(request)
             try:
@@ -114,7 +114,10 @@ class HttpSender:
             finally:
                 await response.aclose()
 
-    def _trust(self) -> ssl.SSLContext:
+    def _trust(self, url: httpx.URL, proxy: str | None) -> ssl.SSLContext:
+        if url.scheme == "http" and proxy is None:
+            # Never used, and trusts nobody; reading the usual authorities takes longer than a message.
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self._tls is None and self._ca_file:
             self._tls = trusting(self._name, self._ca_file)
         if self._tls is None:

@@ -35,7 +35,7 @@ PORTS = {MailEncryption.STARTTLS: 587, MailEncryption.TLS: 465, MailEncryption.N
 class _TimedSession(smtplib.SMTP):
     """A session that is cut after a while: a server that sends a byte now and then outlives every time-out of a read.
 
-    `timeout` bounds each wait and the whole.
+    `timeout` bounds the whole; a single wait has a little more, so that there is one way to run out of time.
     """
 
     def __init__(self, host: str, port: int, *, timeout: float, **extra: Any) -> None:
@@ -44,9 +44,11 @@ class _TimedSession(smtplib.SMTP):
         self._timer.daemon = True
         self._timer.start()
         try:
-            super().__init__(host, port, timeout=timeout, **extra)
-        except BaseException:
+            super().__init__(host, port, timeout=timeout * 1.5, **extra)
+        except BaseException as error:
             self._timer.cancel()
+            if self.was_cut:
+                raise TimeoutError from error
             raise
 
     def _cut(self) -> None:

@@ -43,7 +43,10 @@ def test_a_specification_does_not_show_its_secrets():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (ChannelSpec("pigeon", "p"), "unknown type 'pigeon'; known are apprise, email, log, pagerduty, slack, teams, webhook"),
+        (
+            ChannelSpec("pigeon", "p"),
+            "unknown type 'pigeon'; known are apprise, email, log, pagerduty, slack, teams, webhook",
+        ),
         (ChannelSpec("log", "l", {"url": "x"}), "'l' has the unknown option 'url'"),
         (ChannelSpec("webhook", "w"), "'w' needs a url"),
         (ChannelSpec("webhook", "w", {"url": 5}), "url must be a text"),
