@@ -32,6 +32,15 @@ def test_present_values_by_name(store: SqlStore) -> None:
     assert store.facts(HR) == {}
 
 
+def test_values_as_they_were_known_at_a_moment(store: SqlStore) -> None:
+    tell(store, 0, {FORCED: "forced", "version": "16"})
+    tell(store, 2, {"version": "17"})
+    assert store.facts(SALES, at=NOON - FIVE_MINUTES) == {}
+    assert store.facts(SALES, at=NOON + FIVE_MINUTES) == {FORCED: "forced", "version": "16"}
+    assert store.facts(SALES, at=NOON + FIVE_MINUTES * 2) == store.facts(SALES) == {"version": "17"}
+    assert store.facts(HR, at=NOON) == {}
+
+
 def test_fact_of_a_statement_that_is_no_longer_told_has_ended(store: SqlStore) -> None:
     tell(store, 0, {FORCED: "forced", "version": "16"})
     tell(store, 1, {"version": "16"})
