@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import warnings
 from typing import Any
 
 from dbplanmon_pipeline.core.alerts import RetryLater
@@ -65,7 +66,11 @@ class AppriseChannel:
     def _service(self) -> Any:
         library = _library(self._name)
         service = library.Apprise(asset=library.AppriseAsset(app_id="dbplanmon", async_mode=False))
-        if not service.add(self._url().strip()):
+        with warnings.catch_warnings():
+            # Its plugins are imported here, one of them through a module Python is about to drop.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            is_known = service.add(self._url().strip())
+        if not is_known:
             message = f"{self._name}: Apprise knows no such url; check the settings"
             raise NotificationError(message, transient=False)
         return service
