@@ -27,13 +27,14 @@ _STARTED, _ROLE, _IDENTITY, _LEVEL = "server started", "replica role", "database
 
 
 def context_facts(context: Mapping[str, Any]) -> dict[str, str]:
-    """Settings with their values, and for each table whether its statistics are fresh.
+    """Settings with their values, and for each table whether its statistics are fresh, where that is known.
 
     Row counts move all the time; only crossing the bound at which statistics mislead is told.
     """
     facts = {f"{SETTING_FACT}{name}": str(value) for name, value in context.get("settings", {}).items()}
     for name, table in context.get("tables", {}).items():
-        facts[f"{STATISTICS_FACT}{name}"] = STALE if stale_rows(table) else FRESH
+        if table.get("n_mod_since_analyze") is not None:
+            facts[f"{STATISTICS_FACT}{name}"] = STALE if stale_rows(table) else FRESH
     return facts
 
 

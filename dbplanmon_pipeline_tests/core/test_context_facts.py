@@ -20,6 +20,11 @@ def test_settings_and_freshness_of_statistics_become_facts():
     }
 
 
+@pytest.mark.parametrize("table", [{"rows": 1000}, {"rows": 1000, "n_mod_since_analyze": None}])
+def test_statistics_of_unknown_age_are_not_called_fresh(table):
+    assert context_facts({"tables": {"dbo.orders": table}}) == {}
+
+
 def test_a_context_without_parts_has_no_facts():
     assert context_facts({}) == {}
 
