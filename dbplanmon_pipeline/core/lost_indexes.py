@@ -50,7 +50,7 @@ def lost_indexes(incident: Incident, old: CapturedPlan | None, new: CapturedPlan
     if (
         old is None
         or new is None
-        or not _is_of(incident, new.context)
+        or not tells_of(incident, new.context)
         or not isinstance(new.context.get("indexes"), dict)
     ):
         return []
@@ -66,14 +66,11 @@ def lost_indexes(incident: Incident, old: CapturedPlan | None, new: CapturedPlan
     return found
 
 
-def databases_named(plan: Plan) -> set[str]:
-    """Databases whose tables a plan names; those of more than one cannot be told apart by schema and table alone."""
-    named = {plain_name(str(operator.attributes.get("Database", ""))) for operator in plan.operators()}
-    return named - {"", "tempdb"}
+def tells_of(incident: Incident, context: Mapping[str, Any]) -> bool:
+    """True where a context was read in the incident's own database, at most FRESH_FOR before the incident.
 
-
-def _is_of(incident: Incident, context: Mapping[str, Any]) -> bool:
-    """Contexts that do not say where they were read are taken as those of the incident."""
+    Contexts that do not say where they were read are taken as those of the incident.
+    """
     if "database" not in context:
         return True
     try:
@@ -82,6 +79,12 @@ def _is_of(incident: Incident, context: Mapping[str, Any]) -> bool:
         return False
     at_home = context["database"] == f"{incident.instance}/{incident.database}"
     return at_home and read_at >= incident.began_at - FRESH_FOR
+
+
+def databases_named(plan: Plan) -> set[str]:
+    """Databases whose tables a plan names; those of more than one cannot be told apart by schema and table alone."""
+    named = {plain_name(str(operator.attributes.get("Database", ""))) for operator in plan.operators()}
+    return named - {"", "tempdb"}
 
 
 def _used(old: CapturedPlan, known: Mapping[str, str], *, named_by_table: bool) -> Iterator[str]:

@@ -190,7 +190,7 @@ def _store_plan_changes(store: AnalysisStores, frame: IntervalFrame, since: date
     found = []
     for change in plan_changes(frame, {}):
         if (change.ref, change.query_hash, epoch_us(change.changed_at)) in fresh:
-            summary, _, _ = describe_plan_change(store.plan(change.previous_plan_hash), store.plan(change.plan_hash))
+            summary, _ = describe_plan_change(store.plan(change.previous_plan_hash), store.plan(change.plan_hash))
             found.append(replace(change, summary=summary))
     store.save_plan_changes(found)
     return found

@@ -11,9 +11,10 @@ import pandas as pd
 from dbplanmon_pipeline.core.context_facts import cause_line, cause_name, concerns, engine_advice, shared_cause
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.lost_indexes import LostIndex, lost_indexes, tells_of
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
-from dbplanmon_pipeline.core.plans.diff import PlanDiff, context_changes, diff_plans
+from dbplanmon_pipeline.core.plans.diff import DifferenceKind, PlanDiff, PlanDifference, context_changes, diff_plans
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
@@ -23,6 +24,8 @@ FORMER_PLAN_WINDOW = timedelta(hours=24)
 """How long before an incident the rows are counted that executions returned under the former plan."""
 
 MAX_PLAN_LINES = 6
+
+_OF_TABLES = (DifferenceKind.INDEX, DifferenceKind.TABLE, DifferenceKind.STATISTICS)
 
 
 class ExplanationStore(Protocol):
@@ -98,14 +101,15 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         if concerns(fact.name, [plan.context for plan in (old, new) if plan], incident.query_hash)
     ]
     present = store.facts(ref, at=incident.updated_at)
-    summary, plan_lines, context = describe_plan_change(told_old, told_new)
+    summary, plan_lines = describe_plan_change(told_old, told_new)
+    around = _changes_around(incident, old, new)
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
         summary, plan_lines = "The plan is the same as before.", ()
     return Explanation(
         statement,
         summary,
         plan_lines[:MAX_PLAN_LINES],
-        (*map(cause_line, facts), *context),
+        (*map(cause_line, facts), *(change.text for change in around)),
         suggest(
             incident,
             old=old,
@@ -120,15 +124,28 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         old,
         new,
         engine_advice(present, incident.query_hash),
-        tuple(dict.fromkeys([*map(cause_name, facts), *_planned_causes(old, new)])),
+        tuple(dict.fromkeys([*map(cause_name, facts), *filter(None, map(shared_cause, around))])),
     )
 
 
-def _planned_causes(old: CapturedPlan | None, new: CapturedPlan | None) -> list[str]:
-    """What changed between the capture of two plans, as far as it may slow other statements, too."""
+def _changes_around(incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None) -> list[PlanDifference]:
+    """What changed between the capture of two plans, as far as it is true of the database of the incident.
+
+    One stored plan stands for all databases that have it, so its context may be that of another one, or old.
+    """
     if old is None or new is None:
         return []
-    return [words for change in context_changes(old.context, new.context) if (words := shared_cause(change))]
+    changes = list(context_changes(old.context, new.context))
+    if not tells_of(incident, new.context):
+        return [change for change in changes if change.kind not in _OF_TABLES]
+    named = {change.node for change in changes if change.kind is DifferenceKind.INDEX}
+    lost = [one for one in lost_indexes(incident, old, new) if one.name not in named]
+    return [*changes, *map(_lost, lost)]
+
+
+def _lost(index: LostIndex) -> PlanDifference:
+    words = "was disabled" if index.disabled else "is gone"
+    return PlanDifference(DifferenceKind.INDEX, index.name, index.definition, "", f"index {index.name} {words}")
 
 
 def _kept(plan: CapturedPlan | None) -> CapturedPlan | None:
@@ -158,21 +175,18 @@ def _rows_of_one(intervals: pd.DataFrame) -> float:
     return float(known["rows"].sum()) / executions if executions else math.nan
 
 
-def describe_plan_change(
-    old: CapturedPlan | None, new: CapturedPlan | None
-) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Summary, lines of the plan difference, and lines of what changed around it, for two stored plans."""
+def describe_plan_change(old: CapturedPlan | None, new: CapturedPlan | None) -> tuple[str, tuple[str, ...]]:
+    """Summary and lines of the difference of two stored plans."""
     for which, plan in (("earlier", old), ("present", new)):
         if plan is not None and plan.reason:
-            return f"The {which} plan was not kept: {plan.reason.removeprefix('no plan: ')}.", (), ()
+            return f"The {which} plan was not kept: {plan.reason.removeprefix('no plan: ')}.", ()
     if old is None or new is None:
         missing = "earlier" if old is None else "present"
-        return f"The {missing} plan was not captured.", (), ()
-    context = tuple(change.text for change in context_changes(old.context, new.context))
+        return f"The {missing} plan was not captured.", ()
     difference = plan_difference(old, new)
     if difference is None:
-        return "The plans are of a form that cannot be compared.", (), context
-    return difference.summary, tuple(change.text for change in difference.changes), context
+        return "The plans are of a form that cannot be compared.", ()
+    return difference.summary, tuple(change.text for change in difference.changes)
 
 
 def plan_difference(old: CapturedPlan, new: CapturedPlan) -> PlanDiff | None:

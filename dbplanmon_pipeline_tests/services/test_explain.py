@@ -122,3 +122,54 @@ def test_without_a_plan_to_force_no_rows_are_read(dialect, incident):
     store = Store()
     explained(store, dialect, incident)
     assert store.asked == []
+
+
+IX = "CREATE NONCLUSTERED INDEX [IX_Cust] ON [dbo].[Orders] ([CustomerId])"
+IX_NAME = "IX_Cust on dbo.Orders"
+GONE, DISABLED = f"index {IX_NAME} is gone", f"index {IX_NAME} was disabled"
+GREW = "table dbo.Orders grew from 100 to 900 rows (x9)"
+
+
+def context(database="prod/Shop", rows=100, read_at=NOW, **indexes):
+    named = {f"{name} on dbo.Orders": text for name, text in indexes.items()}
+    tables = {"dbo.Orders": {"rows": rows}}
+    return {"database": database, "read_at": read_at.isoformat(), "indexes": named, "tables": tables}
+
+
+def around(old, new, **options):
+    """Lines and causes of an incident whose plans were read in these contexts."""
+    store = Store()
+    store.plans = {
+        0xCD: replace(store.plans[0xCD], context=old),
+        -1: replace(store.plans[-1], context=new),
+    }
+    found = explained(store, **options)
+    return list(found.context_lines), list(found.causes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (context(IX_Cust=IX), context(rows=900), [f"{GONE}: {IX}", GREW]),
+        (context("prod/Other", IX_Cust=IX), context(rows=900), [GONE]),
+        (context("prod/Other", IX_Cust=IX), context(IX_Cust=f"-- disabled: {IX}"), [DISABLED]),
+        ({"engine": "sqlserver"}, context(), [GONE]),
+    ],
+    ids=["same database", "former plan of another tenant", "disabled", "former plan without a context"],
+)
+def test_an_index_that_the_database_lost_is_told_once(old, new, lines):
+    assert around(old, new) == (lines, [f"index {IX_NAME}"])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [{"database": "prod/Other"}, {"read_at": NOW - timedelta(days=2)}],
+    ids=["another tenant", "long before"],
+)
+def test_tables_of_another_database_or_of_long_ago_explain_nothing(read):
+    assert around(context(**read, IX_Cust=IX), context(**read, rows=900)) == ([], [])
+
+
+def test_settings_of_plans_are_compared_wherever_they_were_read():
+    old, new = ({**context("prod/Other"), "settings": {"MAXDOP": value}} for value in ("8", "1"))
+    assert around(old, new) == (["setting MAXDOP: 8 became 1"], ["setting MAXDOP"])
