@@ -124,7 +124,8 @@ class TestHealth:
         assert "baselines" in found["baselines_are_recent"].description
         with location.monitor.session() as session:
             assert len(session.store.collection_log(START)) == 6
-        assert location.events(result) <= 25
+        # Dagster writes three events per check; the rest is the same whatever the fleet.
+        assert location.events(result) <= 9 + 3 * len(HEALTH_CHECKS)
 
     def test_silence_turns_it_red(self, location):
         location.collect()
