@@ -3,7 +3,7 @@
 from dbplanmon_pipeline.core.model import Capabilities, Capability, Engine
 from dbplanmon_pipeline.errors import PermissionMissing
 from dbplanmon_pipeline.providers.sqlserver.editions import AZURE_LEVEL
-from dbplanmon_pipeline.providers.sqlserver.permissions import database_grant, quoted, server_grant
+from dbplanmon_pipeline.providers.sqlserver.permissions import database_grant, definition_grant, quoted, server_grant
 from dbplanmon_pipeline.providers.sqlserver.probe import ReplicaRole, ServerFacts
 from dbplanmon_pipeline.providers.sqlserver.query_store_state import OFF, SECONDARY, SIZE_LIMIT, QueryStoreState
 
@@ -21,7 +21,7 @@ def capabilities_of(facts: ServerFacts) -> Capabilities:
     """Everything a DBA may want to act upon as an item, everything else as a fact.
 
     `query_store` says that executions are being recorded there, `read_query_store` that history may be read,
-    `read_plan_cache` that the views of the whole server may be read.
+    `read_plan_cache` that the views of the whole server may be read, `read_indexes` that every table shows its indexes.
     """
     state = facts.query_store
     items = (
@@ -29,6 +29,7 @@ def capabilities_of(facts: ServerFacts) -> Capabilities:
         _read_query_store(facts),
         *((_query_store(facts, state), _room(facts, state), _waits(facts, state)) if state is not None else ()),
         _read_plan_cache(facts),
+        _read_indexes(facts),
         _clock(facts),
     )
     shown = tuple(item for item in items if item is not None)
@@ -57,9 +58,13 @@ def _read_query_store(facts: ServerFacts) -> Capability:
     allowed = facts.permissions.reads_database
     refused = facts.refused.get("query_store_options", "")
     detail = refused or f"login {facts.login} may not read Query Store of this database"
-    place = "this database at its primary replica" if facts.role is ReplicaRole.SECONDARY else "this database"
-    grant = database_grant(facts.engine_edition, facts.permissions, facts.login, place)
+    grant = database_grant(facts.engine_edition, facts.permissions, facts.login, _place(facts))
     return Capability("read_query_store", allowed, "" if allowed else detail, "" if allowed else grant)
+
+
+def _place(facts: ServerFacts) -> str:
+    """Where rights to this database are given; a copy of it takes none."""
+    return "this database at its primary replica" if facts.role is ReplicaRole.SECONDARY else "this database"
 
 
 def _query_store(facts: ServerFacts, state: QueryStoreState) -> Capability:
@@ -135,6 +140,13 @@ def _read_plan_cache(facts: ServerFacts) -> Capability:
     missing = f"login {facts.login} may not read the plan cache, which serves where Query Store does not record"
     grant = server_grant(facts.engine_edition, facts.permissions, facts.login, is_rds=facts.is_rds)
     return Capability("read_plan_cache", allowed, "" if allowed else missing, "" if allowed else grant)
+
+
+def _read_indexes(facts: ServerFacts) -> Capability:
+    allowed = facts.permissions.reads_definitions
+    missing = f"optional: login {facts.login} may not see all tables, so an index that is gone may stay unnamed"
+    grant = definition_grant(facts.engine_edition, facts.login, _place(facts))
+    return Capability("read_indexes", allowed, "" if allowed else missing, "" if allowed else grant)
 
 
 def _clock(facts: ServerFacts) -> Capability:

@@ -45,6 +45,11 @@ _EVERY_DATABASE = """\
 -- Enter every database, also those made later. It opens the door only, and reads nothing in there.
 GRANT CONNECT ANY DATABASE TO {name};"""
 
+_DEFINITIONS = """\
+-- Optional: with it an incident names an index that is gone. It shows no row of a table either, but the definitions of
+-- everything{where}, such as the text of procedures.
+-- GRANT VIEW {what} TO {name};"""
+
 _ONE_DATABASE = """\
 USE {database};
 GO
@@ -52,6 +57,7 @@ IF DATABASE_PRINCIPAL_ID({literal}) IS NULL
     CREATE USER {name} FOR LOGIN {name};
 -- Query Store of this database.
 GRANT {right} TO {name};
+{definitions}
 GO"""
 
 _AZURE_MASTER = """\
@@ -73,6 +79,7 @@ IF DATABASE_PRINCIPAL_ID({literal}) IS NULL
     CREATE USER {name} FOR LOGIN {name};
 -- Query Store and plan cache of this database.
 GRANT VIEW DATABASE STATE TO {name};
+{definitions}
 GO
 """
 
@@ -107,7 +114,7 @@ def sqlserver_grants(
         "USE [master];\nGO",
         f"IF SUSER_ID({_literal(user)}) IS NULL\n    {_create_login(user, login)};\nGO",
         f"{_SERVER_WIDE}\nGRANT {right} TO {name};",
-        *([] if databases else [_EVERY_DATABASE.format(name=name)]),
+        *([] if databases else [_EVERY_DATABASE.format(name=name), _definitions(name, everywhere=True)]),
         "GO",
         *(_database(user, database, narrow=_is_narrow(kind, release)) for database in databases),
     ]
@@ -169,7 +176,15 @@ def _create_login(user: str, login: LoginKind) -> str:
 
 def _database(user: str, database: str, *, narrow: bool) -> str:
     right = "VIEW DATABASE PERFORMANCE STATE" if narrow else "VIEW DATABASE STATE"
-    return _ONE_DATABASE.format(database=_name(database), literal=_literal(user), name=_name(user), right=right)
+    name = _name(user)
+    return _ONE_DATABASE.format(
+        database=_name(database), literal=_literal(user), name=name, right=right, definitions=_definitions(name)
+    )
+
+
+def _definitions(name: str, *, everywhere: bool = False) -> str:
+    what, where = ("ANY DEFINITION", "") if everywhere else ("DEFINITION", " in this database")
+    return _DEFINITIONS.format(what=what, where=where, name=name)
 
 
 def _azure(user: str, login: LoginKind, databases: Sequence[str]) -> str:
@@ -184,7 +199,10 @@ def _azure(user: str, login: LoginKind, databases: Sequence[str]) -> str:
         [
             f"{heading}{_password_words(login)}{_GIVES}\n",
             _AZURE_MASTER.format(name=name, literal=literal, create=create, catalog=catalog),
-            *(_AZURE_DATABASE.format(where=where, name=name, literal=literal) for where in places),
+            *(
+                _AZURE_DATABASE.format(where=where, name=name, literal=literal, definitions=_definitions(name))
+                for where in places
+            ),
         ]
     )
 

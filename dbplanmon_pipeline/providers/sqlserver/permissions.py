@@ -15,6 +15,7 @@ class Permissions:
     view_server_performance_state: bool | None = None
     view_database_state: bool | None = None
     view_database_performance_state: bool | None = None
+    view_definition: bool | None = None
 
     @classmethod
     def of_row(cls, row: tuple[object, ...]) -> "Permissions":
@@ -30,6 +31,11 @@ class Permissions:
     def reads_database(self) -> bool:
         """True where Query Store of the current database may be read."""
         return bool(self.view_database_state or self.view_database_performance_state)
+
+    @property
+    def reads_definitions(self) -> bool:
+        """True where the indexes of every table of the current database show."""
+        return bool(self.view_definition)
 
     @property
     def knows_performance_state(self) -> bool:
@@ -58,6 +64,15 @@ def database_grant(edition: EngineEdition, permissions: Permissions, login: str,
     narrow = permissions.knows_performance_state and not edition.is_one_database
     right = "VIEW DATABASE PERFORMANCE STATE" if narrow else "VIEW DATABASE STATE"
     return f"Run GRANT {right} TO {quoted(login)}; in {place}."
+
+
+def definition_grant(edition: EngineEdition, login: str, place: str = "this database") -> str:
+    """The sentence that lets `login` see the indexes of all tables of the current database, or of every one."""
+    name = quoted(login)
+    one = f"Run GRANT VIEW DEFINITION TO {name}; in {place}"
+    if edition.is_one_database:
+        return f"{one}."
+    return f"{one}, where it needs a user, or GRANT VIEW ANY DEFINITION TO {name}; in master for all databases."
 
 
 def quoted(name: str) -> str:

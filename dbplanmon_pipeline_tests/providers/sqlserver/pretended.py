@@ -27,6 +27,7 @@ RIGHTS = {
     "server_performance": "HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER PERFORMANCE STATE')",
     "database": "HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DATABASE STATE')",
     "database_performance": "HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DATABASE PERFORMANCE STATE')",
+    "definitions": "HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DEFINITION')",
 }
 NEEDS_SERVER = ("sys.dm_os_sys_info", "sys.dm_hadr_database_replica_states", "sys.dm_exec_query_stats")
 

@@ -82,6 +82,23 @@ def test_without_names_every_database_may_be_entered() -> None:
     assert granted(sqlserver_grants("mon")) == ["VIEW SERVER PERFORMANCE STATE", "CONNECT ANY DATABASE"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ({}, ["VIEW ANY DEFINITION"]),
+        ({"databases": ["shop", "books"]}, ["VIEW DEFINITION"] * 2),
+        ({"kind": ServerKind.MANAGED_INSTANCE}, ["VIEW ANY DEFINITION"]),
+        ({"kind": ServerKind.RDS, "databases": ["shop"]}, ["VIEW DEFINITION"]),
+        ({"kind": ServerKind.AZURE_SQL_DB}, ["VIEW DEFINITION"]),
+    ],
+    ids=["all", "named", "managed", "rds", "azure"],
+)
+def test_the_right_to_definitions_is_offered_and_not_given(wanted: dict, offered: list[str]) -> None:
+    script = sqlserver_grants("mon", **wanted)
+    assert re.findall(r"^-- GRANT (.+) TO \[mon\];$", script, re.MULTILINE) == offered
+    assert not any("DEFINITION" in right for right in granted(script))
+
+
 def test_azure_gives_its_rights_inside_each_database() -> None:
     script = sqlserver_grants("mon", kind=ServerKind.AZURE_SQL_DB, databases=["shop", "books"])
     assert granted(script) == ["VIEW DATABASE STATE", "VIEW DATABASE STATE"]

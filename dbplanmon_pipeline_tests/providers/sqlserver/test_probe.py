@@ -181,7 +181,29 @@ def test_without_any_right_the_database_is_refused_with_the_grant(driver, preten
 def test_the_narrow_right_of_2022_is_enough(driver):
     rights = {**NO_RIGHTS, "server_performance": 1, "database_performance": 1}
     facts = probed(Pretended(rights=rights), driver)
-    assert missing(facts) == {}
+    assert set(missing(facts)) == {"read_indexes"}
+    require_readable(facts, "sql1/shop")
+
+
+@pytest.mark.parametrize(
+    ("pretending", "remedy"),
+    [
+        (
+            Pretended,
+            (
+                "Run GRANT VIEW DEFINITION TO [mon]; in this database, where it needs a user, "
+                "or GRANT VIEW ANY DEFINITION TO [mon]; in master for all databases."
+            ),
+        ),
+        (azure, "Run GRANT VIEW DEFINITION TO [mon]; in this database."),
+    ],
+    ids=["box", "azure"],
+)
+def test_definitions_are_optional_and_their_right_is_named(driver, pretending, remedy):
+    facts = probed(pretending(rights={**dict.fromkeys(RIGHTS, 1), "definitions": 0}), driver)
+    assert missing(facts) == {"read_indexes": remedy}
+    (item,) = capabilities_of(facts).missing
+    assert item.detail == "optional: login mon may not see all tables, so an index that is gone may stay unnamed"
     require_readable(facts, "sql1/shop")
 
 
@@ -290,6 +312,7 @@ def test_a_secondary_sends_its_administrator_to_the_primary(driver):
     found = missing(probed(pretended, driver))
     assert found["query_store"] == "Turn Query Store on at the primary replica."
     assert found["read_query_store"].endswith("TO [mon]; in this database at its primary replica.")
+    assert "TO [mon]; in this database at its primary replica, " in found["read_indexes"]
 
 
 def test_a_read_only_database_is_no_secondary(driver):
