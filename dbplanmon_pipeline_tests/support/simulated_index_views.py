@@ -13,10 +13,11 @@ _CLUSTERED, _NONCLUSTERED = 1, 2
 
 
 class IndexViews:
-    """Rows of each view, the same at every moment."""
+    """Rows of each view; the same at every moment, but for indexes that are `gone`."""
 
-    def __init__(self, provider: SimulatedProvider, database: str) -> None:
+    def __init__(self, provider: SimulatedProvider, database: str, gone: frozenset[str] = frozenset()) -> None:
         self._provider = provider
+        self._gone = gone
         self._database = database
         self.makers: dict[str, Callable[[], list[Row]]] = {
             "sys.schemas": lambda: [{"name": SCHEMA, "schema_id": _SCHEMA_ID}],
@@ -35,7 +36,8 @@ class IndexViews:
             about = subject(profile.statement)
             rows |= {about.table: about.table_rows, about.other: about.other_rows}
             for index in indexes_of(about):
-                indexes.setdefault(index.table, {})[index.name] = index
+                if index.name not in self._gone:
+                    indexes.setdefault(index.table, {})[index.name] = index
         return {name: (_FIRST_TABLE + at, rows[name], indexes[name]) for at, name in enumerate(sorted(rows))}
 
     def _objects(self) -> list[Row]:

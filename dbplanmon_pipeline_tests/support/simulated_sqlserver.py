@@ -29,6 +29,7 @@ class SimulatedSqlServer:
         version: release whose columns the views have; that of the provider where not given.
         remembers: figures of older intervals are not served, though the history has them.
         denied: as `DuckHandler` takes it.
+        dropped: when indexes are dropped from every database, by their names.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class SimulatedSqlServer:
         version: int | None = None,
         remembers: timedelta = timedelta(hours=26),
         denied: Mapping[str, int] | None = None,
+        dropped: Mapping[str, datetime] | None = None,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._version = version or provider.version.number
         self._remembers = remembers
+        self._dropped = dropped or {}
         self._shown = _Moments()
         self.duck = DuckHandler(self.tables, scalars=self._scalars, now=clock, denied=denied or {})
 
@@ -64,7 +67,9 @@ class SimulatedSqlServer:
 
     def tables(self, database: str) -> Mapping[str, Table]:
         """All views of one database; rows are made when they are first asked for."""
-        rows = _SystemViews(self._provider, database, self._clock(), self._version, self._remembers)
+        now = self._clock()
+        gone = frozenset(name for name, moment in self._dropped.items() if moment <= now)
+        rows = _SystemViews(self._provider, database, now, self._version, self._remembers, gone)
         return {
             view: Table(
                 [*_arguments(view), *columns_of(view, self._version)],
@@ -136,13 +141,19 @@ class _SystemViews:
     """Rows of each view of one database at one moment."""
 
     def __init__(
-        self, provider: SimulatedProvider, database: str, now: datetime, version: int, remembers: timedelta
+        self,
+        provider: SimulatedProvider,
+        database: str,
+        now: datetime,
+        version: int,
+        remembers: timedelta,
+        gone: frozenset[str],
     ) -> None:
         self._version = version
         self._makers = ServerViews(provider, now).makers
         if database in provider.databases():
             self._makers |= QueryStoreViews(provider, database, now, remembers).makers
-            self._makers |= IndexViews(provider, database).makers
+            self._makers |= IndexViews(provider, database, gone).makers
 
     def of(self, view: str) -> list[tuple[Any, ...]]:
         """Rows in the order of the columns; what nobody cares for is NULL, or nothing where that is not allowed."""
