@@ -17,6 +17,7 @@ from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, 
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine, hash_text
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.bench.figures import Row, spend
 
@@ -26,6 +27,7 @@ TICK = timedelta(minutes=5)
 QUERIES = 50
 FLEET, HOUR_TICKS = 200, 12
 DAY_DATABASES, DAYS = 5, 4
+SUMMARY_FLEET = 500
 
 
 def run() -> list[Row]:
@@ -38,6 +40,9 @@ def run() -> list[Row]:
         days = _empty_store(folder / "days")
         rows += _days(days)
         days.close()
+        large = _empty_store(folder / "summary")
+        rows += _summary(large)
+        large.close()
     return rows
 
 
@@ -99,6 +104,26 @@ def _days(store: SqlStore) -> Iterator[Row]:
     yield Row("size of the sealed day, per million rows", day.bytes / day.rows, "MB", "<= 40 MB")
     early = spend(lambda: store.query_history(refs[0], query_hash, START, START + timedelta(days=3)), times=5)
     yield Row("history of one statement, 1 sealed and 2 hot days, CPU", early.cpu * 1000, "ms", "<= 25 ms")
+
+
+def _summary(store: SqlStore) -> Iterator[Row]:
+    """A whole day of a large fleet: one hour is recorded, the other ones are copies of it."""
+    random, refs = np.random.default_rng(3), fleet(SUMMARY_FLEET)
+    for number in range(HOUR_TICKS + 1):
+        store.record(tick(refs, number, random))
+    table, hour_us = f"interval_metric_{START:%Y%m%d}", 3_600_000_000
+    with store._database.write() as connection:
+        names = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
+        shifted = ", ".join(f"{name} + {{0}}" if name.startswith("interval_") else name for name in names)
+        last = connection.exec_driver_sql(f"SELECT max(rowid) FROM {table}").scalar()
+        for hour in range(1, 23):
+            copied = f"SELECT {shifted.format(hour * hour_us)} FROM {table} WHERE rowid <= {last}"
+            connection.exec_driver_sql(f"INSERT INTO {table} {copied}")
+        stored = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+    spent = spend(lambda: summarise(store, START.date(), top_n=20))
+    what = f"summary of a day of {SUMMARY_FLEET} databases ({stored:,} rows)"
+    yield Row(f"{what}, CPU", spent.cpu, "s")
+    yield Row(f"{what}, wall", spent.wall, "s", "<= 10")
 
 
 def _record(store: SqlStore, refs: Sequence[DatabaseRef], number: int, random: np.random.Generator) -> float:

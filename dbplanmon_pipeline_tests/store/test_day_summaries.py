@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from dbplanmon_pipeline.core.counters import COUNTERS
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS
 from dbplanmon_pipeline.core.kpis import KpiResult, KpiState
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, Engine
@@ -61,6 +62,15 @@ def test_work_of_a_sealed_day_is_the_same(filled):
     after = filled.day_work(NOON.date())
     assert_equals_rows(filled, after, MIDNIGHT)
     assert by_statement(after).keys() == before.keys()
+
+
+def test_what_an_engine_does_not_tell_is_unknown_and_not_nothing(store):
+    first, second = ticks(SALES, NOON, 1, [1])
+    second.rows.values[:, COUNTERS.index("worker_time_us")] = np.nan
+    store.record([first])
+    store.record([second])
+    (row,) = by_statement(store.day_work(NOON.date())).values()
+    assert np.isnan(row).tolist() == [False, False, True, False]
 
 
 def test_a_day_without_rows_has_no_work(store):
