@@ -143,7 +143,8 @@ def _has_older(now: datetime) -> ColumnElement[bool]:
         .where(
             older.c.incident_id == alert.c.incident_id,
             older.c.channel == alert.c.channel,
-            older.c.state == PENDING,
+            # In a form no index serves: SQLite would take the one on states and walk the whole queue for each alert.
+            func.coalesce(older.c.state, "") == PENDING,
             or_(
                 older.c.created_at < alert.c.created_at,
                 and_(older.c.created_at == alert.c.created_at, older.c.alert_id < alert.c.alert_id),
