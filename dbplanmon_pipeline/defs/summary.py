@@ -16,6 +16,7 @@ from dbplanmon_pipeline.defs.daily import DayResult, by_day, daily_asset, days_o
 from dbplanmon_pipeline.defs.naming import Names
 from dbplanmon_pipeline.defs.summary_files import page_path, remove_pages, write_page
 from dbplanmon_pipeline.defs.summary_pictures import summary_pictures
+from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.services.summarise import WEEK
 
 FOLDER = "summaries"
@@ -60,9 +61,15 @@ def summary_asset(names: Names) -> dg.AssetsDefinition:
 def _make(session: Session, folder: Path, day: date, days: int) -> _Made:
     summary = session.summarise(day, days=days)
     pictures = summary_pictures(summary)
+    # First the message: a full disk keeps nobody from hearing of the day.
+    queued = session.send_summary(summary, pictures)
     page = page_path(folder, day, days)
-    write_page(page, summary_html(summary, {name: _inline(png) for name, png in pictures.items()}))
-    return _Made(summary, pictures, page, session.send_summary(summary, pictures))
+    try:
+        write_page(page, summary_html(summary, {name: _inline(png) for name, png in pictures.items()}))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise StoreError(f"{page.absolute()} cannot be written: {why}; check the state folder") from error
+    return _Made(summary, pictures, page, queued)
 
 
 def _inline(png: str) -> str:

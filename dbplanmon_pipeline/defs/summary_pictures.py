@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,7 +46,10 @@ def _picture(summary: DaySummary, draw: Callable[[Any, DaySummary], None]) -> by
     axes.tick_params(labelsize=8)
     buffer = io.BytesIO()
     figure.set_canvas(FigureCanvasAgg(figure))
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        # A letter the font lacks becomes a box; that is no reason to complain every day.
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

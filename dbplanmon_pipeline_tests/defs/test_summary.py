@@ -2,16 +2,22 @@
 
 import base64
 import re
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from email.headerregistry import Address
 from pathlib import Path
 
 import pytest
 
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports import Hotspot
+from dbplanmon_pipeline.core.summary import Load, summarise_days
+from dbplanmon_pipeline.core.summary_pages import PICTURES
 from dbplanmon_pipeline.defs.summary_files import page_path, remove_pages, write_page
-from dbplanmon_pipeline.defs.summary_pictures import MOST_BYTES
+from dbplanmon_pipeline.defs.summary_pictures import MOST_BYTES, summary_pictures
 from dbplanmon_pipeline.notify.mail_text import mail_of
-from dbplanmon_pipeline_tests.defs.locations import metadata_of
+from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.defs.locations import metadata_of, why_it_failed
 from dbplanmon_pipeline_tests.services.fleets import START, STEP
 
 SUNDAY = START.date() - timedelta(days=1)
@@ -92,6 +98,29 @@ def test_a_backfill_renews_pages_and_sends_only_yesterday(on_monday):
         "summary:2026-11-01",
         "summary:2026-10-26..2026-11-01",
     }
+
+
+def test_a_page_without_a_place_is_told_and_its_message_goes_out_all_the_same(on_monday):
+    folder = on_monday.settings.state_dir / "summaries"
+    folder.write_text("in the way")
+    result = on_monday.run(JOB, partition_key=SUNDAY.isoformat())
+    assert why_it_failed(result).endswith("day-2026-11-01.html cannot be written: File exists; check the state folder")
+    assert len(queued(on_monday)) == 1
+
+
+def test_names_that_no_font_has_and_formulas_can_be_drawn():
+    ref = DatabaseRef("fleet", "数据库 $\\frac{$ \x1b[2J \u202e")
+    spot = Hotspot(ref, 7, "elapsed_time_us", 1, 10.0, 5e6, 4e6, 3.0, 0.5)
+    start = datetime.combine(SUNDAY, time(), UTC)
+    opened = replace(PLAN_REGRESSION, opened_at=start, closed_at=start + timedelta(hours=3))
+    loads = [Load(start + timedelta(hours=hour), 1.0) for hour in range(24)]
+    drawn = summary_pictures(summarise_days(start, 1, incidents=[opened], hotspots=[spot] * 20, loads=loads))
+    assert set(drawn) == set(PICTURES)
+    assert all(base64.b64decode(png).startswith(b"\x89PNG") for png in drawn.values())
+
+
+def test_a_day_on_which_nothing_happened_has_no_pictures():
+    assert summary_pictures(summarise_days(datetime.combine(SUNDAY, time(), UTC), 1, incidents=[])) == {}
 
 
 def test_old_pages_go_and_other_files_stay(tmp_path):
