@@ -21,7 +21,9 @@ INTERRUPTED = 128 + signal.SIGINT
 
 _HERE = "dbplanmon_pipeline.cli"
 COMMANDS = {
-    "demo": CommandSource("dbplanmon_pipeline.demo.command", "demo", "Watch a real or simulated server get slower, and why."),
+    "demo": CommandSource(
+        "dbplanmon_pipeline.demo.command", "demo", "Watch a real or simulated server get slower, and why."
+    ),
     "init": CommandSource(f"{_HERE}.init", "init", "Write a commented settings file."),
     "check": CommandSource(f"{_HERE}.check", "check", "Check settings, store and every target."),
     "grants": CommandSource(f"{_HERE}.grants", "grants", "Print the script that gives the monitor its rights."),

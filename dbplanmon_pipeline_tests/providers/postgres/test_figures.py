@@ -27,8 +27,10 @@ SCHEMA = (
     f"CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS $$ {INSERT} RETURNING id $$",
     f"CREATE FUNCTION opens() RETURNS int {BODY} SET TRANSACTION READ WRITE; {INSERT}; RETURN 1; END $$",
     "CREATE FUNCTION reads() RETURNS TABLE (open_orders bigint) LANGUAGE sql AS $$ SELECT count(*) FROM orders $$",
-    (f"CREATE PROCEDURE p_reads(INOUT open_orders bigint, OUT total numeric) {BODY}"
-    " SELECT count(*), sum(o.total) INTO open_orders, total FROM orders o; END $$"),
+    (
+        f"CREATE PROCEDURE p_reads(INOUT open_orders bigint, OUT total numeric) {BODY}"
+        " SELECT count(*), sum(o.total) INTO open_orders, total FROM orders o; END $$"
+    ),
     f"CREATE PROCEDURE p_writes() LANGUAGE sql AS $$ {INSERT} $$",
     f"CREATE PROCEDURE p_commits() {BODY} COMMIT; {INSERT}; COMMIT; END $$",
     f"CREATE PROCEDURE p_opens() {BODY} SET TRANSACTION READ WRITE; {INSERT}; END $$",
