@@ -114,6 +114,17 @@ def test_summary_is_markdown_of_that_day(cli):
     assert report["day"] == today
     assert report["databases_read"] == 2
     assert len(report["databases_silent"]) == 1
+    assert len(report["load_seconds"]) == 24
+    assert (report["kpis"], report["alerts"], report["gap_seconds"]) == ([], {}, 0.0)
+
+
+def test_summary_of_a_week_ends_with_its_day_and_sends_nothing(cli):
+    cli("collect")
+    today = datetime.now(UTC).date()
+    report = cli.json("summary", "--day", today.isoformat(), "--week")
+    assert (report["day"], report["last_day"]) == ((today - timedelta(days=6)).isoformat(), today.isoformat())
+    assert len(report["load_seconds"]) == 7 * 24
+    assert cli.json("alerts", "list")["alerts"] == []
 
 
 def test_store_is_upgraded_checked_and_exported(cli, tmp_path):
