@@ -86,6 +86,8 @@ def test_summary_is_a_page_with_its_grade(recorded):
     assert facts["page"].startswith("# Monday 02 November 2026: grade A")
     assert (facts["grade"], facts["databases_read"]) == ("A", 3)
     assert "## Dearest statements" in facts["page"]
+    assert "week" not in facts, "nobody asked for one"
+    assert facts["messages_queued"] == 0, "the day is not over"
 
 
 def test_summary_of_a_day_without_readings_says_so(recorded):
