@@ -16,6 +16,8 @@ BENCHMARKS = (
     "bench_events",
     "bench_alerts",
     "bench_postgres",
+    "bench_sqlserver",
+    "bench_showplan",
 )
 """Modules of this package; each has a `NAME` and a `run` that returns rows."""
 
