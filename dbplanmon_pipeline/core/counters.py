@@ -83,6 +83,11 @@ class CounterReading:
         return len(self.keys)
 
     @property
+    def statements(self) -> int:
+        """How many statements the counters belong to; one has several with several plans, intervals or users."""
+        return len(np.unique(self.query_hash))
+
+    @property
     def by_interval(self) -> bool:
         """True where the engine itself keeps its counters per interval."""
         return self.covers_from_us > 0

@@ -169,7 +169,7 @@ class CollectionOutcome:
         error_class: class of the error tree (`unreachable`, `login`, `permission`, `timeout`, `feature`), else empty.
         message: one line, scrubbed; empty when all went well.
         rows: interval rows recorded.
-        statements_read: counters read from the target.
+        statements_read: statements whose counters were read from the target.
         new_statements / new_plans / plan_changes: what was seen for the first time.
         resets: counter lives that ended since the last reading.
         gap_seconds: time before the interval that no reading covers (None when there is no gap).

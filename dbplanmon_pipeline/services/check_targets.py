@@ -154,7 +154,7 @@ def check_target(
             capabilities = reader.capabilities()
             # Before the counters: where these cannot be read, the trials say which statement it was.
             trials = tuple(reader.try_statements()) if deep else ()
-            statements = len(reader.read_counters())
+            statements = reader.read_counters().statements
     except ProviderError as error:
         return TargetCheck(
             target.ref,

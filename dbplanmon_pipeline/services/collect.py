@@ -167,14 +167,15 @@ class _Run:
         self._aborted = False
 
     def read_and_store(
-        self, targets: Sequence[CollectionTarget], states: Mapping[DatabaseRef, CaptureState], store: CollectionStore
+        self, targets: Sequence[CollectionTarget], states: dict[DatabaseRef, CaptureState], store: CollectionStore
     ) -> dict[DatabaseRef, CollectionOutcome]:
         results: queue.SimpleQueue[CollectedDatabase | BaseException] = queue.SimpleQueue()
         outcomes: dict[DatabaseRef, CollectionOutcome] = {}
         pool = ThreadPoolExecutor(self._policy.max_workers, thread_name_prefix="collect")
         try:
             for target in targets:
-                pool.submit(self._read_into, results, target, states[target.ref])
+                # Taken out, so that each state can go as soon as its database is read.
+                pool.submit(self._read_into, results, target, states.pop(target.ref))
             self._drain(results, len(targets), store, outcomes)
         except BaseException:
             # Also Dagster's interrupt, which is no Exception: waiting for the pool would hold a cancelled run for

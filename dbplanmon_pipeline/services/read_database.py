@@ -143,7 +143,7 @@ def _outcome(
         CollectionStatus.OK if state.previous is not None else CollectionStatus.FIRST_READING,
         message=details.complaint or delta.note,
         rows=len(details.rows),
-        statements_read=len(reading),
+        statements_read=reading.statements,
         new_statements=len(details.texts),
         new_plans=len({plan.plan_hash for plan in details.plans if plan.body} - state.plans),
         plan_changes=sum(_is_change(plan, state) for plan in details.plans),

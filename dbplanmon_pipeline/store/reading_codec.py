@@ -8,6 +8,7 @@ of the reading and the time it covers stand beside the value: where nothing ran,
 import hashlib
 import json
 import struct
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,7 +80,8 @@ def decode_reading(
     header = json.loads(raw[_PREFIX.size : _PREFIX.size + length])
     if tuple(header["counters"]) != COUNTERS or tuple(header["extrema"]) != EXTREMA:
         return None
-    keys, lives = tuple(header["keys"]), tuple(header["lives"])
+    # One plan has the same life in all of its intervals, and in every database of a fleet.
+    keys, lives = tuple(header["keys"]), tuple(map(sys.intern, header["lives"]))
     arrays = _arrays(len(keys), raw, _PREFIX.size + length)
     return CounterReading(read_at, keys, lives, **arrays, covers_from_us=covers_from_us, next_from_us=next_from_us)
 
