@@ -2,6 +2,7 @@
 
 import hashlib
 import queue
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -165,6 +166,7 @@ class _Run:
         self._monotonic = monotonic
         self._began = monotonic()
         self._aborted = False
+        self._computing = threading.RLock()
 
     def read_and_store(
         self, targets: Sequence[CollectionTarget], states: dict[DatabaseRef, CaptureState], store: CollectionStore
@@ -207,7 +209,7 @@ class _Run:
 
     def _read(self, target: CollectionTarget, state: CaptureState) -> CollectedDatabase:
         began = self._monotonic()
-        budget = Budget(began + target.budget_seconds, self._monotonic, self._cancelled)
+        budget = Budget(began + target.budget_seconds, self._monotonic, self._cancelled, self._computing)
         provider = self._providers[target.ref.instance]
         try:
             collected = read_database(

@@ -69,15 +69,18 @@ def read_database(
     """
     with provider.open(ref.database, budget) as reader:
         reading = replace(reader.read_counters(state.previous), read_at=tick)
-        delta = _difference(state, reading)
-        details = _read_details(reader, reading, delta, state, limits, tick)
+        with budget.computing:
+            delta = _difference(state, reading)
+        details = _read_details(reader, reading, delta, state, limits, tick, budget)
         facts = _read_facts(reader)
         cost_ms = reader.cost_ms
+    with budget.computing:
+        kept = retained(reading) if delta.accepted else None
     outcome = _outcome(ref, state, reading, delta, details, tick, interval)
     return CollectedDatabase(
         replace(outcome, cost_ms=cost_ms),
         provider.engine,
-        reading=retained(reading) if delta.accepted else None,
+        reading=kept,
         previous_read_at=state.read_at,
         rows=details.rows if len(details.rows) else None,
         texts=details.texts,
@@ -100,31 +103,38 @@ def _read_details(
     state: CaptureState,
     limits: CaptureLimits,
     tick: datetime,
+    budget: Budget,
 ) -> _Details:
     """Texts and plans of what ran. They explain the figures, so figures are kept even when explaining fails."""
-    rows = select_rows(delta.rows, top_n=limits.top_n, min_executions=limits.min_executions)
+    with budget.computing:
+        rows = select_rows(delta.rows, top_n=limits.top_n, min_executions=limits.min_executions)
     if not len(rows):
         return _Details(rows)
     texts: Sequence[StatementText] = ()
     plans: Sequence[CapturedPlan] = ()
     complaint = ""
     try:
-        if wanted := wanted_texts(reading, rows, state.statements, limit=limits.top_n * TEXTS_PER_STATEMENT):
+        with budget.computing:
+            wanted = wanted_texts(reading, rows, state.statements, limit=limits.top_n * TEXTS_PER_STATEMENT)
+        if wanted:
             texts = reader.read_texts(wanted)
-        plans_wanted = wanted_plans(
-            reading,
-            rows,
-            state.statements,
-            state.plans,
-            now=tick,
-            limit=limits.max_plans,
-            recheck_after=limits.recheck_after,
-        )
+        with budget.computing:
+            plans_wanted = wanted_plans(
+                reading,
+                rows,
+                state.statements,
+                state.plans,
+                now=tick,
+                limit=limits.max_plans,
+                recheck_after=limits.recheck_after,
+            )
         if plans_wanted:
             plans = reader.read_plans(plans_wanted)
     except ProviderError as error:
         complaint = f"plans or texts were not read: {error.message}"
-    return _Details(attribute_plans(rows, state.statements, plans), tuple(texts), tuple(plans), complaint)
+    with budget.computing:
+        rows = attribute_plans(rows, state.statements, plans)
+    return _Details(rows, tuple(texts), tuple(plans), complaint)
 
 
 def _outcome(

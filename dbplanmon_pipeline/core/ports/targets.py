@@ -1,10 +1,10 @@
 """What the use cases need from a monitored target."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
@@ -23,11 +23,14 @@ class Budget:
         deadline: on the scale of `monotonic` [seconds].
         monotonic: the clock of the deadline.
         cancelled: true as soon as the run was asked to stop.
+        computing: held, and never while waiting for a server, by a thread that computes: many threads that compute at
+            once only take the interpreter away from each other.
     """
 
     deadline: float
     monotonic: Callable[[], float]
     cancelled: Callable[[], bool] = lambda: False
+    computing: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
     def remaining(self) -> float:
         """Seconds left, 0 when spent or cancelled."""

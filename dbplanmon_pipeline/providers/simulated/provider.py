@@ -202,7 +202,8 @@ class SimulatedProvider:
         """
         target = f"{self._instance}/{database}"
         self._wait(target, budget, self._cancelled)
-        history = self.history(database)
+        with budget.computing:
+            history = self.history(database)
         if not history.is_up(self._clock()):
             raise CannotConnect("the simulated server is down for a restart", target=target, remedy="It comes back.")
         return history

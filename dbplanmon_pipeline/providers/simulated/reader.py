@@ -79,8 +79,12 @@ class SimulatedReader:
     def read_counters(self, previous: CounterReading | None = None) -> CounterReading:
         """Query Store from where `previous` says, or all of the plan cache."""
         history, now = self._ask(), self._server.now()
-        if not self._server.has_query_store:
-            return plan_cache_reading(history.plan_cache(now), read_at=now)
+        with self._budget.computing:
+            if not self._server.has_query_store:
+                return plan_cache_reading(history.plan_cache(now), read_at=now)
+            return self._query_store(history, now, previous)
+
+    def _query_store(self, history: DatabaseHistory, now: datetime, previous: CounterReading | None) -> CounterReading:
         policy = IntervalPolicy(history.cadence.interval_us, history.cadence.flush_us)
         # Older ones begin at multiples of the length, which is what the span takes of those that are not listed.
         intervals = history.intervals(now, epoch_us(now) - policy.overlap_us - policy.length_us)
@@ -89,12 +93,14 @@ class SimulatedReader:
 
     def read_facts(self) -> Mapping[str, str]:
         """What may explain a slower statement."""
-        return facts_of(
-            self._ask(),
-            self._server.now(),
-            query_store=self._server.has_query_store,
-            compatibility_level=self._server.version.compatibility_level,
-        )
+        history = self._ask()
+        with self._budget.computing:
+            return facts_of(
+                history,
+                self._server.now(),
+                query_store=self._server.has_query_store,
+                compatibility_level=self._server.version.compatibility_level,
+            )
 
     def read_history(self, start: datetime, end: datetime) -> CounterReading:
         """Every interval that began within [start, end) and is over, as far back as Query Store remembers.
@@ -131,8 +137,9 @@ class SimulatedReader:
     def read_texts(self, statements: Sequence[StatementKey]) -> list[StatementText]:
         """Texts of the statements that exist."""
         self._ask()
-        found = (self._server.number(key.query_hash) for key in statements)
-        return [statement_text(number) for number in found if number is not None]
+        with self._budget.computing:
+            found = (self._server.number(key.query_hash) for key in statements)
+            return [statement_text(number) for number in found if number is not None]
 
     def read_plans(self, statements: Sequence[StatementKey]) -> list[CapturedPlan]:
         """The plan each key names; a reason where there is none."""
@@ -141,7 +148,8 @@ class SimulatedReader:
         for key in statements:
             if self._budget.remaining() <= 0:
                 break
-            answers.append(self._server.plan(self._database, key))
+            with self._budget.computing:
+                answers.append(self._server.plan(self._database, key))
         return answers
 
     def _ask(self) -> DatabaseHistory:
