@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from dbplanmon_pipeline.core.sql_comments import end_of_comment
+
 MASK = "?"
 
 _TOKEN = re.compile(
@@ -21,7 +23,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_MARK = re.compile(r"/\*|\*/")
 _MASKED = frozenset({"string", "open", "binary", "number"})
 _COMMENTS = frozenset({"line", "block"})
 _NAME_ONLY_AFTER = re.compile(r"(?:\.|\b(?:join|update|into|table|view|index|procedure|proc))\s*\Z", re.IGNORECASE)
@@ -77,19 +78,9 @@ def tsql_tokens(text: str) -> Iterator[Token]:
     while position < len(text) and (found := _TOKEN.match(text, position)):
         kind, end = found.lastgroup or "other", found.end()
         if kind == "block":
-            end = _end_of_comment(text, end)
+            end = end_of_comment(text, end)
         yield kind, text[position:end], position, end
         position = end
-
-
-def _end_of_comment(text: str, position: int) -> int:
-    """End of a block comment whose begin was just read; they nest, and an open one takes the rest."""
-    depth = 1
-    for mark in _COMMENT_MARK.finditer(text, position):
-        depth += 1 if mark.group() == "/*" else -1
-        if not depth:
-            return mark.end()
-    return len(text)
 
 
 def _kept(kind: str, value: str, quoted_names: bool) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.pgtext import plan_document
+from dbplanmon_pipeline.core.sql_comments import end_of_comment
 from dbplanmon_pipeline.errors import PlanParseError
 
 MASK = "?"
@@ -73,7 +74,7 @@ def mask_literals(expression: str) -> str:
             return "".join([*kept, MASK])
         position = token.end()
         if token.lastgroup == "block":
-            position = _end_of_comment(expression, position)
+            position = end_of_comment(expression, position)
         kept.append(_kept(token))
     return "".join(kept)
 
@@ -83,16 +84,6 @@ def _kept(token: re.Match[str]) -> str:
     if kind in _MASKED:
         return MASK
     return " " if kind in ("line", "block") else token.group()
-
-
-def _end_of_comment(text: str, position: int) -> int:
-    """End of a block comment whose begin was just read; they nest."""
-    depth = 1
-    for mark in re.compile(r"/\*|\*/").finditer(text, position):
-        depth += 1 if mark.group() == "/*" else -1
-        if not depth:
-            return mark.end()
-    return len(text)
 
 
 def _redacted(name: str, value: object) -> object:

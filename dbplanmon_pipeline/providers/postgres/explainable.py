@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from dbplanmon_pipeline.core.sql_comments import end_of_comment
+
 PLANNABLE = frozenset({"select", "with", "insert", "update", "delete", "merge", "values", "table"})
 """First words of statements that the planner sees; everything else is a utility statement."""
 
@@ -38,7 +40,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_MARK = re.compile(r"/\*|\*/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +92,10 @@ def _tokens(text: str) -> list[tuple[str, str]]:
             break
         name, end = match.lastgroup or _OTHER, match.end()
         if name == "comment":
-            end = _end_of_comment(text, end)
+            end = end_of_comment(text, end)
         found.append((name, text[position:end]))
         position = end
     return found
-
-
-def _end_of_comment(text: str, position: int) -> int:
-    """End of a block comment whose begin was just read; they nest."""
-    depth = 1
-    for mark in _COMMENT_MARK.finditer(text, position):
-        depth += 1 if mark.group() == "/*" else -1
-        if not depth:
-            return mark.end()
-    return len(text)
 
 
 def _rewritten(tokens: list[tuple[str, str]]) -> list[str]:

@@ -1,0 +1,15 @@
+"""Block comments of SQL; in PostgreSQL and T-SQL alike they nest."""
+
+import re
+
+_MARK = re.compile(r"/\*|\*/")
+
+
+def end_of_comment(text: str, position: int) -> int:
+    """End of a block comment whose begin was just read; one that stays open takes the rest."""
+    depth = 1
+    for mark in _MARK.finditer(text, position):
+        depth += 1 if mark.group() == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(text)
