@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.name_patterns import NamePatterns
 from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.checks import instance_problems, refuse
 from dbplanmon_pipeline.settings.engine_options import InstanceOptions
@@ -126,8 +127,7 @@ class DatabaseSelection(Section):
 
     def accepts(self, name: str) -> bool:
         """True where a discovered database is to be watched."""
-        wanted = not self.include or any(re.search(pattern, name) for pattern in self.include)
-        return wanted and not any(re.search(pattern, name) for pattern in self.exclude)
+        return NamePatterns(self.include, self.exclude).accept(name)
 
 
 class InstanceSettings(Section):

@@ -1,6 +1,5 @@
 """PostgreSQL 15 and newer as a monitored instance, read through pg_stat_statements and EXPLAIN."""
 
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,11 @@ from typing import Any
 from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, DatabaseRef, Engine, StatementText
+from dbplanmon_pipeline.core.name_patterns import NamePatterns
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
+from dbplanmon_pipeline.providers.open_sessions import OpenSessions
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
 from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
 from dbplanmon_pipeline.providers.postgres.figures import read_figures
@@ -209,14 +210,13 @@ class PostgresProvider:
         }
         self._password = password
         self._databases = tuple(databases)
-        self._include = [re.compile(pattern) for pattern in include]
-        self._exclude = [re.compile(pattern) for pattern in exclude]
+        self._wanted = NamePatterns(include, exclude)
         self._maintenance_database = maintenance_database
         self._connect_timeout = connect_timeout
         self._redact = redact
         self._clock = clock
         self._guard = threading.Lock()
-        self._sessions: set[Session] = set()
+        self._sessions = OpenSessions[Session]()
         self._own: dict[str, OwnStatements] = {}
 
     def databases(self) -> list[str]:
@@ -230,7 +230,7 @@ class PostgresProvider:
         budget = Budget(monotonic() + _DISCOVERY_SECONDS, monotonic)
         with self._session(self._maintenance_database, budget) as session:
             names = [row[0] for row in session.rows(statement("databases"))]
-        return [name for name in names if self._wanted(name)]
+        return [name for name in names if self._wanted.accept(name)]
 
     @contextmanager
     def open(self, database: str, budget: Budget) -> Iterator[PostgresReader]:
@@ -244,14 +244,7 @@ class PostgresProvider:
 
     def cancel(self) -> None:
         """Break every running statement; readers that are open take no further one. Returns within a second."""
-        with self._guard:
-            running = list(self._sessions)
-        breaking = [threading.Thread(target=session.interrupt, args=(CANCELLED,), daemon=True) for session in running]
-        for thread in breaking:
-            thread.start()
-        until = monotonic() + _CANCEL_SECONDS
-        for thread in breaking:
-            thread.join(timeout=max(0.0, until - monotonic()))
+        self._sessions.interrupt(CANCELLED)
 
     def close(self) -> None:
         """Break what still runs; readers close their connections at the end of their blocks."""
@@ -263,25 +256,14 @@ class PostgresProvider:
         arguments = {**self._arguments, "dbname": database, "password": secret}
         target = str(DatabaseRef(self._instance, database))
         session = connect(arguments, target, budget, self._connect_timeout, (secret,) if secret else ())
-        with self._guard:
-            self._sessions.add(session)
-        try:
+        with self._sessions.kept(session):
             yield session
-        finally:
-            with self._guard:
-                self._sessions.discard(session)
-            session.close()
 
     def _own_statements(self, database: str) -> OwnStatements:
         with self._guard:
             return self._own.setdefault(database, OwnStatements())
 
-    def _wanted(self, name: str) -> bool:
-        included = not self._include or any(pattern.search(name) for pattern in self._include)
-        return included and not any(pattern.search(name) for pattern in self._exclude)
 
-
-_CANCEL_SECONDS = 0.9
 _KEEPALIVES = {
     "keepalives": 1,
     "keepalives_idle": 10,

@@ -1,15 +1,15 @@
 """SQL Server 2016 and newer, boxes and cloud editions, as a monitored instance."""
 
-import re
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.name_patterns import NamePatterns
 from dbplanmon_pipeline.core.ports import Budget, Clock
 from dbplanmon_pipeline.errors import ProviderError
+from dbplanmon_pipeline.providers.open_sessions import OpenSessions
 from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings
 from dbplanmon_pipeline.providers.sqlserver.discovery import HOME, find_databases
 from dbplanmon_pipeline.providers.sqlserver.gate import ConnectionGate
@@ -22,7 +22,6 @@ from dbplanmon_pipeline.providers.sqlserver.source import Source
 MOST_CONNECTIONS = 16
 
 _DISCOVERY_SECONDS = 10.0
-_CANCEL_SECONDS = 0.9
 
 
 def _utc_now() -> datetime:
@@ -66,16 +65,14 @@ class SqlServerProvider:
         self._instance = instance
         self._connection = connection
         self._databases = tuple(databases)
-        self._include = [re.compile(pattern) for pattern in include]
-        self._exclude = [re.compile(pattern) for pattern in exclude]
+        self._wanted = NamePatterns(include, exclude)
         self._home = home
         self._source = source
         self._gate = ConnectionGate(max_connections)
         self._redact = redact
         self._clock = clock
         self._shared = Shared(cache=SharedPlanCache(most_rows=most_rows), most_rows=most_rows)
-        self._guard = threading.Lock()
-        self._sessions: set[Session] = set()
+        self._sessions = OpenSessions[Session]()
 
     def databases(self) -> list[str]:
         """The names given, else those of users that are online, open to the login and let through by the patterns.
@@ -88,7 +85,7 @@ class SqlServerProvider:
         budget = Budget(monotonic() + _DISCOVERY_SECONDS, monotonic)
         with self._session(self._home, budget) as session:
             names = find_databases(session)
-        return [name for name in names if self._wanted(name)]
+        return [name for name in names if self._wanted.accept(name)]
 
     @contextmanager
     def open(self, database: str, budget: Budget) -> Iterator[SqlServerReader]:
@@ -108,14 +105,7 @@ class SqlServerProvider:
 
     def cancel(self) -> None:
         """Break every running statement; readers that are open take no further one. Returns within a second."""
-        with self._guard:
-            running = list(self._sessions)
-        breaking = [threading.Thread(target=session.interrupt, args=(CANCELLED,), daemon=True) for session in running]
-        for thread in breaking:
-            thread.start()
-        until = monotonic() + _CANCEL_SECONDS
-        for thread in breaking:
-            thread.join(timeout=max(0.0, until - monotonic()))
+        self._sessions.interrupt(CANCELLED)
 
     def close(self) -> None:
         """Break what still runs and forget what was found out; readers close their connections themselves."""
@@ -126,15 +116,5 @@ class SqlServerProvider:
     def _session(self, database: str, budget: Budget) -> Iterator[Session]:
         target = str(DatabaseRef(self._instance, database))
         session = connect(self._connection, database, target, budget, self._gate)
-        with self._guard:
-            self._sessions.add(session)
-        try:
+        with self._sessions.kept(session):
             yield session
-        finally:
-            with self._guard:
-                self._sessions.discard(session)
-            session.close()
-
-    def _wanted(self, name: str) -> bool:
-        included = not self._include or any(pattern.search(name) for pattern in self._include)
-        return included and not any(pattern.search(name) for pattern in self._exclude)
