@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from dbplanmon_pipeline.core.ports import Alert, Clock
-from dbplanmon_pipeline.notify.http_sender import DEFAULT_TIMEOUT_S, HttpSender, Secret, utc_now
+from dbplanmon_pipeline.core.ports import Alert
+from dbplanmon_pipeline.notify.incoming_webhook import IncomingWebhook
 from dbplanmon_pipeline.notify.message import Message, Tone, message_of
 
 HEADER_CHARACTERS = 150
@@ -14,42 +14,12 @@ _CODE_CHARACTERS = 2_800
 _MARKS = {Tone.GOOD: "✅", Tone.CALM: "ℹ️", Tone.WARNING: "⚠️", Tone.DANGER: "🔴"}
 
 
-class SlackChannel:
-    """POSTs each alert as Block Kit.
+class SlackChannel(IncomingWebhook):
+    """POSTs each alert as Block Kit."""
 
-    Args:
-        name: of the channel.
-        url: of the incoming webhook; its path is the secret.
-        timeout_s / ca_file / proxy: see `HttpSender`.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        url: Secret,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        ca_file: str | None = None,
-        proxy: Secret | None = None,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._name = name
-        self._url = url
-        self._sender = HttpSender(name, timeout_s=timeout_s, ca_file=ca_file, proxy=proxy, clock=clock)
-
-    @property
-    def name(self) -> str:
-        """Name in the settings."""
-        return self._name
-
-    def send(self, alert: Alert) -> None:
-        """POST one alert.
-
-        Raises:
-            NotificationError: not taken; `RetryLater` where trying again can help.
-        """
-        body = json.dumps(slack_document(alert)).encode("ascii")
-        self._sender.post(self._url, body, {"Idempotency-Key": alert.alert_id})
+    def body(self, alert: Alert) -> bytes:
+        """Block Kit."""
+        return json.dumps(slack_document(alert)).encode("ascii")
 
 
 def slack_document(alert: Alert) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 import json
 
-from dbplanmon_pipeline.core.ports import Alert, Clock
-from dbplanmon_pipeline.notify.http_sender import DEFAULT_TIMEOUT_S, HttpSender, Secret, utc_now
+from dbplanmon_pipeline.core.ports import Alert
+from dbplanmon_pipeline.notify.incoming_webhook import IncomingWebhook
 from dbplanmon_pipeline.notify.message import Tone, message_of
 
 MAX_BODY_BYTES = 24 * 1024
@@ -14,41 +14,12 @@ _CHARACTERS = 2_000
 _COLORS = {Tone.GOOD: "Good", Tone.CALM: "Default", Tone.WARNING: "Warning", Tone.DANGER: "Attention"}
 
 
-class TeamsChannel:
-    """POSTs each alert as an Adaptive Card.
+class TeamsChannel(IncomingWebhook):
+    """POSTs each alert as an Adaptive Card."""
 
-    Args:
-        name: of the channel.
-        url: of the workflow; its query is the secret.
-        timeout_s / ca_file / proxy: see `HttpSender`.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        url: Secret,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        ca_file: str | None = None,
-        proxy: Secret | None = None,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._name = name
-        self._url = url
-        self._sender = HttpSender(name, timeout_s=timeout_s, ca_file=ca_file, proxy=proxy, clock=clock)
-
-    @property
-    def name(self) -> str:
-        """Name in the settings."""
-        return self._name
-
-    def send(self, alert: Alert) -> None:
-        """POST one alert.
-
-        Raises:
-            NotificationError: not taken; `RetryLater` where trying again can help.
-        """
-        self._sender.post(self._url, teams_body(alert), {"Idempotency-Key": alert.alert_id})
+    def body(self, alert: Alert) -> bytes:
+        """An Adaptive Card."""
+        return teams_body(alert)
 
 
 def teams_body(alert: Alert) -> bytes:
