@@ -34,10 +34,14 @@ class ProviderError(DbPlanMonError):
         message: one line, scrubbed of secrets.
         target: `instance` or `instance/database`.
         remedy: what an operator can do, one sentence.
+
+    Attributes:
+        native: the server's own number of the error; None where it gave none.
     """
 
     error_class = "provider_error"
     transient = False
+    native: int | None = None
 
     def __init__(self, message: str, *, target: str = "", remedy: str = "") -> None:
         super().__init__(message)

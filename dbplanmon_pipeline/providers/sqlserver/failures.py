@@ -53,24 +53,18 @@ def translate(
     if isinstance(error, ValueError | OverflowError):
         # Such an error holds the value itself, so only its kind is told.
         words = f"a value in an answer of the server cannot be read ({type(error).__name__})"
-        return with_number(ProviderError(words, target=target), None)
+        return ProviderError(words, target=target)
     records = records_of(text)
     record = next((one for one in records if one.number in FIRST_TO_COUNT), None)
     record = record or next((one for one in records if one.number in BY_NUMBER), records[0])
     made = _loading(state, text, target) or _made(state, record, target, secrets, connecting)
-    return with_number(made, record.number if record.number > 0 else None)
-
-
-def with_number(error: ProviderError, number: int | None) -> ProviderError:
-    """The error, carrying the server's number for `native_number`."""
-    vars(error)["native"] = number
-    return error
+    made.native = record.number if record.number > 0 else None
+    return made
 
 
 def native_number(error: BaseException) -> int | None:
     """SQL Server's number of an error that a session raised, for example 300; None where the server gave none."""
-    number = getattr(error, "native", None)
-    return number if isinstance(number, int) else None
+    return error.native if isinstance(error, ProviderError) else None
 
 
 def is_lost(error: ProviderError) -> bool:

@@ -11,7 +11,7 @@ from dbplanmon_pipeline.errors import CannotConnect, ProviderError, QueryTimedOu
 from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings, connection_string
 from dbplanmon_pipeline.providers.sqlserver.conversion import DATETIMEOFFSET, Row, bound, from_datetimeoffset
 from dbplanmon_pipeline.providers.sqlserver.drivers import find_driver, load_pyodbc
-from dbplanmon_pipeline.providers.sqlserver.failures import is_lost, translate, with_number
+from dbplanmon_pipeline.providers.sqlserver.failures import is_lost, translate
 from dbplanmon_pipeline.providers.sqlserver.gate import ConnectionGate
 from dbplanmon_pipeline.providers.sqlserver.odbc_thread import Connection, OdbcThread, Running
 from dbplanmon_pipeline.providers.sqlserver.sqltext import MARKER
@@ -168,12 +168,12 @@ class Session:
         """Why no statement can be sent any more."""
         if self._broken_by or self.budget.remaining() <= 0:
             return self._timed_out()
-        return with_number(CannotConnect("the connection was lost", target=self.target, remedy=_CHECK), None)
+        return CannotConnect("the connection was lost", target=self.target, remedy=_CHECK)
 
     def _timed_out(self) -> ProviderError:
         cause = self._broken_by or (self._end_of_budget() if self.budget.remaining() <= 0 else "")
         message = f"reading stopped: {cause}" if cause else f"a statement ran longer than {self._statement_seconds:g} s"
-        return with_number(QueryTimedOut(message, target=self.target), None)
+        return QueryTimedOut(message, target=self.target)
 
     def _end_of_budget(self) -> str:
         return CANCELLED if self.budget.cancelled() else OUT_OF_TIME
@@ -196,17 +196,6 @@ def connect(
             settings ask), or QueryTimedOut where the run was cancelled or no connection became free.
         SettingsError: values that no connection string can carry.
     """
-    try:
-        return _connect(settings, database, target, budget, gate)
-    except ProviderError as error:
-        if not hasattr(error, "native"):
-            with_number(error, None)
-        raise
-
-
-def _connect(
-    settings: ConnectionSettings, database: str, target: str, budget: Budget, gate: ConnectionGate | None
-) -> Session:
     secret = settings.password()
     text = connection_string(settings, find_driver(settings.driver, target), database, secret, target)
     if budget.remaining() <= 0:
