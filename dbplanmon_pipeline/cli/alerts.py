@@ -7,6 +7,7 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_span, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
+from dbplanmon_pipeline.cli.records import alert_record
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertState
 
@@ -65,15 +66,8 @@ def list_alerts(
 
 
 def _record(row: AlertRow) -> dict[str, object]:
-    alert = row.alert
     return {
-        "alert_id": alert.alert_id,
-        "incident_id": alert.incident_id,
-        "event": alert.event,
-        "channel": alert.channel,
-        "severity": alert.severity,
-        "created_at": alert.created_at,
-        "subject": alert.subject,
+        **alert_record(row.alert),
         "state": row.state,
         "rule": row.rule,
         "reason": row.reason,

@@ -16,6 +16,7 @@ from dbplanmon_pipeline.cli.invocation import (
     utc_now,
 )
 from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_table
+from dbplanmon_pipeline.cli.records import alert_record
 from dbplanmon_pipeline.core.plain_words import moment_words
 from dbplanmon_pipeline.core.ports import Alert, Channel, DeadAlert, JobState
 
@@ -169,15 +170,8 @@ def dead(invocation: Invocation, channel: str | None, since: timedelta | None, l
 
 
 def _dead_record(item: DeadAlert) -> dict[str, object]:
-    alert = item.alert
     return {
-        "alert_id": alert.alert_id,
-        "incident_id": alert.incident_id,
-        "event": alert.event,
-        "channel": alert.channel,
-        "severity": alert.severity,
-        "subject": alert.subject,
-        "created_at": alert.created_at,
+        **alert_record(item.alert),
         "ended_at": item.ended_at,
         "attempts": item.attempts,
         "reason": item.reason,

@@ -2,7 +2,7 @@
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, hash_text
-from dbplanmon_pipeline.core.ports import Hotspot, PlanChange, Suggestion
+from dbplanmon_pipeline.core.ports import Alert, Hotspot, PlanChange, Suggestion
 
 Record = dict[str, object]
 
@@ -53,6 +53,19 @@ def change_record(change: IncidentChange) -> Record:
         "state": change.incident.state,
         "severity": change.incident.severity,
         "extra_seconds_per_hour": change.incident.extra_seconds_per_hour,
+    }
+
+
+def alert_record(alert: Alert) -> Record:
+    """What one message is about, without its words."""
+    return {
+        "alert_id": alert.alert_id,
+        "incident_id": alert.incident_id,
+        "event": alert.event,
+        "channel": alert.channel,
+        "severity": alert.severity,
+        "created_at": alert.created_at,
+        "subject": alert.subject,
     }
 
 

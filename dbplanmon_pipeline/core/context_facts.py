@@ -18,7 +18,7 @@ ADVICE_FACT = "engine advice "
 """Facts with this prefix hold what the engine itself would do about a statement; the rest is its query hash."""
 
 OF_STATEMENTS = ("forced plan ", "query hint ", "psp variants ", ADVICE_FACT)
-"""Facts with these prefixes concern one statement; its query hash follows."""
+"""Facts with these prefixes concern one statement, whose query hash follows; they come and go, others only change."""
 
 FRESH, STALE = "fresh", "stale"
 

@@ -10,15 +10,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from dbplanmon_pipeline.core.context_facts import OF_STATEMENTS
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.store.bulk import insert_records, plain_rows
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import database_fact, monitored_database
 from dbplanmon_pipeline.store.targets import database_ids, id_list
-
-OF_STATEMENTS = ("forced plan ", "query hint ", "psp variants ", "engine advice ")
-"""Beginnings of the names of facts about one statement or plan; these come and go, all others only change."""
 
 GONE = ""
 _DIGEST_BYTES = 16
