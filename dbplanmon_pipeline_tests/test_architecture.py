@@ -62,6 +62,10 @@ ROOMS = {
     "notify": room(f"{INNER} notify", "apprise httpx"),
     "settings": room(f"{INNER} settings", "annotated_types pydantic pydantic_core yaml keyring"),
     "defs": room(f"{INNER} services settings composition defs", "dagster pydantic numpy matplotlib"),
+    "web": room(
+        f"{INNER} services settings composition logs web",
+        "starlette uvicorn jinja2 markupsafe prometheus_client numpy pandas",
+    ),
     "logs": room(f"{INNER} logs settings", ""),
     "testing": room(INNER, ""),
 }

@@ -96,14 +96,18 @@ class Monitor:
                 that is `dbplanmon store upgrade`.
             stopped: asked often during a collection; true ends it within seconds.
         """
-        store = open_store(self.settings.store_url(), archive=self.settings.store.archive, clock=self.clock)
-        session = Session(self.settings, store, self.clock, stopped, self._make_provider)
+        session = self.open_session(stopped)
         try:
-            if upgrade and not store.schema_status().revision:
-                store.upgrade()
+            if upgrade and not session.store.schema_status().revision:
+                session.store.upgrade()
             yield session
         finally:
             session.close()
+
+    def open_session(self, stopped: Callable[[], bool] = lambda: False) -> "Session":
+        """A session that the caller closes; touches no store and no server before it is used."""
+        store = open_store(self.settings.store_url(), archive=self.settings.store.archive, clock=self.clock)
+        return Session(self.settings, store, self.clock, stopped, self._make_provider)
 
 
 class Session:

@@ -1,0 +1,58 @@
+"""The section of the status page: where it listens, who may look, and what stands before it."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from dbplanmon_pipeline.settings.base import Section
+from dbplanmon_pipeline.settings.values import Count, Duration, Line
+
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class Anonymous(StrEnum):
+    """What somebody may do who has not logged in."""
+
+    VIEWER = "viewer"
+    NOBODY = "nobody"
+
+
+def _an_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment or parts.username:
+        raise ValueError("write https://HOST or https://HOST/PATH, without user, query or fragment")
+    return value.rstrip("/")
+
+
+class WebSettings(Section):
+    """Status page, health and metrics: `dbplanmon serve`."""
+
+    host: Line = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Count = Field(default=3001, ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
+    public_url: Annotated[Line, AfterValidator(_an_address)] | None = Field(
+        default=None, description="Address under which people reach the page; alerts link to it."
+    )
+    trusted_hosts: tuple[Line, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Names by which the page may be asked for, beside loopback, `host` and that of `public_url`.",
+    )
+    trusted_proxies: tuple[Line, ...] = Field(
+        default=(), max_length=100, description="Addresses of proxies whose X-Forwarded headers count."
+    )
+    user_header: Line | None = Field(
+        default=None, description="Header in which a trusted proxy names the user it has logged in, for the audit."
+    )
+    anonymous: Anonymous = Field(
+        default=Anonymous.VIEWER, description="Without login: look at everything, or see nothing but the health."
+    )
+    session: Duration = Field(
+        default=12 * _HOUR, ge=5 * _MINUTE, le=30 * _DAY, description="Time after which people log in again."
+    )

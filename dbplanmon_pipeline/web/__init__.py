@@ -1,0 +1,1 @@
+"""Status page, health and metrics: what `dbplanmon serve` shows."""

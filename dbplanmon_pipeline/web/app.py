@@ -1,0 +1,36 @@
+"""The web application: routes of all parts behind one protection."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.web.access.middleware import protection
+from dbplanmon_pipeline.web.access.routes import access_routes
+from dbplanmon_pipeline.web.context import WebContext
+from dbplanmon_pipeline.web.health.routes import health_routes
+from dbplanmon_pipeline.web.metrics.routes import metrics_routes
+from dbplanmon_pipeline.web.pages.routes import page_routes
+
+
+def build_app(monitor: Monitor) -> Starlette:
+    """Everything `dbplanmon serve` answers; works without any instance in the settings.
+
+    The store need not be there yet: pages say so, and the health tells it.
+    """
+    session = monitor.open_session()
+    context = WebContext(monitor.settings, session, monitor.clock)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        try:
+            yield
+        finally:
+            session.close()
+
+    routes = [*health_routes(), *metrics_routes(), *access_routes(), *page_routes()]
+    app = Starlette(routes=routes, middleware=protection(context), lifespan=lifespan)
+    app.state.context = context
+    return app

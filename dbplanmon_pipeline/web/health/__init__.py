@@ -1,0 +1,1 @@
+"""Answers to probes: does it live, is it ready, what is wrong."""
