@@ -35,7 +35,7 @@ note_option = click.option("--note", default="", help="Why, in a sentence; kept 
 
 @click.group()
 def incidents() -> None:
-    """List and show incidents, acknowledge and close them."""
+    """List and show incidents, acknowledge, close and reopen them."""
 
 
 @incidents.command("list")
@@ -138,6 +138,17 @@ def resolve(invocation: Invocation, incident_id: str, actor: str | None, note: s
 def dismiss(invocation: Invocation, incident_id: str, actor: str | None, note: str, as_json: bool) -> None:
     """Close an incident as harmless; it stays away for a week unless it gets worse."""
     _decide(invocation, incident_id, IncidentEvent.DISMISSED, actor, note, as_json=as_json)
+
+
+@incidents.command("reopen")
+@click.argument("incident_id")
+@actor_option
+@click.option("--note", required=True, help="Why, in a sentence; kept with the incident.")
+@json_option
+@pass_invocation
+def reopen(invocation: Invocation, incident_id: str, actor: str | None, note: str, as_json: bool) -> None:
+    """Open an incident again that was closed too early; it is judged like any other from then on."""
+    _decide(invocation, incident_id, IncidentEvent.REOPENED, actor, note, as_json=as_json)
 
 
 def _decide(

@@ -99,6 +99,7 @@ _TARGETS = {
     IncidentEvent.ACKNOWLEDGED: (IncidentState.ACKNOWLEDGED, frozenset({IncidentState.NEW})),
     IncidentEvent.RESOLVED: (IncidentState.RESOLVED, frozenset({IncidentState.NEW, IncidentState.ACKNOWLEDGED})),
     IncidentEvent.DISMISSED: (IncidentState.DISMISSED, frozenset({IncidentState.NEW, IncidentState.ACKNOWLEDGED})),
+    IncidentEvent.REOPENED: (IncidentState.NEW, frozenset(state for state in IncidentState if not state.is_open)),
 }
 
 
@@ -107,22 +108,26 @@ def transition(incident: Incident, event: IncidentEvent, actor: str, at: datetim
 
     Args:
         incident: as stored.
-        event: `ACKNOWLEDGED`, `RESOLVED` or `DISMISSED`.
+        event: `ACKNOWLEDGED`, `RESOLVED`, `DISMISSED` or `REOPENED`; after the last one its calm is counted anew.
         actor: who decided.
         at: aware UTC.
-        note: why; replaces the note of the incident unless empty.
+        note: why; replaces the note of the incident unless empty. Nothing is reopened without one.
 
     Raises:
-        IllegalTransition: the event is none of these, or the incident is in the wrong state.
+        IllegalTransition: the event is none of these, the incident is in the wrong state, or a reason is missing.
     """
     if event not in _TARGETS:
-        raise IllegalTransition(f"{event} is not for a person to decide; acknowledge, resolve or dismiss the incident")
+        raise IllegalTransition(
+            f"{event} is not for a person to decide; acknowledge, resolve, dismiss or reopen the incident"
+        )
     state, allowed = _TARGETS[event]
     if incident.state not in allowed:
         raise IllegalTransition(
             f"incident {incident.incident_id} is {incident.state} and cannot become {state}; "
             f"it would have to be {' or '.join(sorted(allowed))}"
         )
+    if event is IncidentEvent.REOPENED and not note.strip():
+        raise IllegalTransition(f"incident {incident.incident_id} is {incident.state}; say why it is to be reopened")
     changed = replace(
         incident,
         state=state,
@@ -130,6 +135,8 @@ def transition(incident: Incident, event: IncidentEvent, actor: str, at: datetim
         closed_at=None if state.is_open else at,
         note=note or incident.note,
     )
+    if event is IncidentEvent.REOPENED:
+        changed = replace(changed, calm_since=None, calm_intervals=0)
     return IncidentChange(event, changed, at, actor, note)
 
 

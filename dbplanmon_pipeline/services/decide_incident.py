@@ -28,6 +28,10 @@ class DecisionStore(Protocol):
         """Incidents, the latest first."""
         ...
 
+    def open_incidents(self) -> list[Incident]:
+        """Those in which somebody may have to act."""
+        ...
+
     def save_incident_changes(self, changes: list[IncidentChange]) -> None:
         """Store the step, and who decided it and why in the audit."""
         ...
@@ -55,16 +59,27 @@ def find_incident(store: DecisionStore, id_or_start: str) -> Incident:
 def decide_incident(
     store: DecisionStore, id_or_start: str, event: IncidentEvent, *, actor: str, at: datetime, note: str = ""
 ) -> IncidentChange:
-    """Acknowledge, resolve or dismiss an incident.
+    """Acknowledge, resolve, dismiss or reopen an incident.
 
     Raises:
         UnknownIncident: it cannot be found.
-        IllegalTransition: it is not in a state from which this may happen.
+        IllegalTransition: it is not in a state from which this may happen, another one about the same is open, or
+            the reason for opening it again is missing.
     """
     incident = find_incident(store, id_or_start)
     change = transition(incident, event, actor, at, note)
+    if event is IncidentEvent.REOPENED:
+        _refuse_a_second(store, incident)
     store.save_incident_changes([change])
     saved = store.incident(incident.incident_id)
     if saved is None or saved.state is not change.incident.state:
         raise IllegalTransition(f"incident {incident.incident_id} changed in this very moment; look at it again")
     return change
+
+
+def _refuse_a_second(store: DecisionStore, incident: Incident) -> None:
+    for other in store.open_incidents():
+        if other.key == incident.key:
+            raise IllegalTransition(
+                f"incident {incident.incident_id} cannot be reopened: {other.incident_id} about the same is open"
+            )

@@ -77,7 +77,7 @@ class IncidentPart(StorePart):
         Repeating it changes nothing.
 
         A step that was decided before a person acted does not undo what the person did: an acknowledgement stays,
-        and only `opened` and `reopened` open an incident that has ended.
+        and only `opened` and `reopened` open an incident that has ended. Neither opens a second one about the same.
         """
         with self._database.write() as connection:
             for change in changes:
@@ -155,6 +155,8 @@ def _save_step(connection: Connection, change: IncidentChange) -> str | None:
     None when a person's decision or a newer form stands against it.
     """
     new, before = change.incident, ""
+    if change.event in _BEGINNINGS and _another_is_open(connection, new):
+        return None
     statement = select(incident).where(incident.c.incident_id == new.incident_id).with_for_update()
     row = connection.execute(statement).mappings().first()
     if row is not None:
@@ -175,6 +177,12 @@ def _is_overtaken(stored: Incident, change: IncidentChange) -> bool:
         return False
     repeated = change.incident == stored
     return not repeated and change.event not in _BEGINNINGS
+
+
+def _another_is_open(connection: Connection, new: Incident) -> bool:
+    same = [incident.c[name] == getattr(new, name) for name in ("instance", "database", "query_hash")]
+    others = select(incident.c.incident_id).where(*same, incident.c.state.in_(_OPEN))
+    return connection.execute(others.where(incident.c.incident_id != new.incident_id)).first() is not None
 
 
 def _event_record(change: IncidentChange) -> dict[str, object]:

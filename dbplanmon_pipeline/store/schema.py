@@ -22,6 +22,8 @@ from sqlalchemy import (
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS
 from dbplanmon_pipeline.store.schema_people import (
+    access_login,
+    access_token,
     alert,
     alert_delivery,
     audit_log,
@@ -36,6 +38,8 @@ from dbplanmon_pipeline.store.table_columns import key, metadata, required
 from dbplanmon_pipeline.store.types import Figure, JsonText, UtcDateTime
 
 __all__ = [
+    "access_login",
+    "access_token",
     "alert",
     "alert_delivery",
     "archive_segment",
@@ -44,6 +48,7 @@ __all__ = [
     "collection_log",
     "counter_state",
     "database_fact",
+    "database_hour",
     "expiry_mark",
     "history_import",
     "hotspot",
@@ -222,6 +227,15 @@ hourly_rollup = Table(
     Index(None, "hour_start_us"),
 )
 
+database_hour = Table(
+    "database_hour",
+    metadata,
+    key("hour_start_us", BigInteger),
+    key("database_id", Integer),
+    *(Column(name, Float) for name in ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")),
+    Index(None, "database_id", "hour_start_us"),
+)
+
 # ---------------------------------------------------------------- verdicts
 
 baseline = Table(
@@ -274,6 +288,7 @@ incident = Table(
     required("note", Text),
     Index(None, "state", "updated_at"),
     Index(None, "closed_at"),
+    Index(None, "query_hash", "instance", "database"),
 )
 
 incident_event = Table(

@@ -60,6 +60,17 @@ def test_closed_incident_cannot_be_acknowledged(cli, recorded):
     assert "dismissed" in result.stderr
 
 
+def test_closed_incident_is_reopened_with_a_reason(cli, recorded):
+    incident_id = recorded.incident.incident_id
+    cli("incidents", "dismiss", incident_id)
+    assert cli("incidents", "reopen", incident_id).exit_code == 2
+    answer = cli.json("incidents", "reopen", incident_id, "--actor", "dba", "--note", "not harmless")
+    assert (answer["state"], answer["event"], answer["note"]) == ("new", "reopened", "not harmless")
+    assert [found["incident_id"] for found in cli.json("incidents", "list")["incidents"]] == [incident_id]
+    result = cli("incidents", "reopen", incident_id, "--note", "again")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
 def test_unknown_incident_is_one_line(cli, recorded):
     result = cli("incidents", "show", "ffff")
     assert (result.exit_code, result.stdout) == (1, "")

@@ -278,4 +278,34 @@ def test_opening_is_not_for_a_person_to_decide():
     ledger = Ledger()
     ledger.judge(evaluation(0, verdict(0)))
     with pytest.raises(DbPlanMonError, match="not for a person"):
-        transition(ledger.only, IncidentEvent.REOPENED, "dba", tick(1))
+        transition(ledger.only, IncidentEvent.OPENED, "dba", tick(1))
+
+
+@pytest.mark.parametrize("state", [state for state in IncidentState if not state.is_open])
+def test_an_ended_incident_is_reopened_by_a_person_with_a_reason(state):
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    ended = replace(ledger.only, state=state, closed_at=tick(1), calm_since=tick(1), calm_intervals=3)
+    change = transition(ended, IncidentEvent.REOPENED, "dba", tick(2), "the index is gone again")
+    again = change.incident
+    assert (again.state, again.closed_at, again.calm_since, again.calm_intervals) == (IncidentState.NEW, None, None, 0)
+    assert (change.actor, change.reason, again.reopened_count) == ("dba", "the index is gone again", 0)
+    with pytest.raises(IllegalTransition, match="say why"):
+        transition(ended, IncidentEvent.REOPENED, "dba", tick(2), " ")
+
+
+@pytest.mark.parametrize("state", [state for state in IncidentState if state.is_open])
+def test_what_is_open_cannot_be_reopened(state):
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    with pytest.raises(IllegalTransition, match=f"is {state}"):
+        transition(replace(ledger.only, state=state), IncidentEvent.REOPENED, "dba", tick(1), "why not")
+
+
+def test_what_a_person_reopened_is_judged_as_before():
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    ledger.decide(IncidentEvent.DISMISSED, 1)
+    ledger.decide(IncidentEvent.REOPENED, 2)
+    assert ledger.judge(evaluation(3, verdict(3, severity=Severity.CRITICAL))) == ["escalated"]
+    assert [ledger.judge(evaluation(number)) for number in range(4, 7)] == [["updated"], ["updated"], ["auto_resolved"]]

@@ -83,6 +83,34 @@ def test_illegal_decision_leaves_no_trace(store):
     assert [entry.action for entry in store.audit(AT - timedelta(days=1))] == ["incident dismissed", "incident opened"]
 
 
+def test_reopening_is_stored_with_who_and_why(store):
+    save(store, [OPEN])
+    decide_incident(store, "aaaa", IncidentEvent.RESOLVED, actor="ann", at=AT + timedelta(minutes=1))
+    again = AT + timedelta(minutes=2)
+    decide_incident(store, "aaaa", IncidentEvent.REOPENED, actor="bob", at=again, note="still slow for customers")
+    saved = store.incident(OPEN.incident_id)
+    assert (saved.state, saved.closed_at, saved.updated_at) == (IncidentState.NEW, None, again)
+    entry = store.audit(AT - timedelta(days=1))[0]
+    assert (entry.actor, entry.action) == ("bob", "incident reopened")
+    assert (entry.detail["before"], entry.detail["after"]) == ("resolved", "new")
+    assert entry.detail["note"] == "still slow for customers"
+
+
+def test_nothing_is_reopened_beside_a_newer_incident_about_the_same(store):
+    save(store, [OPEN])
+    decide_incident(store, "aaaa", IncidentEvent.DISMISSED, actor="ann", at=AT + timedelta(minutes=1))
+    save(store, [replace(OPEN, incident_id="bbbb00000002", severity=Severity.HIGH)])
+    with pytest.raises(IllegalTransition, match="bbbb00000002 about the same is open"):
+        decide_incident(store, "aaaa", IncidentEvent.REOPENED, actor="bob", at=AT + timedelta(minutes=2), note="it is")
+    assert store.incident("aaaa00000001").state is IncidentState.DISMISSED
+
+
+def test_an_analysis_opens_no_second_incident_beside_the_one_a_person_has_just_reopened(store):
+    save(store, [OPEN, replace(OPEN, incident_id="bbbb00000002")])
+    assert [incident.incident_id for incident in store.open_incidents()] == [OPEN.incident_id]
+    assert store.incident("bbbb00000002") is None
+
+
 @pytest.mark.parametrize(
     ("event", "changes", "why"),
     [

@@ -119,7 +119,9 @@ def test_incidents_are_listed_by_state_and_time(store: SqlStore) -> None:
     for number in range(4):
         state = IncidentState.RESOLVED if number % 2 else IncidentState.NEW
         changed = NOON + number * FIVE_MINUTES
-        store.save_incident_changes([step(IncidentEvent.OPENED, changed, incident_id=f"i{number}", state=state)])
+        store.save_incident_changes(
+            [step(IncidentEvent.OPENED, changed, incident_id=f"i{number}", query_hash=number, state=state)]
+        )
     ids = [found.incident_id for found in store.incidents(limit=3)]
     assert ids == ["i3", "i2", "i1"]
     assert [found.incident_id for found in store.incidents(states=[IncidentState.NEW])] == ["i2", "i0"]

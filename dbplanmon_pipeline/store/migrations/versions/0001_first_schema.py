@@ -208,6 +208,25 @@ def _create_hourly_rollup() -> None:
     op.create_index(op.f("ix_hourly_rollup_hour_start_us"), "hourly_rollup", ["hour_start_us"], unique=False)
 
 
+def _create_database_hour() -> None:
+    op.create_table(
+        "database_hour",
+        sa.Column("hour_start_us", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("database_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("execution_count", sa.Float(), nullable=True),
+        sa.Column("elapsed_time_us", sa.Float(), nullable=True),
+        sa.Column("worker_time_us", sa.Float(), nullable=True),
+        sa.Column("logical_reads_pages", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("hour_start_us", "database_id", name=op.f("pk_database_hour")),
+    )
+    op.create_index(
+        op.f("ix_database_hour_database_id_hour_start_us"),
+        "database_hour",
+        ["database_id", "hour_start_us"],
+        unique=False,
+    )
+
+
 def _create_baseline() -> None:
     op.create_table(
         "baseline",
@@ -261,6 +280,12 @@ def _create_incident() -> None:
         sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_incident")),
     )
     op.create_index(op.f("ix_incident_closed_at"), "incident", ["closed_at"], unique=False)
+    op.create_index(
+        op.f("ix_incident_query_hash_instance_database"),
+        "incident",
+        ["query_hash", "instance", "database"],
+        unique=False,
+    )
     op.create_index(op.f("ix_incident_state_updated_at"), "incident", ["state", "updated_at"], unique=False)
 
 
@@ -439,6 +464,44 @@ def _create_audit_log() -> None:
     op.create_index(op.f("ix_audit_log_action_subject"), "audit_log", ["action", "subject"], unique=False)
 
 
+def _create_access_token() -> None:
+    op.create_table(
+        "access_token",
+        sa.Column("token_id", sa.String(length=16), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", UTC_TIME, nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("expires_at", UTC_TIME, nullable=True),
+        sa.Column("revoked_at", UTC_TIME, nullable=True),
+        sa.Column("last_used_on", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("token_id", name=op.f("pk_access_token")),
+    )
+    in_force = sa.text("revoked_at IS NULL")
+    op.create_index(
+        op.f("uq_access_token_name"),
+        "access_token",
+        ["name"],
+        unique=True,
+        sqlite_where=in_force,
+        postgresql_where=in_force,
+    )
+
+
+def _create_access_login() -> None:
+    op.create_table(
+        "access_login",
+        sa.Column("login_id", sa.String(length=16), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("token_id", sa.String(length=16), nullable=False),
+        sa.Column("expires_at", UTC_TIME, nullable=False),
+        sa.ForeignKeyConstraint(["token_id"], ["access_token.token_id"], name=op.f("fk_access_login_token_id")),
+        sa.PrimaryKeyConstraint("login_id", name=op.f("pk_access_login")),
+    )
+    op.create_index(op.f("ix_access_login_token_id"), "access_login", ["token_id"], unique=False)
+
+
 def _create_expiry_mark() -> None:
     op.create_table(
         "expiry_mark",
@@ -493,6 +556,7 @@ _TABLES = (
     "interval_day",
     "archive_segment",
     "hourly_rollup",
+    "database_hour",
     "baseline",
     "incident",
     "incident_event",
@@ -507,6 +571,8 @@ _TABLES = (
     "maintenance_window",
     "suggestion",
     "audit_log",
+    "access_token",
+    "access_login",
     "expiry_mark",
 )
 _AUDIT_DAYS = 365
@@ -562,6 +628,7 @@ def upgrade() -> None:
         _create_interval_day,
         _create_archive_segment,
         _create_hourly_rollup,
+        _create_database_hour,
         _create_baseline,
         _create_incident,
         _create_incident_event,
@@ -576,6 +643,8 @@ def upgrade() -> None:
         _create_maintenance_window,
         _create_suggestion,
         _create_audit_log,
+        _create_access_token,
+        _create_access_login,
         _create_expiry_mark,
     ):
         create()
