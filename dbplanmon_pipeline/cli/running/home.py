@@ -59,6 +59,11 @@ def status_file(state_dir: Path) -> Path:
     return state_dir / "up" / "up.json"
 
 
+def serve_file(state_dir: Path) -> Path:
+    """Where `dbplanmon serve` of a state folder says that it runs."""
+    return state_dir / "serve.json"
+
+
 def find_home(state_dir: Path, environ: Mapping[str, str], cwd: Path) -> DagsterHome:
     """DAGSTER_HOME, else the working directory where it holds dagster.yaml, else the state folder; made as needed.
 

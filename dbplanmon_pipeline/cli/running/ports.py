@@ -11,22 +11,36 @@ class CannotListen(DbPlanMonError):
     """The port is taken, or the address is none of this host."""
 
 
-def require_free(host: str, port: int) -> None:
-    """Try to listen there for a moment.
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; the caller closes it. Port 0 takes a free one.
 
     Raises:
         CannotListen: says why not and what to do.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen()
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise CannotListen(f"port {port} on {host} is taken; choose another with --port") from None
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    return listener
+
+
+def require_free(host: str, port: int) -> None:
+    """Try to listen there for a moment.
+
+    Raises:
+        CannotListen: says why not and what to do.
+    """
+    listen(host, port).close()
 
 
 def free_port() -> int:
