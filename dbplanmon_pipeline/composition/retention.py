@@ -14,6 +14,7 @@ AGE_OF = {
     "kpi_result": "kpis",
     "hotspot": "hotspots",
     "hourly_rollup": "rollups",
+    "database_hour": "rollups",
     "history_import": "intervals",
     "database_fact": "facts",
     "incident": "incidents",

@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
+from dbplanmon_pipeline.store.database_hours import WORK_SUMS, add_work, taken_back
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
     count_late_write,
@@ -120,8 +121,11 @@ def _remove(connection: Connection, number: int, day: date, recorded_from: datet
     for hot in (day, day + timedelta(days=1)):
         if hot in there:
             where = f"{HOUR_EXPRESSION} IN ({hours}) AND database_id = :number AND interval_start_us >= :first"
-            sql = f"DELETE FROM {table_name(hot)} WHERE {where} AND interval_start_us < :last"  # noqa: S608 - our names
-            connection.execute(text(sql), {"number": number, "first": first, "last": last})
+            source = f"FROM {table_name(hot)} WHERE {where} AND interval_start_us < :last"
+            bound = {"number": number, "first": first, "last": last}
+            counted = connection.execute(text(f"SELECT {WORK_SUMS} {source} GROUP BY 1, 2"), bound)
+            add_work(connection, taken_back(counted.all()))
+            connection.execute(text(f"DELETE {source}"), bound)
 
 
 def _save_statements(connection: Connection, number: int, imported: ImportedDay, batch: IntervalBatch) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from dbplanmon_pipeline.core.counters import EXECUTIONS, Floats, IntervalRows, Longs
 from dbplanmon_pipeline.store.adding import KEY, add_equal_keys, add_on_conflict
+from dbplanmon_pipeline.store.database_hours import add_work, hours_of_rows
 from dbplanmon_pipeline.store.days import STORED_COLUMNS, day_number, day_of, ensure_day, quoted, table_name
 
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -86,6 +87,7 @@ def write_intervals(connection: Connection, batch: IntervalBatch, now: datetime)
     """Store the rows of a batch, each in the table of its day, added to what is there of the same interval."""
     if not len(batch):
         return
+    add_work(connection, hours_of_rows(batch.keys, batch.metrics))
     numbers = day_number(batch.keys[:, 4])
     for number in np.unique(numbers).tolist():
         part = (batch if (numbers == number).all() else batch.take(numbers == number)).with_unique_keys()

@@ -17,6 +17,7 @@ from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
 from dbplanmon_pipeline.store.kpis import KpiPart
 from dbplanmon_pipeline.store.mutes import MutePart
+from dbplanmon_pipeline.store.pages import PagePart
 from dbplanmon_pipeline.store.purging import PurgingPart
 from dbplanmon_pipeline.store.statements import StatementPart
 from dbplanmon_pipeline.store.upkeep import UpkeepPart
@@ -37,6 +38,7 @@ class SqlStore(
     PurgingPart,
     UpkeepPart,
     DaySummaryPart,
+    PagePart,
     ExportPart,
 ):
     """Satisfies `core.ports.Store` on SQLite and PostgreSQL; safe for threads and processes.

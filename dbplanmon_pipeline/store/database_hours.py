@@ -1,0 +1,85 @@
+"""Work of each database by hour, added up with every row that is written, so that a fleet is read at a glance.
+
+The hour is the one in which an interval ends, as in `hourly_rollup`.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.store.bulk import insert_rows
+from dbplanmon_pipeline.store.days import HOUR_US, STORED_COLUMNS, epoch_us
+from dbplanmon_pipeline.store.schema import database_hour
+from dbplanmon_pipeline.store.targets import database_ids
+
+WORK = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")
+WORK_SUMS = f"database_id, (interval_end_us - 1) / {HOUR_US} AS hour, {', '.join(f'SUM({name})' for name in WORK)}"
+
+_FIRST_METRIC = 5
+_COLUMNS = [STORED_COLUMNS.index(name) - _FIRST_METRIC for name in WORK]
+_KEY = ("hour_start_us", "database_id")
+
+
+def hours_of_rows(keys: Longs, metrics: Floats) -> dict[str, list[Any]]:
+    """Sums per database and hour, as columns of `database_hour`.
+
+    Args:
+        keys: int64 [n, 5] in the order of KEY_COLUMNS.
+        metrics: float64 [n, m] in the order of the stored columns, NaN unknown.
+    """
+    hours = (keys[:, 4] - 1) // HOUR_US
+    found, member = np.unique(np.column_stack([hours, keys[:, 0]]), axis=0, return_inverse=True)
+    place = member.reshape(-1)
+    columns: dict[str, list[Any]] = {
+        "hour_start_us": (found[:, 0] * HOUR_US).tolist(),
+        "database_id": found[:, 1].tolist(),
+    }
+    for name, column in zip(WORK, _COLUMNS, strict=True):
+        values = metrics[:, column]
+        known = np.bincount(place, ~np.isnan(values), len(found))
+        sums = np.bincount(place, np.nan_to_num(values), len(found))
+        columns[name] = [value if there else None for value, there in zip(sums.tolist(), known.tolist(), strict=True)]
+    return columns
+
+
+def taken_back(sums: Iterable[Any]) -> dict[str, list[Any]]:
+    """The opposite of rows of `WORK_SUMS`, for work that is removed."""
+    rows = list(sums)
+    columns = {"hour_start_us": [int(row[1]) * HOUR_US for row in rows], "database_id": [row[0] for row in rows]}
+    for place, name in enumerate(WORK, 2):
+        columns[name] = [None if row[place] is None else -row[place] for row in rows]
+    return columns
+
+
+def add_work(connection: Connection, columns: Mapping[str, list[Any]]) -> None:
+    """Add sums to what is there of the same hours; unknown stays unknown until something is known."""
+    if not columns["hour_start_us"]:
+        return
+    sums = ", ".join(
+        f'"{name}" = CASE WHEN database_hour."{name}" IS NULL THEN excluded."{name}" '
+        f'ELSE database_hour."{name}" + COALESCE(excluded."{name}", 0) END'
+        for name in WORK
+    )
+    insert_rows(connection, database_hour, columns, f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {sums}")
+
+
+def read_hours(connection: Connection, start: datetime, end: datetime) -> dict[DatabaseRef, Floats]:
+    """Float64 [hours, 4] of `WORK` per database with work, for the whole hours from `start` to `end`; NaN unknown."""
+    first, last = epoch_us(start) // HOUR_US, epoch_us(end) // HOUR_US
+    table = database_hour
+    wanted = select(table.c.database_id, table.c.hour_start_us, *(table.c[name] for name in WORK)).where(
+        table.c.hour_start_us >= first * HOUR_US, table.c.hour_start_us < last * HOUR_US
+    )
+    refs = {number: ref for ref, number in database_ids(connection).items()}
+    found: dict[DatabaseRef, Floats] = {}
+    for number, hour_us, *values in connection.execute(wanted):
+        ref = refs[number]
+        if ref not in found:
+            found[ref] = np.full((last - first, len(WORK)), np.nan)
+        found[ref][hour_us // HOUR_US - first] = values
+    return found
