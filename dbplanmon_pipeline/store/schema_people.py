@@ -1,6 +1,20 @@
-"""Tables of what people configure, are told and do: KPIs, alerts, rules, suggestions, the audit, what expired."""
+"""Tables of what people configure, are told and do: KPIs, alerts, rules, suggestions, audit, access, what expired."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from dbplanmon_pipeline.store.table_columns import LOG_ID, key, metadata, required
 from dbplanmon_pipeline.store.types import Figure, JsonText, UtcDateTime
@@ -134,6 +148,39 @@ audit_log = Table(
     required("detail", JsonText),
     Index(None, "at"),
     Index(None, "action", "subject"),
+)
+
+# ---------------------------------------------------------------- access
+
+access_token = Table(
+    "access_token",
+    metadata,
+    key("token_id", String(16)),
+    required("name", String(64)),
+    required("role", String(32)),
+    required("digest", LargeBinary),
+    required("created_at", UtcDateTime),
+    required("created_by", String(255)),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_on", Date),
+    Index(
+        "uq_access_token_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+access_login = Table(
+    "access_login",
+    metadata,
+    key("login_id", String(16)),
+    required("digest", LargeBinary),
+    Column("token_id", String(16), ForeignKey("access_token.token_id"), nullable=False),
+    required("expires_at", UtcDateTime),
+    Index(None, "token_id"),
 )
 
 # ---------------------------------------------------------------- retention

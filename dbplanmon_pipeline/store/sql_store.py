@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dbplanmon_pipeline.core.ports import Clock, SchemaStatus
+from dbplanmon_pipeline.store.access import AccessPart
 from dbplanmon_pipeline.store.alert_decisions import AlertDecisionPart
 from dbplanmon_pipeline.store.alerts import AlertPart
 from dbplanmon_pipeline.store.archive import open_archive
@@ -33,6 +34,7 @@ class SqlStore(
     AlertPart,
     AlertDecisionPart,
     MutePart,
+    AccessPart,
     KpiPart,
     DeliveryPart,
     PurgingPart,

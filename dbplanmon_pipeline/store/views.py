@@ -18,7 +18,7 @@ _EPOCH_COLUMNS = {
     "covers_from_us",
     "next_from_us",
 }
-_NOT_SHOWN = {"monitored_database", "interval_day", "archive_segment", "query_text"}
+_NOT_SHOWN = {"monitored_database", "interval_day", "archive_segment", "query_text", "access_login"}
 
 
 def create_views(connection: Connection) -> None:

@@ -1,22 +1,14 @@
 """Who asks, and what they may do."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from starlette.requests import Request
 
+from dbplanmon_pipeline.core.ports.access import Role
 
-class Role(StrEnum):
-    """What somebody may do; each role may do what those before it may."""
+__all__ = ["ANONYMOUS", "Role", "User", "user_of"]
 
-    NOBODY = "nobody"
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-
-    def covers(self, needed: "Role") -> bool:
-        """True where this role may do what `needed` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +27,6 @@ class User:
     def is_anonymous(self) -> bool:
         """True for somebody who has not logged in."""
         return self.name == ANONYMOUS
-
-
-ANONYMOUS = "anonymous"
 
 
 def user_of(request: Request) -> User:
