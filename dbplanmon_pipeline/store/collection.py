@@ -84,7 +84,7 @@ class CollectionPart(StorePart):
             move_newest_ends(connection, batch.newest_ends())
             mark_recorded_from(connection, numbered)
             keep_sightings(connection, sightings)
-            _log(connection, taken, ids)
+            _log(connection, taken, ids, now)
         return refused
 
     def collection_log(self, since: datetime) -> list[CollectionOutcome]:
@@ -180,11 +180,15 @@ def _record_facts(
     insert_rows(connection, counter_state, columns, keep)
 
 
-def _log(connection: Connection, taken: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int]) -> None:
+def _log(
+    connection: Connection, taken: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int], now: datetime
+) -> None:
     records = [
         {
             "database_id": ids[item.outcome.ref],
             "status": str(item.outcome.status),
+            # A reading that waited in the spool is logged long after it began.
+            "recorded_at": now,
             **{name: getattr(item.outcome, name) for name in _COUNTED},
         }
         for item in taken

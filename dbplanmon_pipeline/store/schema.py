@@ -168,7 +168,9 @@ collection_log = Table(
     Column("lag_seconds", Float),
     required("duration_ms", Float),
     Column("cost_ms", Float),
+    required("recorded_at", UtcDateTime),
     Index(None, "started_at"),
+    Index(None, "recorded_at"),
 )
 
 history_import = Table(

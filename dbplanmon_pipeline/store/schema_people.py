@@ -121,6 +121,7 @@ alert_delivery = Table(
     required("succeeded", Boolean),
     required("error", Text),
     Column("next_attempt_at", UtcDateTime),
+    Index(None, "attempted_at"),
 )
 
 suggestion = Table(

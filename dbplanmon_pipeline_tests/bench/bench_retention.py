@@ -116,10 +116,10 @@ def fill(store: SqlStore, expired: Expired) -> None:
         )
         connection.exec_driver_sql(
             "INSERT INTO collection_log (database_id, started_at, status, error_class, message, rows, statements_read, "
-            "new_statements, new_plans, plan_changes, resets, duration_ms) "
+            "new_statements, new_plans, plan_changes, resets, duration_ms, recorded_at) "
             + spread.format(rows=expired.logs)
             + "SELECT i % 2000 + 1, strftime('%Y-%m-%d %H:%M:%S.000000', '2026-03-11', '+' || ((i / 2000) * 5) || "
-            "' minutes'), 'ok', '', '', 50, 60, 0, 0, 0, 0, 12.5 FROM n"
+            "' minutes'), 'ok', '', '', 50, 60, 0, 0, 0, 0, 12.5, '2026-03-11 00:00:00.000000' FROM n"
         )
         day = f"interval_metric_{START:%Y%m%d}"
         connection.exec_driver_sql(

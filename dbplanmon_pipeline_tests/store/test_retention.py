@@ -222,7 +222,7 @@ def test_a_removal_that_was_killed_goes_on(store, store_url):
             connection.exec_driver_sql(
                 "INSERT INTO collection_log SELECT database_id + "
                 f"{number}, started_at, status, error_class, message, rows, statements_read, new_statements, new_plans,"
-                " plan_changes, resets, gap_seconds, lag_seconds, duration_ms, cost_ms FROM collection_log"
+                " plan_changes, resets, gap_seconds, lag_seconds, duration_ms, cost_ms, recorded_at FROM collection_log"
                 " WHERE database_id = 1"
             )
     store.mark_expired([ExpiryMark("collection_log", LIMIT, NOON, 600)])

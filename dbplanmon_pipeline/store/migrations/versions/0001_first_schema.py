@@ -118,9 +118,11 @@ def _create_collection_log() -> None:
         sa.Column("lag_seconds", sa.Float(), nullable=True),
         sa.Column("duration_ms", sa.Float(), nullable=False),
         sa.Column("cost_ms", sa.Float(), nullable=True),
+        sa.Column("recorded_at", UTC_TIME, nullable=False),
         sa.PrimaryKeyConstraint("database_id", "started_at", name=op.f("pk_collection_log")),
     )
     op.create_index(op.f("ix_collection_log_started_at"), "collection_log", ["started_at"], unique=False)
+    op.create_index(op.f("ix_collection_log_recorded_at"), "collection_log", ["recorded_at"], unique=False)
 
 
 def _create_history_import() -> None:
@@ -431,6 +433,7 @@ def _create_alert_delivery() -> None:
         sa.ForeignKeyConstraint(["alert_id"], ["alert.alert_id"], name=op.f("fk_alert_delivery_alert_id")),
         sa.PrimaryKeyConstraint("alert_id", "attempted_at", name=op.f("pk_alert_delivery")),
     )
+    op.create_index(op.f("ix_alert_delivery_attempted_at"), "alert_delivery", ["attempted_at"], unique=False)
 
 
 def _create_suggestion() -> None:
