@@ -1,8 +1,8 @@
 """One provider per configured instance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.ports import Provider
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
@@ -37,18 +37,37 @@ def instance_spec(instance: InstanceSettings, settings: Settings, provider: Prov
         names = None
 
     def limits(database: str) -> tuple[CaptureLimits, float]:
-        collection = settings.for_database(instance.name, database).collection
-        return (
-            CaptureLimits(
-                top_n=collection.top_n,
-                min_executions=collection.min_executions,
-                max_plans=collection.max_plans,
-                recheck_after=collection.interval,
-            ),
-            collection.budget_per_database.total_seconds(),
-        )
+        budget = settings.for_database(instance.name, database).collection.budget_per_database
+        return capture_limits(settings, DatabaseRef(instance.name, database)), budget.total_seconds()
 
     return InstanceSpec(instance.name, instance.engine, names, limits)
+
+
+def named_databases(settings: Settings, providers: Mapping[str, Provider]) -> tuple[DatabaseRef, ...]:
+    """Databases the settings name themselves; discovered ones count from their first reading on."""
+    names = {
+        instance.name: (
+            providers[instance.name].databases() if instance.engine is Engine.SIMULATED else instance.databases.names
+        )
+        for instance in settings.instances
+        if instance.enabled
+    }
+    return tuple(DatabaseRef(instance, database) for instance, found in names.items() for database in found)
+
+
+def capture_limits(settings: Settings, ref: DatabaseRef) -> CaptureLimits:
+    """What is kept of one reading of a database.
+
+    Raises:
+        SettingsError: the settings do not name its instance.
+    """
+    collection = settings.for_database(ref.instance, ref.database).collection
+    return CaptureLimits(
+        top_n=collection.top_n,
+        min_executions=collection.min_executions,
+        max_plans=collection.max_plans,
+        recheck_after=collection.interval,
+    )
 
 
 def _postgres(instance: InstanceSettings, settings: Settings) -> PostgresProvider:

@@ -156,6 +156,8 @@ class CollectionStatus(StrEnum):
     FIRST_READING = "first_reading"
     FAILED = "failed"
     SKIPPED = "skipped"
+    SPOOLED = "spooled"
+    """Read, but the store was away; never in the log: the reading is recorded as `ok` once the store is back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
@@ -20,6 +20,7 @@ from dbplanmon_pipeline.core.ports import (
     CollectedDatabase,
     CollectionStore,
     Provider,
+    SpoolLoss,
 )
 from dbplanmon_pipeline.errors import DbPlanMonError, ProviderError, SettingsError, StoreError
 from dbplanmon_pipeline.services.breakers import (
@@ -30,8 +31,8 @@ from dbplanmon_pipeline.services.breakers import (
     resting_instances,
 )
 from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
+from dbplanmon_pipeline.services.replay_spool import COMMIT_ROWS, Replayed
 
-COMMIT_ROWS = 8_000
 COMMIT_SECONDS = 1.0
 POLL_SECONDS = 0.2
 
@@ -59,7 +60,11 @@ class CollectionPolicy:
 class CollectionReport:
     """What one collection did, one outcome per target, in the order of the targets.
 
-    `partial` is true where somebody asked for some targets only: such a run proves nothing about the rest.
+    Attributes:
+        partial: somebody asked for some targets only: such a run proves nothing about the rest.
+        replayed: what of earlier runs was recorded first.
+        spool_lost: readings the spool had to let go of.
+        store_failure: why the store was away, so that readings were spooled; empty when it was there.
     """
 
     tick: datetime
@@ -67,6 +72,9 @@ class CollectionReport:
     peak_workers: int
     duration_seconds: float
     partial: bool = False
+    replayed: Replayed = field(default_factory=Replayed)
+    spool_lost: SpoolLoss = field(default_factory=SpoolLoss)
+    store_failure: str = ""
 
     @property
     def failed(self) -> tuple[CollectionOutcome, ...]:
@@ -77,6 +85,11 @@ class CollectionReport:
     def skipped(self) -> tuple[CollectionOutcome, ...]:
         """Targets left alone because the breaker of their instance is open."""
         return tuple(o for o in self.outcomes if o.error_class == BREAKER)
+
+    @property
+    def spooled(self) -> tuple[CollectionOutcome, ...]:
+        """Targets whose readings wait on disk for the store."""
+        return tuple(o for o in self.outcomes if o.status is CollectionStatus.SPOOLED)
 
     @property
     def rows(self) -> int:

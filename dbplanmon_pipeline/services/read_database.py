@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.model import (
     CollectionOutcome,
     CollectionStatus,
     DatabaseRef,
+    Engine,
     StatementText,
 )
 from dbplanmon_pipeline.core.ports import Budget, CaptureState, CollectedDatabase, DatabaseReader, Provider
@@ -24,6 +25,9 @@ GAP_FACTOR = 1.5
 
 TEXTS_PER_STATEMENT = 4
 """`top_n` holds by each of four measures, so up to four times as many statements may be new at once."""
+
+
+RECORDED_LATER = "read while the store was away, recorded later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def read_database(
     """
     with provider.open(ref.database, budget) as reader:
         reading = replace(reader.read_counters(state.previous), read_at=tick)
+        if state.blind:
+            return _unrecorded(provider, ref, reading, reader.cost_ms, tick)
         with budget.computing:
             delta = _difference(state, reading)
         details = _read_details(reader, reading, delta, state, limits, tick, budget)
@@ -87,6 +93,44 @@ def read_database(
         plans=details.plans,
         facts={**_facts_of_plans(details.plans), **facts},
         facts_are_whole=bool(facts),
+        counters=reading if delta.accepted else None,
+    )
+
+
+def _unrecorded(
+    provider: Provider, ref: DatabaseRef, reading: CounterReading, cost_ms: float | None, tick: datetime
+) -> CollectedDatabase:
+    """Counters for the spool; what explains them is asked for when the store says what is missing."""
+    outcome = CollectionOutcome(
+        ref, tick, CollectionStatus.SPOOLED, statements_read=reading.statements, cost_ms=cost_ms
+    )
+    return CollectedDatabase(outcome, provider.engine, counters=reading)
+
+
+def recorded_later(
+    ref: DatabaseRef,
+    engine: Engine,
+    state: CaptureState,
+    reading: CounterReading,
+    limits: CaptureLimits,
+    interval: timedelta,
+) -> CollectedDatabase | None:
+    """What a reading from the spool adds to the store; None where the state is not older than the reading.
+
+    Rows without a plan get the one known from the last look. Texts and plans that are missing are asked for by the next
+    readings of the server, as those of any statement are.
+    """
+    delta = _difference(state, reading)
+    if not delta.accepted:
+        return None
+    rows = select_rows(delta.rows, top_n=limits.top_n, min_executions=limits.min_executions)
+    details = _Details(attribute_plans(rows, state.statements, ()), complaint=RECORDED_LATER)
+    return CollectedDatabase(
+        _outcome(ref, state, reading, delta, details, reading.read_at, interval),
+        engine,
+        reading=retained(reading),
+        previous_read_at=state.read_at,
+        rows=details.rows if len(details.rows) else None,
     )
 
 

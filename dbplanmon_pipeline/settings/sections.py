@@ -36,6 +36,15 @@ class StoreSettings(Section):
     )
 
 
+class SpoolSettings(Section):
+    """Readings kept in the state folder while the store cannot be reached; recorded when it is back."""
+
+    max_mb: Count = Field(
+        default=512, ge=0, le=1_000_000, description="Most disk space [MB]; the oldest readings go first. 0: no spool."
+    )
+    max_age: Duration = Field(default=_DAY, ge=_MINUTE, le=30 * _DAY, description="Older readings are let go of.")
+
+
 class CollectionSettings(Section):
     """How counters and plans are read from the monitored databases."""
 
@@ -60,6 +69,7 @@ class CollectionSettings(Section):
     failure_threshold: Quantity = Field(
         default=1.0, ge=0.01, le=1.0, description="Share of failed databases at which the run fails."
     )
+    spool: SpoolSettings = Field(default=SpoolSettings(), description="Where readings wait while the store is away.")
 
 
 class CollectionOverride(Override):

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 from dbplanmon_pipeline.core.ports import Clock
+from dbplanmon_pipeline.store.spool import DiskSpool
 from dbplanmon_pipeline.store.sql_store import SqlStore
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["DiskSpool", "SqlStore", "open_store"]
 
 
 def _now() -> datetime:

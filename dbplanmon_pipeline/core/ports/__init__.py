@@ -17,6 +17,7 @@ from dbplanmon_pipeline.core.ports.collection import (
 )
 from dbplanmon_pipeline.core.ports.deliveries import DeadAlert, DeadLetterStore, DeliveryStore, QueuedAlert
 from dbplanmon_pipeline.core.ports.kpis import KpiStore
+from dbplanmon_pipeline.core.ports.spool import ReadingSpool, SpooledBatch, SpooledReading, SpoolLoss
 from dbplanmon_pipeline.core.ports.targets import Budget, Clock, DatabaseReader, Provider, StatementKey
 from dbplanmon_pipeline.core.ports.upkeep import (
     ExpiryMark,
@@ -55,9 +56,13 @@ __all__ = [
     "PlanChange",
     "Provider",
     "QueuedAlert",
+    "ReadingSpool",
     "RetentionStore",
     "SchemaStatus",
     "SealedDay",
+    "SpoolLoss",
+    "SpooledBatch",
+    "SpooledReading",
     "StatementKey",
     "Store",
     "Suggestion",

@@ -29,12 +29,14 @@ class CaptureState:
         statements: by query hash.
         plans: hashes of plans that need not be asked for: their body is stored, or lately a reason why there is none.
         read_at: moment of the last reading, also where `previous` cannot be used; aware UTC, None before the first.
+        blind: the store could not be asked. `previous` then says at most where to begin, and counters alone are read.
     """
 
     previous: CounterReading | None
     statements: Mapping[int, KnownStatement]
     plans: frozenset[int]
     read_at: datetime | None = None
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class CollectedDatabase:
             the store keeps each value with the moment since when it holds.
         facts_are_whole: the database told all its facts, so that one of a statement (`forced plan ...`) that is not
             among them has ended.
+        counters: the reading as it came from the server, for the spool; None when there is none to keep.
     """
 
     outcome: CollectionOutcome
@@ -64,6 +67,7 @@ class CollectedDatabase:
     plans: tuple[CapturedPlan, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     facts_are_whole: bool = False
+    counters: CounterReading | None = None
 
 
 class ImportStatus(StrEnum):
