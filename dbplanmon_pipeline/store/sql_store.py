@@ -14,6 +14,7 @@ from dbplanmon_pipeline.store.deliveries import DeliveryPart
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.export import ExportPart
 from dbplanmon_pipeline.store.facts import FactPart
+from dbplanmon_pipeline.store.figures import FigurePart
 from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
 from dbplanmon_pipeline.store.kpis import KpiPart
@@ -41,6 +42,7 @@ class SqlStore(
     UpkeepPart,
     DaySummaryPart,
     PagePart,
+    FigurePart,
     ExportPart,
 ):
     """Satisfies `core.ports.Store` on SQLite and PostgreSQL; safe for threads and processes.

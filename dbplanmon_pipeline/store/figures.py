@@ -1,0 +1,188 @@
+"""Short reads for health and metrics; each takes milliseconds, however large the store is."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
+from dbplanmon_pipeline.core.ports.collection import JobState
+from dbplanmon_pipeline.core.ports.figures import (
+    DatabaseState,
+    LoggedDelivery,
+    LoggedIncident,
+    LoggedKpi,
+    LoggedReading,
+    StoreFigures,
+)
+from dbplanmon_pipeline.store.parts import StorePart
+from dbplanmon_pipeline.store.schema import (
+    alert,
+    alert_delivery,
+    archive_segment,
+    audit_log,
+    collection_log,
+    counter_state,
+    database_hour,
+    incident,
+    job_state,
+    kpi_result,
+    monitored_database,
+)
+
+_OPEN = [state.value for state in IncidentState if state.is_open]
+_UNSENT = [AlertState.PENDING.value, AlertState.HELD.value, AlertState.GIVEN_UP.value]
+_BEGINNINGS = [f"incident {event.value}" for event in (IncidentEvent.OPENED, IncidentEvent.REOPENED)]
+_BUSY_SPAN = timedelta(hours=3)
+_LATELY = timedelta(days=1)
+
+
+class FigurePart(StorePart):
+    """Satisfies `FigureStore`."""
+
+    def database_states(self) -> list[DatabaseState]:
+        """Every database ever read, by name."""
+        log, target, state = collection_log, monitored_database, counter_state
+        older = collection_log.alias("older")
+        newest = select(func.max(older.c.started_at)).where(older.c.database_id == target.c.database_id)
+        mine = (log.c.database_id == target.c.database_id) & (log.c.started_at == newest.scalar_subquery())
+        statement = (
+            select(
+                target.c.instance,
+                target.c.database,
+                log.c.started_at,
+                state.c.read_at,
+                log.c.status,
+                log.c.error_class,
+                log.c.lag_seconds,
+                log.c.duration_ms,
+                log.c.cost_ms,
+            )
+            .outerjoin_from(target, log, mine)
+            .outerjoin(state, state.c.database_id == target.c.database_id)
+            .order_by(target.c.instance, target.c.database)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(statement).all()
+        return [_database_state(*row) for row in rows]
+
+    def busiest_databases(self, limit: int) -> list[DatabaseRef]:
+        """Databases by the time they spent on statements in the last hours, the busiest first."""
+        hour, target = database_hour, monitored_database
+        since = int((self._clock() - _BUSY_SPAN).timestamp()) * 1_000_000
+        spent = func.sum(hour.c.elapsed_time_us)
+        statement = (
+            select(target.c.instance, target.c.database)
+            .join_from(hour, target, target.c.database_id == hour.c.database_id)
+            .where(hour.c.hour_start_us >= since)
+            .group_by(target.c.instance, target.c.database)
+            .order_by(spent.desc(), target.c.instance, target.c.database)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [DatabaseRef(*row) for row in connection.execute(statement)]
+
+    def store_figures(self, now: datetime) -> StoreFigures:
+        """What is in the store now."""
+        opened = select(incident.c.severity, func.count()).where(incident.c.state.in_(_OPEN))
+        unsent = select(alert.c.channel, alert.c.state, func.count()).where(alert.c.state.in_(_UNSENT))
+        pending = alert.c.state == AlertState.PENDING.value
+        overdue = select(alert.c.channel, func.min(alert.c.queued_at)).where(pending, alert.c.next_attempt_at <= now)
+        dead = (alert.c.state == AlertState.GIVEN_UP.value) & (alert.c.ended_at >= now - _LATELY)
+        with self._database.read(snapshot=True) as connection:
+            counts = connection.execute(unsent.group_by(alert.c.channel, alert.c.state))
+            return StoreFigures(
+                open_incidents={row[0]: row[1] for row in connection.execute(opened.group_by(incident.c.severity))},
+                alerts={(channel, state): count for channel, state, count in counts},
+                overdue_since={row[0]: row[1] for row in connection.execute(overdue.group_by(alert.c.channel))},
+                given_up_lately=connection.scalar(select(func.count()).select_from(alert).where(dead)) or 0,
+                jobs=[JobState(**row) for row in connection.execute(select(job_state)).mappings()],
+                store_bytes=_store_bytes(connection, is_sqlite=self._database.is_sqlite),
+                archive_bytes=int(connection.scalar(select(func.sum(archive_segment.c.bytes))) or 0),
+            )
+
+    def logged_batches(self, since: datetime) -> dict[datetime, int]:
+        """How many readings were logged at each moment since then."""
+        at = collection_log.c.recorded_at
+        statement = select(at, func.count()).where(at >= since).group_by(at)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(statement)}
+
+    def logged_readings(self, moments: Sequence[datetime]) -> list[LoggedReading]:
+        """Readings logged at these moments."""
+        log, target = collection_log, monitored_database
+        names = ("started_at", "recorded_at", "status", "rows", "duration_ms")
+        statement = (
+            select(target.c.instance, target.c.database, *(log.c[name] for name in names))
+            .join(target, target.c.database_id == log.c.database_id)
+            .where(log.c.recorded_at.in_(moments))
+            .order_by(log.c.recorded_at)
+        )
+        with self._database.read() as connection:
+            return [
+                LoggedReading(DatabaseRef(instance, database), started, recorded, CollectionStatus(status), count, took)
+                for instance, database, started, recorded, status, count, took in connection.execute(statement)
+            ]
+
+    def logged_incidents(self, since: datetime) -> list[LoggedIncident]:
+        """Incidents that were opened or reopened since then."""
+        statement = (
+            select(audit_log.c.audit_id, audit_log.c.at, audit_log.c.detail, incident.c.instance, incident.c.label)
+            .outerjoin_from(audit_log, incident, incident.c.incident_id == audit_log.c.subject)
+            .where(audit_log.c.at >= since, audit_log.c.action.in_(_BEGINNINGS))
+        )
+        with self._database.read() as connection:
+            return [
+                LoggedIncident(number, at, instance or "", label or "", str(detail.get("severity", "")))
+                for number, at, detail, instance, label in connection.execute(statement)
+            ]
+
+    def logged_deliveries(self, since: datetime) -> list[LoggedDelivery]:
+        """Attempts to send alerts since then."""
+        tried = alert_delivery
+        statement = (
+            select(tried.c.alert_id, tried.c.attempted_at, alert.c.channel, tried.c.succeeded)
+            .join(alert, alert.c.alert_id == tried.c.alert_id)
+            .where(tried.c.attempted_at >= since)
+        )
+        with self._database.read() as connection:
+            return [LoggedDelivery(*row) for row in connection.execute(statement)]
+
+    def logged_kpis(self, since: datetime) -> list[LoggedKpi]:
+        """Readings of KPIs that began since then."""
+        table = kpi_result
+        statement = select(table.c.name, table.c.started_at, table.c.state).where(table.c.started_at >= since)
+        with self._database.read() as connection:
+            return [LoggedKpi(*row) for row in connection.execute(statement)]
+
+
+def _database_state(
+    instance: str,
+    database: str,
+    logged_at: datetime | None,
+    last_success_at: datetime | None,
+    status: str | None,
+    error_class: str | None,
+    lag_seconds: float | None,
+    duration_ms: float | None,
+    cost_ms: float | None,
+) -> DatabaseState:
+    return DatabaseState(
+        DatabaseRef(instance, database),
+        logged_at,
+        last_success_at,
+        CollectionStatus(status) if status else None,
+        error_class or "",
+        lag_seconds,
+        duration_ms or 0.0,
+        cost_ms,
+    )
+
+
+def _store_bytes(connection: Connection, *, is_sqlite: bool) -> int:
+    if not is_sqlite:
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
+    size, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0 for name in ("page_size", "page_count"))
+    return int(size) * int(pages)
