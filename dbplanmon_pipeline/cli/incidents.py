@@ -154,9 +154,16 @@ def reopen(invocation: Invocation, incident_id: str, actor: str | None, note: st
 def _decide(
     invocation: Invocation, incident_id: str, event: IncidentEvent, actor: str | None, note: str, *, as_json: bool
 ) -> None:
+    from dbplanmon_pipeline.composition.alert_rules import (  # noqa: PLC0415 - see `Invocation.session`
+        tracking_channels,
+    )
+
     who = actor or operating_system_user()
     with invocation.session() as session:
-        change = decide_incident(session.store, incident_id, event, actor=who, at=utc_now(), note=note)
+        trackers = tracking_channels(session.settings)
+        change = decide_incident(
+            session.store, incident_id, event, actor=who, at=utc_now(), note=note, trackers=trackers
+        )
     incident = change.incident
     if as_json:
         print_json({"incident_id": incident.incident_id, **change_record(change)})

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from dbplanmon_pipeline.composition.channels import channel_names
+from dbplanmon_pipeline.composition.channels import channel_names, enabled_channels
 from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy, AlertRoutes, EscalationLevel
 from dbplanmon_pipeline.settings import Settings
+from dbplanmon_pipeline.settings.channels import PagerDutyChannel
 
 SHORTEST_STEP = timedelta(seconds=1)
 
@@ -17,7 +18,13 @@ def alert_policy(settings: Settings) -> AlertPolicy:
         max_per_hour=alerts.max_per_hour,
         levels=_levels(settings),
         together_within=max(settings.collection.interval, SHORTEST_STEP),
+        trackers=frozenset(tracking_channels(settings)),
     )
+
+
+def tracking_channels(settings: Settings) -> tuple[str, ...]:
+    """Enabled channels that keep an incident open on their side until they are told of its end."""
+    return tuple(channel.name for channel in enabled_channels(settings) if isinstance(channel, PagerDutyChannel))
 
 
 def alert_routes(settings: Settings) -> AlertRoutes:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from dbplanmon_pipeline.core.alert_rules_grouping import grouped
 from dbplanmon_pipeline.core.alert_rules_history import History
 from dbplanmon_pipeline.core.alert_rules_messages import (
+    all_are_well,
     comes_and_goes,
     group_is_well,
     group_message,
@@ -18,6 +19,7 @@ from dbplanmon_pipeline.core.alert_rules_messages import (
 from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED, AlertPolicy
 from dbplanmon_pipeline.core.alert_rules_scope import concerned_windows, mute_of
 from dbplanmon_pipeline.core.alert_rules_windows import held_until
+from dbplanmon_pipeline.core.delivery_policy import CALMING_EVENTS, ENDING_EVENTS
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert
@@ -27,7 +29,6 @@ HOUR = timedelta(hours=1)
 FREE_OF_RULES = ("summary:",)
 """Ids of what comes once a day anyway."""
 
-_ENDS = IncidentEvent.AUTO_RESOLVED.value
 _BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
 
 
@@ -35,7 +36,8 @@ def decide(situation: Situation, policy: AlertPolicy) -> Decisions:
     """Decide about every alert of a situation, in the order in which they were created.
 
     The rules, in their order: reminders that are not needed, mute rules, what ended while it waited, maintenance
-    windows, ends of what was never told, flapping, cooldown, grouping, and the cap of the hour.
+    windows, ends of what was never told, flapping, cooldown, grouping, and the cap of the hour. A channel that tracks
+    incidents gets every end of what it was told of: no mute rule, group or cap stands against it.
     """
     return _Pass(situation, policy).run()
 
@@ -115,7 +117,13 @@ class _Pass:
             return f"the severity is {incident.severity.value}, this level begins at {least.value}"
         return ""
 
+    def _is_tracked(self, alert: Alert) -> bool:
+        """The end of what a channel keeps open until it is told so; `_end_untold` looks at whether it does."""
+        return alert.channel in self._policy.trackers and alert.event in CALMING_EVENTS
+
     def _muted(self, row: AlertRow) -> AlertRow | None:
+        if self._is_tracked(row.alert):
+            return None
         mute = mute_of(row.alert, self._situation.mutes, self._situation.texts.get(row.alert.incident_id))
         if mute is None:
             return None
@@ -124,14 +132,22 @@ class _Pass:
 
     def _ended(self, row: AlertRow) -> AlertRow | None:
         """What had to wait is told only while it is still true."""
-        incident = self._incident(row)
-        if row.state is not AlertState.HELD or row.rule is AlertRule.CAP or incident is None:
+        alert = row.alert
+        is_capped = row.rule is AlertRule.CAP
+        if row.state is not AlertState.HELD or (is_capped and alert.channel not in self._policy.trackers):
             return None
-        if row.alert.event == _ENDS and incident.state.is_open:
+        if self._incident(row) is None and not is_capped:
+            return None
+        is_over = self._is_over(alert.incident_id, alert.channel)
+        if alert.event in ENDING_EVENTS and not is_over:
             return self._suppressed(row, AlertRule.ENDED, "it came back while the message waited")
-        if row.alert.event != _ENDS and not incident.state.is_open:
+        if alert.event not in ENDING_EVENTS and is_over:
             return self._suppressed(row, AlertRule.ENDED, "the incident ended while the message waited")
         return None
+
+    def _is_over(self, incident_id: str, channel: str) -> bool:
+        incident = self._situation.incidents.get(incident_id)
+        return self._history.is_over(incident_id, channel) if incident is None else not incident.state.is_open
 
     def _in_maintenance(self, row: AlertRow) -> AlertRow | None:
         windows = concerned_windows(row.alert, self._situation.windows)
@@ -143,16 +159,32 @@ class _Pass:
     def _end_untold(self, row: AlertRow) -> AlertRow | None:
         """The end of what a channel was not told of is no news there; that of a group is told once."""
         alert = row.alert
-        if alert.event != _ENDS or row.rule is AlertRule.CAP:
+        if alert.event not in CALMING_EVENTS or row.rule is AlertRule.CAP:
             return None
         told = self._history.told_beginning(alert)
         if told is None:
             return self._suppressed(row, AlertRule.RESOLUTION, "its beginning was not sent on this channel")
-        if self._history.flaps(alert) and row.rule is not AlertRule.FLAPPING:
+        if alert.event == IncidentEvent.AUTO_RESOLVED and self._is_held_for_flapping(row):
             until = alert.created_at + self._policy.flap_within
             return self._held(row, until, AlertRule.FLAPPING, f"comes and goes; told if calm until {until:%H:%M} UTC")
         group_id = self._history.group_of(told)
+        if alert.event not in ENDING_EVENTS:
+            return self._suppressed(row, AlertRule.GROUPING, "it was told with others") if group_id else None
+        if self._is_tracked(alert):
+            self._end_carriers(alert, group_id)
         return self._end_of_group(row, group_id) if group_id else None
+
+    def _is_held_for_flapping(self, row: AlertRow) -> bool:
+        return row.rule is not AlertRule.FLAPPING and self._history.flaps(row.alert)
+
+    def _end_carriers(self, end: Alert, group_id: str) -> None:
+        """Later groups and notices that told of an incident end with the last of what they told of."""
+        for carrier in self._history.carriers(end):
+            members = self._history.members(carrier.alert_id) - {end.incident_id}
+            if carrier.incident_id != group_id and all(self._is_over(one, end.channel) for one in members):
+                told = all_are_well(end, carrier.incident_id, len(members) + 1)
+                if not self._history.knows(told.alert_id) and told.alert_id not in self._added:
+                    self._release(AlertRow(told), is_new=True)
 
     def _end_of_group(self, row: AlertRow, group_id: str) -> AlertRow:
         members = self._history.members(group_id)
@@ -183,7 +215,7 @@ class _Pass:
     def _cooling(self, row: AlertRow) -> AlertRow | None:
         """Quiet after an alert, unless this one is worse."""
         alert = row.alert
-        if alert.event in (_ENDS, UNACKNOWLEDGED) or row.rule is AlertRule.CAP:
+        if alert.event in CALMING_EVENTS or alert.event == UNACKNOWLEDGED or row.rule is AlertRule.CAP:
             return None
         told = self._history.told_since(alert, self._now - self._policy.cooldown)
         if not told or Severity(alert.severity).rank > max(Severity(past.severity).rank for past in told):
@@ -221,16 +253,17 @@ class _Pass:
 
     @staticmethod
     def _topic(row: AlertRow) -> tuple[str, ...]:
-        return (row.alert.incident_id, row.alert.channel, row.alert.event if row.alert.event == _ENDS else "")
+        return (row.alert.incident_id, row.alert.channel, row.alert.event if row.alert.event in CALMING_EVENTS else "")
 
     def _tell(self, rows: Sequence[AlertRow]) -> None:
         """Group what belongs together and send it, the worst first, up to the cap."""
         by_id = {row.alert.alert_id: row for row in rows}
         former = {key: told for key, row in by_id.items() if (told := self._former_group(row.alert))}
-        groups, alone = grouped([row.alert for row in rows], self._policy, former)
-        messages: list[tuple[Alert, bool]] = [(alert, False) for alert in alone]
+        single = [row.alert for row in rows if self._is_tracked(row.alert)]
+        groups, alone = grouped([row.alert for row in rows if not self._is_tracked(row.alert)], self._policy, former)
+        messages: list[tuple[Alert, bool]] = [(alert, False) for alert in (*single, *alone)]
         for group in groups:
-            message = group_message(group.members, group.cause)
+            message = group_message(group.members, group.cause, group.former)
             messages.append((message, True))
             for member in group.members:
                 why = f"told with {len(group.members) - 1} others: {group.cause}"
@@ -259,7 +292,7 @@ class _Pass:
         """Let a message through, or hold it where its channel has had enough for this hour."""
         channel = row.alert.channel
         decided = self._pending(row)
-        if not row.alert.incident_id.startswith(FREE_OF_RULES):
+        if not row.alert.incident_id.startswith(FREE_OF_RULES) and not self._is_tracked(row.alert):
             if self._released[channel] >= self._policy.max_per_hour:
                 until = clock_hour(self._now) + HOUR
                 why = f"{channel} had its {self._policy.max_per_hour} messages of this hour"

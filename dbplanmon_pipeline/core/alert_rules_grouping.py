@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
@@ -16,10 +16,15 @@ _TOGETHER = "they began together"
 
 @dataclass(frozen=True, slots=True)
 class AlertGroup:
-    """Alerts of one channel, event and instance, and what they have in common, in words."""
+    """Alerts of one channel, event and instance, and what they have in common, in words.
+
+    Attributes:
+        former: id of the group in which their beginnings were told; empty where there is none.
+    """
 
     members: tuple[Alert, ...]
     cause: str
+    former: str = ""
 
 
 def grouped(
@@ -112,7 +117,8 @@ def _again(members: list[Alert], policy: AlertPolicy, group_of: Mapping[str, str
     def former(alert: Alert) -> list[str]:
         return [group_of[alert.alert_id]] if alert.alert_id in group_of else []
 
-    groups = _taken(members, 2, former, lambda _: _TOGETHER)
+    found = _taken(members, 2, former, lambda _: _TOGETHER)
+    groups = [replace(group, former=group_of[group.members[0].alert_id]) for group in found]
     gone = {member.alert_id for group in groups for member in group.members}
     left = [member for member in members if member.alert_id not in gone]
     return [*groups, *_taken(left, policy.group_from, lambda _: ["all"], lambda _: _TOGETHER)]

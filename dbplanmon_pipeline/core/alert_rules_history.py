@@ -4,15 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from dbplanmon_pipeline.core.alert_rules_messages import FLAPPING, GROUP
+from dbplanmon_pipeline.core.alert_rules_messages import FLAPPING, GROUP, MORE
 from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED, AlertPolicy
+from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS
 from dbplanmon_pipeline.core.incidents import IncidentEvent
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRule, AlertState, PastAlert
 
-_ENDS = IncidentEvent.AUTO_RESOLVED.value
 _BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
 _BAD_NEWS = (*_BEGINNINGS, IncidentEvent.ESCALATED.value, UNACKNOWLEDGED, FLAPPING)
+_CARRIERS = (GROUP, f"{MORE}:")
 
 
 class History:
@@ -29,9 +30,9 @@ class History:
         self._beginnings: dict[str, list[datetime]] = defaultdict(list)
         self._reopened: dict[tuple[str, str], list[datetime]] = defaultdict(list)
         self._members: dict[str, set[str]] = defaultdict(set)
-        self._ids: set[str] = set()
+        self._by_id: dict[str, PastAlert] = {}
         for alert in sorted(past, key=lambda one: (one.created_at, one.alert_id)):
-            self._ids.add(alert.alert_id)
+            self._by_id[alert.alert_id] = alert
             self._by_topic[alert.incident_id, alert.channel].append(alert)
             if alert.event in _BEGINNINGS:
                 self._beginnings[alert.incident_id].append(alert.created_at)
@@ -42,7 +43,7 @@ class History:
 
     def knows(self, alert_id: str) -> bool:
         """True for an alert that is there already."""
-        return alert_id in self._ids
+        return alert_id in self._by_id
 
     def note_told(self, alert: Alert, at: datetime) -> None:
         """Remember that this alert is being let through."""
@@ -71,11 +72,22 @@ class History:
         for past in self._told(alert):
             if past.created_at > alert.created_at:
                 break
-            if past.event == _ENDS:
+            if past.event in ENDING_EVENTS:
                 found = None
             elif past.event in _BAD_NEWS and found is None:
                 found = past
         return found
+
+    def is_over(self, incident_id: str, channel: str) -> bool:
+        """True where the last that the channel was told of it is its end."""
+        told = [past for past in self._by_topic[incident_id, channel] if _is_told(past)]
+        return bool(told) and told[-1].event in ENDING_EVENTS
+
+    def carriers(self, end: Alert) -> list[PastAlert]:
+        """Groups and notices in which the channel was told of an incident that ends now, the first one first."""
+        into = {past.grouped_into: None for past in self._told(end) if past.event in _BAD_NEWS and past.grouped_into}
+        found = [self._by_id[one] for one in into if one in self._by_id]
+        return [one for one in found if one.incident_id.startswith(_CARRIERS)]
 
     def group_of(self, past: PastAlert) -> str:
         """Id of the group in which an alert was told, empty where it was told by itself."""

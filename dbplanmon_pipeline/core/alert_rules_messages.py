@@ -22,12 +22,13 @@ GROUP = "group:"
 LISTED = 25
 
 
-def group_message(members: Sequence[Alert], cause: str) -> Alert:
+def group_message(members: Sequence[Alert], cause: str, former: str = "") -> Alert:
     """One message that lists others of one event and channel.
 
     Args:
         members: at least two.
         cause: what they have in common, in words.
+        former: id of the group in which their beginnings were told, where there is one.
     """
     first = members[0]
     key = hashlib.sha256("\x1f".join(sorted(member.alert_id for member in members)).encode()).hexdigest()[:32]
@@ -51,6 +52,7 @@ def group_message(members: Sequence[Alert], cause: str) -> Alert:
             "database": _common(members, "database"),
             "label": _common(members, "label"),
             "cause": cause,
+            "former": former,
             "incidents": [member.incident_id for member in members],
             "members": [one_line(member.subject) for member in members[:LISTED]],
         },
@@ -74,9 +76,24 @@ def group_is_well(end: Alert, group_id: str, count: int) -> Alert:
         end,
         alert_id=alert_key(group_id, IncidentEvent.AUTO_RESOLVED.value, "", end.channel),
         incident_id=group_id,
+        event=IncidentEvent.AUTO_RESOLVED.value,
         subject=one_line(f"[ok] {where}: {what}", SUBJECT_LIMIT),
         body=f"On {where} {what}.\n\nThe last of them:\n\n{end.body}",
         facts={**end.facts, "scope": "group"},
+    )
+
+
+def all_are_well(end: Alert, carrier_id: str, count: int) -> Alert:
+    """The end of a later group or of a notice, when the last of what it told of is over."""
+    what = "what it told of is over" if count == 1 else f"all {count} it told of are over"
+    return replace(
+        end,
+        alert_id=alert_key(carrier_id, IncidentEvent.AUTO_RESOLVED.value, "", end.channel),
+        incident_id=carrier_id,
+        event=IncidentEvent.AUTO_RESOLVED.value,
+        subject=one_line(f"[ok] An earlier message about several: {what}", SUBJECT_LIMIT),
+        body=f"An earlier message about several: {what}.\n\nThe last of them:\n\n{end.body}",
+        facts={**end.facts, "scope": "notice"},
     )
 
 

@@ -32,6 +32,7 @@ class AlertPolicy:
         group_from: statements of one instance at one time that are told in one message.
         flips_from: changed plans of one database at one time that are.
         together_within: alerts created so close to each other belong to one step.
+        trackers: channels that keep each incident open on their side until they are told of its end.
     """
 
     cooldown: timedelta = timedelta(hours=4)
@@ -42,6 +43,7 @@ class AlertPolicy:
     group_from: int = 5
     flips_from: int = 3
     together_within: timedelta = timedelta(minutes=5)
+    trackers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

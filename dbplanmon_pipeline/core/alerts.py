@@ -131,6 +131,30 @@ def alert_for(
     )
 
 
+def decision_alert(change: IncidentChange, *, channel: str, command: str) -> Alert:
+    """The message about a person's decision, for a channel that keeps the incident open until it is told.
+
+    Args:
+        change: what was decided.
+        channel: name of the channel.
+        command: shows the incident on the command line.
+    """
+    incident, done = change.incident, f"{change.event.value} by {change.actor}"
+    why = f": {change.note}" if change.note else ""
+    place, about = _place(incident), _what(incident)
+    return Alert(
+        alert_id=alert_id(incident.incident_id, change.event, change.at.isoformat(), channel),
+        incident_id=incident.incident_id,
+        event=change.event.value,
+        channel=channel,
+        severity=incident.severity.value,
+        created_at=change.at,
+        subject=one_line(f"[{change.event.value}] {place}: {about} was {done}", SUBJECT_LIMIT),
+        body=f"{one_line(f'The {about} on {place} was {done}{why}.', LINE_LIMIT)}\n\n{_more(command, None)[0]}\n",
+        facts=_facts(change, None, "", (), (), None, command, None),
+    )
+
+
 def _is_bad(change: IncidentChange) -> bool:
     return change.event is not IncidentEvent.AUTO_RESOLVED
 

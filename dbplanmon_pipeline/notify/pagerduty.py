@@ -19,7 +19,7 @@ _SEVERITIES = {"low": "info", "medium": "warning", "high": "error", "critical": 
 
 
 class PagerDutyChannel:
-    """Opens, acknowledges and resolves alerts of PagerDuty; one incident of ours is one of theirs.
+    """Opens, acknowledges and resolves alerts of PagerDuty; one incident of ours, or one group, is one of theirs.
 
     A summary and a test become change events: they stand in the time line and wake nobody.
 
@@ -83,8 +83,14 @@ def pagerduty_event(alert: Alert, message: Message) -> dict[str, object]:
     if message.kind is AlertKind.SUMMARY or alert.event == "test":
         return {"payload": payload, "links": links}
     payload |= {"severity": _SEVERITIES.get(alert.severity, "warning"), **_place(alert)}
-    event = {"event_action": _action(alert.event), "dedup_key": alert.incident_id[:_KEY_CHARACTERS]}
+    event = {"event_action": _action(alert.event), "dedup_key": _dedup_key(alert)}
     return {**event, "client": "dbplanmon", "links": links, "payload": payload}
+
+
+def _dedup_key(alert: Alert) -> str:
+    """News of a group that was told before belongs to the alert of that group."""
+    former = alert.facts.get("former")
+    return (former if isinstance(former, str) and former else alert.incident_id)[:_KEY_CHARACTERS]
 
 
 def _action(event: str) -> str:

@@ -1,11 +1,14 @@
 """A person's decision about an incident: find it by the start of its id, change its state, write down who and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from dbplanmon_pipeline.core.alerts import decision_alert
+from dbplanmon_pipeline.core.delivery_policy import CALMING_EVENTS
 from dbplanmon_pipeline.core.incident_machine import IllegalTransition, transition
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.errors import DbPlanMonError
 
 LARGEST_SEARCH = 100_000
@@ -32,8 +35,8 @@ class DecisionStore(Protocol):
         """Those in which somebody may have to act."""
         ...
 
-    def save_incident_changes(self, changes: list[IncidentChange]) -> None:
-        """Store the step, and who decided it and why in the audit."""
+    def save_incident_changes(self, changes: Sequence[IncidentChange], alerts: Sequence[Alert] = ()) -> None:
+        """Store the step, who decided it and why in the audit, and what is told of it."""
         ...
 
 
@@ -57,9 +60,25 @@ def find_incident(store: DecisionStore, id_or_start: str) -> Incident:
 
 
 def decide_incident(
-    store: DecisionStore, id_or_start: str, event: IncidentEvent, *, actor: str, at: datetime, note: str = ""
+    store: DecisionStore,
+    id_or_start: str,
+    event: IncidentEvent,
+    *,
+    actor: str,
+    at: datetime,
+    note: str = "",
+    trackers: Sequence[str] = (),
 ) -> IncidentChange:
     """Acknowledge, resolve, dismiss or reopen an incident.
+
+    Args:
+        store: where the incident lies.
+        id_or_start: its id, or enough of it.
+        event: what to do.
+        actor: who decides.
+        at: aware UTC.
+        note: why.
+        trackers: channels that keep the incident open on their side; they are told when it is taken or over.
 
     Raises:
         UnknownIncident: it cannot be found.
@@ -70,7 +89,9 @@ def decide_incident(
     change = transition(incident, event, actor, at, note)
     if event is IncidentEvent.REOPENED:
         _refuse_a_second(store, incident)
-    store.save_incident_changes([change])
+    command = f"dbplanmon incidents show {incident.incident_id}"
+    told = trackers if event.value in CALMING_EVENTS else ()
+    store.save_incident_changes([change], [decision_alert(change, channel=one, command=command) for one in told])
     saved = store.incident(incident.incident_id)
     if saved is None or saved.state is not change.incident.state:
         raise IllegalTransition(f"incident {incident.incident_id} changed in this very moment; look at it again")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from dbplanmon_pipeline.core.alert_rules_messages import MORE
+from dbplanmon_pipeline.core.alert_rules_messages import GROUP, MORE
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import StatementText, hash_int
 from dbplanmon_pipeline.core.ports import Alert
@@ -126,9 +127,11 @@ def _whole_steps(
 
 
 def _situation(connection: Connection, due: Sequence[AlertRow], now: datetime) -> Situation:
-    single = [row for row in due if row.rule is not AlertRule.CAP]
-    past = _past(connection, {row.alert.incident_id for row in single})
-    incidents = _incidents(connection, {one.incident_id for one in past})
+    about = {row.alert.incident_id for row in due}
+    capped = {row.alert.incident_id for row in due if row.rule is AlertRule.CAP and ":" not in row.alert.incident_id}
+    single = {row.alert.incident_id for row in due if row.rule is not AlertRule.CAP}
+    past = _past(connection, about - (capped - single))
+    incidents = _incidents(connection, about | {one.incident_id for one in past})
     mutes = mutes_in_force(connection, now)
     released, noticed = _this_hour(connection, now, {row.alert.channel for row in due})
     return Situation(
@@ -144,12 +147,15 @@ def _situation(connection: Connection, due: Sequence[AlertRow], now: datetime) -
     )
 
 
-def _past(connection: Connection, incident_ids: Iterable[str]) -> list[PastAlert]:
-    """Alerts about the incidents; where one was told in a group, those of the others in it, and of the group."""
+def _past(connection: Connection, incident_ids: AbstractSet[str]) -> list[PastAlert]:
+    """Alerts about the incidents; where one was told with others, those about them, and the messages that did."""
     found = _past_where(connection, alert.c.incident_id, incident_ids)
-    groups = {past.grouped_into for past in found if past.grouped_into and past.rule is AlertRule.GROUPING}
-    found += _past_where(connection, alert.c.grouped_into, groups)
-    found += _past_where(connection, alert.c.incident_id, {f"group:{group}" for group in groups})
+    carriers = _past_where(connection, alert.c.alert_id, {past.grouped_into for past in found if past.grouped_into})
+    groups = [one for one in carriers if one.incident_id.startswith((GROUP, MORE))]
+    members = _past_where(connection, alert.c.grouped_into, {one.alert_id for one in groups})
+    # What is no incident has no state of its own: the messages say whether it is over.
+    others = {one.incident_id for one in (*members, *groups) if ":" in one.incident_id} - set(incident_ids)
+    found += [*carriers, *members, *_past_where(connection, alert.c.incident_id, others)]
     return list({past.alert_id: past for past in found}.values())
 
 

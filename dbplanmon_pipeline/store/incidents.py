@@ -9,7 +9,8 @@ from sqlalchemy import Connection, RowMapping, Select, select
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
-from dbplanmon_pipeline.core.ports import Hotspot
+from dbplanmon_pipeline.core.ports import Alert, Hotspot
+from dbplanmon_pipeline.store.alerts import queue_alerts
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import audit_log, hotspot, incident, incident_event, monitored_database
@@ -71,14 +72,15 @@ class IncidentPart(StorePart):
             for row in rows
         ]
 
-    def save_incident_changes(self, changes: Sequence[IncidentChange]) -> None:
-        """Incidents, their steps, and an audit entry for each change of state, in one transaction.
+    def save_incident_changes(self, changes: Sequence[IncidentChange], alerts: Sequence[Alert] = ()) -> None:
+        """Incidents, their steps, an audit entry for each change of state, and `alerts` about them, in one transaction.
 
         Repeating it changes nothing.
 
         A step that was decided before a person acted does not undo what the person did: an acknowledgement stays,
         and only `opened` and `reopened` open an incident that has ended. Neither opens a second one about the same.
         """
+        saved = set()
         with self._database.write() as connection:
             for change in changes:
                 before = _save_step(connection, change)
@@ -87,6 +89,8 @@ class IncidentPart(StorePart):
                 new = insert_records(connection, incident_event, [_event_record(change)], "ON CONFLICT DO NOTHING")
                 if new and change.event is not IncidentEvent.UPDATED:
                     insert_records(connection, audit_log, [self._audit_record(change, before)])
+                saved.add(change.incident.incident_id)
+            queue_alerts(connection, [alert for alert in alerts if alert.incident_id in saved])
 
     def _audit_record(self, change: IncidentChange, before: str) -> dict[str, object]:
         detail = {"before": before, "after": str(change.incident.state), "severity": str(change.incident.severity)}

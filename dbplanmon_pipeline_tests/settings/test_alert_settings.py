@@ -63,3 +63,9 @@ def test_where_every_channel_is_named_by_a_step_all_are_told_at_once():
 def test_what_cannot_be_is_refused(alerts, words):
     with pytest.raises(ValidationError, match=words):
         settings_of(**alerts)
+
+
+def test_pagerduty_is_told_of_every_end_while_it_is_enabled():
+    pager = {"type": "pagerduty", "name": "pager", "routing_key": "env:PAGER_KEY"}
+    settings = settings_of(channels=[*CHANNELS, pager, {**pager, "name": "off", "enabled": False}])
+    assert alert_policy(settings).trackers == {"pager"}
