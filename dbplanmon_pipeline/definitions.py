@@ -34,8 +34,8 @@ def build_definitions(
     Args:
         settings: as `load_settings` returns them; nothing is opened here.
         key_prefix: goes before every asset key and, joined by two underscores, before every job, schedule and
-            sensor name, so that the result can be merged into a code location that already exists. The executor of
-            that location stays its own; our jobs bring theirs.
+            sensor name, so that the result can be merged into a code location that already exists, also twice under two
+            prefixes. The executor of that location stays its own; our jobs bring theirs.
         monitor: in place of the one made from the settings, for a story with a clock or a source of its own.
     """
     names = Names.under(key_prefix)
@@ -82,7 +82,7 @@ def build_definitions(
         jobs=[*jobs, retention_job(names, ours)],
         schedules=all_schedules,
         sensors=all_sensors,
-        resources={"dbplanmon": monitor},
+        resources={names.resource: monitor},
         executor=dg.in_process_executor if key_prefix is None else None,
     )
 

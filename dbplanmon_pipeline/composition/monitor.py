@@ -8,6 +8,8 @@ from functools import cached_property
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
 from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names, channel_policies
 from dbplanmon_pipeline.composition.detectors import build_detector
+from dbplanmon_pipeline.composition.fleet_parts import enabled_instances
+from dbplanmon_pipeline.composition.incidents import incident_policy
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
@@ -15,12 +17,12 @@ from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.delivery_policy import AlertKind
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
 from dbplanmon_pipeline.core.job_alerts import JobEnd
 from dbplanmon_pipeline.core.kpi_health import KpiStatus
 from dbplanmon_pipeline.core.kpis import KpiSpec
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Channel, Clock, ExpiryMark, Hotspot, JobState, Provider, UpkeepStep
+from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.verdict.model import Detector
 from dbplanmon_pipeline.errors import SettingsError, StoreError
@@ -47,9 +49,6 @@ from dbplanmon_pipeline.store import SqlStore, open_store
 
 MakeProvider = Callable[[InstanceSettings, Settings], Provider]
 
-CALM_INTERVALS, INSTANCE_CALM_INTERVALS = 36, 12
-"""Three hours and one hour of activity at the usual cadence."""
-
 SNAPSHOT_STATEMENTS = 10
 
 RECENT_INTERVALS = 3
@@ -59,16 +58,6 @@ RECENT_INTERVALS = 3
 def utc_now() -> datetime:
     """The clock of production."""
     return datetime.now(UTC)
-
-
-def incident_policy(step: timedelta) -> IncidentPolicy:
-    """When incidents end; with a faster cadence the same number of calm intervals passes sooner."""
-    usual = IncidentPolicy()
-    return IncidentPolicy(
-        step=step,
-        calm_after=min(usual.calm_after, CALM_INTERVALS * step),
-        instance_calm_after=min(usual.instance_calm_after, INSTANCE_CALM_INTERVALS * step),
-    )
 
 
 class Monitor:
@@ -172,9 +161,9 @@ class Session:
             stopped=self._stopped,
         )
 
-    def collect(self, only: Sequence[str] = ()) -> CollectionReport:
+    def collect(self, only: Sequence[str] = (), *, shard: Shard | None = None) -> CollectionReport:
         """Read the targets once; those that `only` names are read even where their breaker is open."""
-        resolution = self.targets(only, resting={} if only else self._resting())
+        resolution = self._part(shard) if shard else self.targets(only, resting={} if only else self._resting())
         collection = self.settings.collection
         return collect(
             resolution.targets,
@@ -187,11 +176,15 @@ class Session:
             stopped=self._stopped,
         )
 
+    def _part(self, shard: Shard) -> Resolution:
+        instances = shard.of(enabled_instances(self.settings))
+        return self.targets(instances, resting=self._resting()) if instances else Resolution(())
+
     def _resting(self) -> dict[str, JobState]:
         breakers = breaker_states(self.providers, self.store)
         return {name: breakers[name] for name in resting_instances(breakers, self._clock(), self.breaker)}
 
-    def remember_collection(self, report: CollectionReport) -> bool:
+    def remember_collection(self, report: CollectionReport, shard: Shard | None = None) -> bool:
         """Count the run as good or failed; returns true where too many targets were not read."""
         failed = bool(report.outcomes) and report.failed_share >= self.settings.collection.failure_threshold
         unread = [*report.failed, *report.skipped]
@@ -202,6 +195,7 @@ class Session:
             policy=self.breaker,
             detail=unread[0].message if failed and unread else "",
             partial=report.partial,
+            shard=shard,
         )
         return failed
 

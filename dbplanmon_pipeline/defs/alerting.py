@@ -12,9 +12,13 @@ LOOK_EVERY_SECONDS = 30
 def alerts_job(names: Names) -> AssetJob:
     """One step without assets: a run of it is eight events."""
 
-    @dg.op(name=names.name("process_alerts"), description="Decide about queued alerts and send what is due.")
-    def process_alerts(context: dg.OpExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> None:
-        with dbplanmon.session() as session:
+    @dg.op(
+        name=names.name("process_alerts"),
+        required_resource_keys={names.resource},
+        description="Decide about queued alerts and send what is due.",
+    )
+    def process_alerts(context: dg.OpExecutionContext) -> None:
+        with names.monitor(context).session() as session:
             decided = session.decide_alerts()
             report = session.process_alerts()
         moved = ", ".join(f"{count} {state.value}" for state, count in sorted(decided.states.items()))

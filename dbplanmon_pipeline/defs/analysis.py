@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.defs.config import MomentConfig
@@ -22,6 +21,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(
         name=names.name("analyse"),
+        required_resource_keys={names.resource},
         specs=[
             dg.AssetSpec(
                 names.key("plan_changes"),
@@ -43,8 +43,8 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def analyse_assets(config: MomentConfig, dbplanmon: dg.ResourceParam[Monitor]) -> Results:
-        with dbplanmon.session() as session:
+    def analyse_assets(context: dg.AssetExecutionContext, config: MomentConfig) -> Results:
+        with names.monitor(context).session() as session:
             report = session.analyse(as_of=config.moment())
             yield _plan_changes_result(names, report)
             yield dg.MaterializeResult(
@@ -55,6 +55,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(
         name=names.name("gain_insights"),
+        required_resource_keys={names.resource},
         specs=[
             dg.AssetSpec(
                 names.key("hotspots"),
@@ -70,8 +71,8 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def insight_assets(dbplanmon: dg.ResourceParam[Monitor]) -> Results:
-        with dbplanmon.session() as session:
+    def insight_assets(context: dg.AssetExecutionContext) -> Results:
+        with names.monitor(context).session() as session:
             ranking = session.rank_hotspots()
             yield dg.MaterializeResult(
                 asset_key=names.key("hotspots"),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.naming import HEALTH, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import check_result
 
@@ -24,16 +23,15 @@ def health_checks(names: Names) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=names.name("check_health"),
+        required_resource_keys={names.resource},
         specs=[
             dg.AssetCheckSpec(name, asset=names.key("query_metrics"), description=fact) for name, fact in CHECKS.items()
         ],
         can_subset=True,
     )
-    def check_health(
-        context: dg.AssetCheckExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
-    ) -> Iterator[dg.AssetCheckResult]:
+    def check_health(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         asked = {key.name for key in context.selected_asset_check_keys}
-        with dbplanmon.session(upgrade=False) as session:
+        with names.monitor(context).session(upgrade=False) as session:
             for name, finding in session.health().items():
                 if name in asked:
                     yield check_result(names.key("query_metrics"), name, finding)

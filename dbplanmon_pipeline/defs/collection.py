@@ -1,12 +1,14 @@
 """Assets of the collection: what runs now, and with which plans."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.health import reachability
-from dbplanmon_pipeline.defs.config import CollectionConfig
+from dbplanmon_pipeline.composition import Session
+from dbplanmon_pipeline.composition.fleet_parts import three_readings, whole_fleet
+from dbplanmon_pipeline.core.health import Finding, reachability
+from dbplanmon_pipeline.core.model import CollectionOutcome
+from dbplanmon_pipeline.defs.config import CollectionRunConfig
 from dbplanmon_pipeline.defs.naming import COLLECTION, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import check_result, short_table
 from dbplanmon_pipeline.services.collect import CollectionReport
@@ -21,6 +23,7 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
 
     @dg.multi_asset(
         name=names.name("collect"),
+        required_resource_keys={names.resource},
         specs=[
             dg.AssetSpec(
                 names.key("plan_snapshots"),
@@ -45,17 +48,25 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
         ],
         op_tags={"dbplanmon/stage": "collection"},
     )
-    def collect_assets(config: CollectionConfig, dbplanmon: dg.ResourceParam[Monitor]) -> Results:
-        with dbplanmon.session() as session:
-            report = session.collect(only=config.databases)
-            yield from _results(names, report)
-            if session.remember_collection(report):
+    def collect_assets(context: dg.AssetExecutionContext, config: CollectionRunConfig) -> Results:
+        shard = config.part()
+        with names.monitor(context).session() as session:
+            report = session.collect(only=config.databases, shard=shard)
+            # The check speaks for the whole fleet, so a shard adds what the others saw last.
+            outcomes = report.outcomes if shard is None else _whole_fleet(session, report)
+            yield from _results(names, report, reachability(outcomes))
+            if session.remember_collection(report, shard):
                 raise _blind(report)
 
     return collect_assets
 
 
-def _results(names: Names, report: CollectionReport) -> Results:
+def _whole_fleet(session: Session, report: CollectionReport) -> Sequence[CollectionOutcome]:
+    since = report.tick - three_readings(session.settings)
+    return whole_fleet(session.settings, session.store, report.outcomes, since)
+
+
+def _results(names: Names, report: CollectionReport, reachable: Finding) -> Results:
     outcomes = report.outcomes
     yield dg.MaterializeResult(
         asset_key=names.key("plan_snapshots"),
@@ -65,7 +76,6 @@ def _results(names: Names, report: CollectionReport) -> Results:
             "new_statements": sum(o.new_statements for o in outcomes),
         },
     )
-    finding = reachability(outcomes)
     slowest = sorted(outcomes, key=lambda o: -o.duration_ms)[:5]
     yield dg.MaterializeResult(
         asset_key=names.key("query_metrics"),
@@ -79,7 +89,7 @@ def _results(names: Names, report: CollectionReport) -> Results:
             "longest_gap_minutes": max((o.gap_seconds or 0.0 for o in outcomes), default=0.0) / 60,
             "duration_seconds": round(report.duration_seconds, 2),
             "target_cost_ms": round(sum(o.cost_ms or 0.0 for o in outcomes), 1),
-            "not_read": short_table(finding.rows, empty="every target was read"),
+            "not_read": short_table(reachability(outcomes).rows, empty="every target was read"),
             "slowest": short_table(
                 [
                     {"database": str(o.ref), "ms": o.duration_ms, "rows": o.rows, "statements": o.statements_read}
@@ -87,7 +97,7 @@ def _results(names: Names, report: CollectionReport) -> Results:
                 ]
             ),
         },
-        check_results=[check_result(names.key("query_metrics"), REACHABLE, finding, table="targets")],
+        check_results=[check_result(names.key("query_metrics"), REACHABLE, reachable, table="targets")],
     )
 
 

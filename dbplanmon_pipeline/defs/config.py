@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
+from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.errors import SettingsError
 
 
@@ -14,6 +15,29 @@ class CollectionConfig(dg.Config):
     databases: list[str] = Field(
         default=[], description="`instance` or `instance/database`; empty reads everything the settings name."
     )
+
+
+class CollectionRunConfig(CollectionConfig):
+    """Which databases to read, or which part of the fleet."""
+
+    shard: str = Field(
+        default="", description="Such as `2/4`: the second of four parts of the fleet; not together with `databases`."
+    )
+
+    def part(self) -> Shard | None:
+        """The part, None for everything.
+
+        Raises:
+            SettingsError: it is none, or databases are named as well.
+        """
+        if not self.shard:
+            return None
+        if self.databases:
+            raise SettingsError("name databases or a shard, not both")
+        try:
+            return Shard.parse(self.shard)
+        except ValueError as error:
+            raise SettingsError(f"shard: {error}") from None
 
 
 class MomentConfig(dg.Config):

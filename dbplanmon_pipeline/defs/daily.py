@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.naming import BASELINES, ROLLUPS, SUMMARY, AssetJob, Names
 from dbplanmon_pipeline.defs.tables import Cell, short_table
 
@@ -38,9 +37,10 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         ("query_metrics", "query_store_history"),
         "What is normal for each statement, learnt from the week before the end of the day.",
     )
-    def baselines(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
-        with dbplanmon.session() as session:
-            reports = [session.rebuild_baselines(as_of=min(end_of(day), dbplanmon.clock())) for day in days_of(context)]
+    def baselines(context: dg.AssetExecutionContext) -> DayResult:
+        monitor = names.monitor(context)
+        with monitor.session() as session:
+            reports = [session.rebuild_baselines(as_of=min(end_of(day), monitor.clock())) for day in days_of(context)]
         return by_day(
             context,
             [
@@ -55,8 +55,8 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         ("query_metrics",),
         "Totals of every statement and plan by hour, kept for more than a year.",
     )
-    def hourly_rollups(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
-        with dbplanmon.session() as session:
+    def hourly_rollups(context: dg.AssetExecutionContext) -> DayResult:
+        with names.monitor(context).session() as session:
             return by_day(context, [{"rows": session.store.roll_up_day(day)} for day in days_of(context)])
 
     @daily_asset(
@@ -65,8 +65,8 @@ def daily_assets(names: Names) -> list[dg.AssetsDefinition]:
         ("hourly_rollups",),
         "A finished day as Parquet, sorted by statement; its hot rows leave the store.",
     )
-    def metrics_archive(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
-        with dbplanmon.session() as session:
+    def metrics_archive(context: dg.AssetExecutionContext) -> DayResult:
+        with names.monitor(context).session() as session:
             sealed = [session.store.seal_day(day) for day in days_of(context)]
         return by_day(
             context,
@@ -94,6 +94,7 @@ def daily_asset(names: Names, name: str, upstream: Sequence[str], what: str) -> 
             return dg.asset(
                 key=names.key(name),
                 deps=[names.key(asset) for asset in upstream],
+                required_resource_keys={names.resource},
                 partitions_def=DAYS,
                 backfill_policy=policy,
                 group_name="daily",

@@ -34,11 +34,9 @@ def history_asset(names: Names) -> dg.AssetsDefinition:
         ("query_metrics",),
         "Work of every statement before the first reading, as far as the engine still knows it.",
     )
-    def query_store_history(
-        context: dg.AssetExecutionContext, config: CollectionConfig, dbplanmon: dg.ResourceParam[Monitor]
-    ) -> DayResult:
+    def query_store_history(context: dg.AssetExecutionContext, config: CollectionConfig) -> DayResult:
         days = days_of(context)
-        with dbplanmon.session() as session:
+        with names.monitor(context).session() as session:
             report = session.import_history(days, only=config.databases)
         return dg.MaterializeResult(metadata=_facts(report, days))
 

@@ -29,6 +29,7 @@ def kpis_asset(names: Names) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=names.name("read_kpis"),
+        required_resource_keys={names.resource},
         specs=[
             dg.AssetSpec(
                 names.key("kpis"),
@@ -45,8 +46,8 @@ def kpis_asset(names: Names) -> dg.AssetsDefinition:
             )
         ],
     )
-    def read_kpis(config: KpiConfig, dbplanmon: dg.ResourceParam[Monitor]) -> Iterator[dg.MaterializeResult[None]]:
-        with dbplanmon.session() as session:
+    def read_kpis(context: dg.AssetExecutionContext, config: KpiConfig) -> Iterator[dg.MaterializeResult[None]]:
+        with names.monitor(context).session() as session:
             report = session.run_kpis(config.names)
             finding = kpis_within_limits(session.kpi_status())
         yield _result(names, report, finding)

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
+
+from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.core.shards import Shard
 
 COLLECTION = "collection_job"
 ANALYSIS = "analysis_job"
@@ -25,6 +28,17 @@ AssetJob = Any
 
 JOB_TAG = "dbplanmon/job"
 """The shipped dagster.yaml lets one run per value of this tag go at a time."""
+
+SHARD_TAG = "dbplanmon/shard"
+"""Which part of the fleet a collection reads, such as `2/4`; a run without it reads everything."""
+
+
+class HasResources(Protocol):
+    """The contexts of assets, checks and ops."""
+
+    @property
+    def resources(self) -> Any:
+        """Resources by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,18 @@ class Names:
         """Name of a job, schedule, sensor or op."""
         return "__".join([*self.prefix, plain])
 
-    def job_tags(self, job: str) -> dict[str, str]:
-        """Tags of the runs of a job."""
-        return {JOB_TAG: self.name(job)}
+    @property
+    def resource(self) -> str:
+        """Key of the monitor among the resources; begins with a letter, whatever the prefix begins with."""
+        return "__".join(["dbplanmon", *self.prefix])
+
+    def monitor(self, context: HasResources) -> Monitor:
+        """The monitor of these definitions, from the resources of a step that requires `resource`."""
+        monitor: Monitor = getattr(context.resources, self.resource)
+        return monitor
+
+    def job_tags(self, job: str, shard: Shard | None = None) -> dict[str, str]:
+        """Tags of the runs of a job; shards of one collection may run beside each other."""
+        if shard is None:
+            return {JOB_TAG: self.name(job)}
+        return {JOB_TAG: f"{self.name(job)}:{shard.number}", SHARD_TAG: str(shard)}

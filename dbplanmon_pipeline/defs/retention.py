@@ -22,17 +22,26 @@ def retention_job(names: Names, ours: OurHistory) -> dg.JobDefinition:
         ours: what of the Dagster instance belongs to this location.
     """
 
-    @dg.op(name=names.name("remove_expired_data"), description="Mark what expired; remove what was marked long enough.")
-    def remove_expired_data(context: dg.OpExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> None:
-        with dbplanmon.session() as session:
+    @dg.op(
+        name=names.name("remove_expired_data"),
+        required_resource_keys={names.resource},
+        description="Mark what expired; remove what was marked long enough.",
+    )
+    def remove_expired_data(context: dg.OpExecutionContext) -> None:
+        with names.monitor(context).session() as session:
             report = session.apply_retention()
         context.add_output_metadata(
             {"removed": report.removed, "marked": report.marked, "held_by": report.held_by, "table": _table(report)}
         )
 
-    @dg.op(name=names.name("remove_old_runs"), description="Delete old runs, their logs, and old ticks.")
-    def remove_old_runs_of_dagster(context: dg.OpExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> None:
-        now, kept = dbplanmon.clock(), dbplanmon.settings.retention
+    @dg.op(
+        name=names.name("remove_old_runs"),
+        required_resource_keys={names.resource},
+        description="Delete old runs, their logs, and old ticks.",
+    )
+    def remove_old_runs_of_dagster(context: dg.OpExecutionContext) -> None:
+        monitor = names.monitor(context)
+        now, kept = monitor.clock(), monitor.settings.retention
         limits = HistoryLimits(now - kept.runs, now - kept.daily_runs)
         removed = remove_old_runs(context.instance, ours, limits)
         cleaned = remove_old_ticks(context.instance, ours, limits.runs)
@@ -61,10 +70,14 @@ def retention_job(names: Names, ours: OurHistory) -> dg.JobDefinition:
 def store_maintenance_job(names: Names) -> dg.JobDefinition:
     """Cares for the store itself."""
 
-    @dg.op(name=names.name("maintain_store"), description="Statistics, write-ahead log and free room, or partitions.")
-    def maintain_store(context: dg.OpExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> None:
+    @dg.op(
+        name=names.name("maintain_store"),
+        required_resource_keys={names.resource},
+        description="Statistics, write-ahead log and free room, or partitions.",
+    )
+    def maintain_store(context: dg.OpExecutionContext) -> None:
         collecting = run_in_progress(context.instance, names.name(COLLECTION))
-        with dbplanmon.session() as session:
+        with names.monitor(context).session() as session:
             steps = session.maintain_store(may_rewrite=collecting is None)
         rows: Rows = [{"step": step.name, "outcome": step.outcome, "seconds": step.seconds} for step in steps]
         context.add_output_metadata({"table": short_table(rows)})

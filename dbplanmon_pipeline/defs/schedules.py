@@ -1,14 +1,16 @@
 """Schedules; all of them name UTC, and each can be switched off in the settings."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.composition.fleet_parts import reading_states
+from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.defs.naming import BASELINES, COLLECTION, HEALTH, ROLLUPS, SUMMARY, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.errors import SettingsError
-from dbplanmon_pipeline.services.remember_collection import collection_state
 
 MINUTE = timedelta(minutes=1)
 ROLLUPS_AT = time(1, 0)
@@ -66,23 +68,34 @@ def _collection_schedule(names: Names, monitor: Monitor, loaded_at: datetime) ->
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Read every target; stands back while the last run is under way or a back-off is pending.",
     )
-    def collection_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def collection_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         now = monitor.clock()
         if now - loaded_at < collection.startup_delay:
             return dg.SkipReason(f"started less than {collection.startup_delay.total_seconds():.0f} s ago")
-        if running := run_in_progress(context.instance, names.name(COLLECTION)):
-            return dg.SkipReason(f"run {running} is still under way")
-        if pending := _pending_backoff(monitor, now):
-            return dg.SkipReason(f"backing off until {pending:%H:%M:%S} UTC after failed collections")
-        return dg.RunRequest(tags=names.job_tags(COLLECTION))
+        with monitor.session() as session:
+            states = reading_states(monitor.settings, session.store)
+        asked, reasons = [], []
+        for shard, state in states.items():
+            if running := run_in_progress(context.instance, names.name(COLLECTION), shard):
+                reasons.append(f"run {running} is still under way")
+            elif (due := state.next_attempt_at) and due > now:
+                reasons.append(f"backing off until {due:%H:%M:%S} UTC after failed collections")
+            else:
+                asked.append(collection_request(names, shard))
+        return asked or dg.SkipReason("; ".join(sorted(set(reasons))))
 
     return collection_schedule
 
 
-def _pending_backoff(monitor: Monitor, now: datetime) -> datetime | None:
-    with monitor.session() as session:
-        due = collection_state(session.store).next_attempt_at
-    return due if due and due > now else None
+def collection_request(
+    names: Names, shard: Shard | None, run_key: str = "", tags: Mapping[str, str] | None = None
+) -> dg.RunRequest:
+    """A run that reads everything, or one shard; a shard needs a key of its own among the requests of one tick."""
+    return dg.RunRequest(
+        run_key=":".join(part for part in (run_key, str(shard or "")) if part) or None,
+        tags={**names.job_tags(COLLECTION, shard), **(tags or {})},
+        run_config={"ops": {names.name("collect"): {"config": {"shard": str(shard)}}}} if shard else {},
+    )
 
 
 def _health_schedule(names: Names) -> dg.ScheduleDefinition:

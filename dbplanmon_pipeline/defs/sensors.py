@@ -6,14 +6,17 @@ from datetime import datetime
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.composition.fleet_parts import collection_shards, reading_states
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import JobState
+from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.defs.history import history_sensor
 from dbplanmon_pipeline.defs.naming import ANALYSIS, COLLECTION, INSIGHTS, SNAPSHOT, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
+from dbplanmon_pipeline.defs.schedules import collection_request
 from dbplanmon_pipeline.defs.snapshot import databases_partitions
 from dbplanmon_pipeline.errors import DbPlanMonError
-from dbplanmon_pipeline.services.remember_collection import collection_state
+from dbplanmon_pipeline.services.remember_collection import collection_states
 
 POLL_SECONDS = 5
 """The daemon's own loop; a slower sensor would add to the delay it keeps."""
@@ -48,20 +51,26 @@ def _analysis_sensor(names: Names, monitor: Monitor, followers: Sequence[AssetJo
     )
     def analysis_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with monitor.session() as session:
-            ended = _last_reading(collection_state(session.store), monitor)
-        if ended is None or context.cursor == ended.isoformat():
+            states = collection_states(session.store, collection_shards(monitor.settings))
+        ends = sorted(end for state in states.values() if (end := _last_reading(state, monitor)))
+        known = (context.cursor or "").split(",")
+        fresh = [end for end in ends if end.isoformat() not in known]
+        if not fresh:
             return dg.SkipReason("no collection since the last analysis")
-        due = ended + monitor.settings.analysis.delay
+        # From the first of them on: shards that end one after the other shall not put it off for ever.
+        due = fresh[0] + monitor.settings.analysis.delay
         if monitor.clock() < due:
             return dg.SkipReason(f"analysis is due at {due:%H:%M:%S} UTC")
         if running := run_in_progress(context.instance, names.name(ANALYSIS)):
             return dg.SkipReason(f"analysis {running} is still under way")
         return dg.SensorResult(
             run_requests=[
-                dg.RunRequest(run_key=f"{job}:{ended.isoformat()}", job_name=names.name(job), tags=names.job_tags(job))
+                dg.RunRequest(
+                    run_key=f"{job}:{fresh[-1].isoformat()}", job_name=names.name(job), tags=names.job_tags(job)
+                )
                 for job in (ANALYSIS, INSIGHTS)
             ],
-            cursor=ended.isoformat(),
+            cursor=",".join(end.isoformat() for end in ends),
         )
 
     return analysis_sensor
@@ -83,21 +92,27 @@ def _retry_sensor(names: Names, monitor: Monitor) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Try a failed collection again, waiting twice as long each time.",
     )
-    def collection_retry_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def collection_retry_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         with monitor.session() as session:
-            state = collection_state(session.store)
-        if not state.consecutive_failures or state.next_attempt_at is None:
-            return dg.SkipReason("the last collection went well")
-        if monitor.clock() < state.next_attempt_at:
-            return dg.SkipReason(f"next attempt at {state.next_attempt_at:%H:%M:%S} UTC")
-        if running := run_in_progress(context.instance, names.name(COLLECTION)):
-            return dg.SkipReason(f"run {running} is still under way")
-        return dg.RunRequest(
-            run_key=f"retry:{state.next_attempt_at.isoformat()}",
-            tags={**names.job_tags(COLLECTION), "dbplanmon/attempt": str(state.consecutive_failures + 1)},
-        )
+            states = reading_states(monitor.settings, session.store)
+        failing = {shard: s for shard, s in states.items() if s.consecutive_failures and s.next_attempt_at}
+        asked, reasons = [], []
+        for shard, state in failing.items():
+            if state.next_attempt_at and monitor.clock() < state.next_attempt_at:
+                reasons.append(f"next attempt at {state.next_attempt_at:%H:%M:%S} UTC")
+            elif running := run_in_progress(context.instance, names.name(COLLECTION), shard):
+                reasons.append(f"run {running} is still under way")
+            else:
+                asked.append(_retry(names, shard, state))
+        return asked or dg.SkipReason("; ".join(sorted(set(reasons))) or "the last collection went well")
 
     return collection_retry_sensor
+
+
+def _retry(names: Names, shard: Shard | None, state: JobState) -> dg.RunRequest:
+    due = state.next_attempt_at.isoformat() if state.next_attempt_at else ""
+    attempt = {"dbplanmon/attempt": str(state.consecutive_failures + 1)}
+    return collection_request(names, shard, f"retry:{due}", attempt)
 
 
 def _start_sensor(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.SensorDefinition:
@@ -110,20 +125,25 @@ def _start_sensor(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.Sen
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Read every target once after a start, without waiting for the next tick of the schedule.",
     )
-    def collection_start_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def collection_start_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         if not monitor.settings.instances:
             return dg.SkipReason("no instances in the settings")
         if monitor.clock() - loaded_at < delay:
             return dg.SkipReason(f"started less than {delay.total_seconds():.0f} s ago")
         with monitor.session() as session:
-            state = collection_state(session.store)
-        if state.last_success_at and monitor.clock() - state.last_success_at < monitor.settings.collection.interval:
-            return dg.SkipReason("the last collection is recent enough")
-        if state.consecutive_failures:
-            return dg.SkipReason("the retry sensor takes care of failed collections")
-        if running := run_in_progress(context.instance, names.name(COLLECTION)):
-            return dg.SkipReason(f"run {running} is under way")
-        return dg.RunRequest(run_key=f"start:{loaded_at.isoformat()}", tags=names.job_tags(COLLECTION))
+            states = reading_states(monitor.settings, session.store)
+        recent = monitor.clock() - monitor.settings.collection.interval
+        asked, reasons = [], []
+        for shard, state in states.items():
+            if state.last_success_at and state.last_success_at > recent:
+                reasons.append("the last collection is recent enough")
+            elif state.consecutive_failures:
+                reasons.append("the retry sensor takes care of failed collections")
+            elif running := run_in_progress(context.instance, names.name(COLLECTION), shard):
+                reasons.append(f"run {running} is under way")
+            else:
+                asked.append(collection_request(names, shard, f"start:{loaded_at.isoformat()}"))
+        return asked or dg.SkipReason("; ".join(sorted(set(reasons))))
 
     return collection_start_sensor
 

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.health import reachability
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, hash_text
 from dbplanmon_pipeline.defs.naming import SNAPSHOT, AssetJob, Names
@@ -20,13 +19,12 @@ def snapshot_asset(names: Names) -> dg.AssetsDefinition:
     @dg.asset(
         key=names.key("database_snapshot"),
         partitions_def=databases_partitions(names),
+        required_resource_keys={names.resource},
         description="Counters and plans of one database as of now, and its dearest statements of the last hour.",
         group_name="on_demand",
     )
-    def database_snapshot(
-        context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]
-    ) -> dg.MaterializeResult[None]:
-        with dbplanmon.session() as session:
+    def database_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        with names.monitor(context).session() as session:
             report = session.collect(only=[context.partition_key])
             outcome = report.outcomes[0]
             if outcome.status is CollectionStatus.FAILED:

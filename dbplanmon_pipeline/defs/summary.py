@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.composition.monitor import Session
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.summary_pages import PICTURES, summary_html, summary_markdown
@@ -42,14 +41,15 @@ def summary_asset(names: Names) -> dg.AssetsDefinition:
         ("regressions", "hotspots", "plan_changes"),
         "The day in one page: incidents, KPIs, plan changes, dearest statements, and how well we watched.",
     )
-    def daily_summary(context: dg.AssetExecutionContext, dbplanmon: dg.ResourceParam[Monitor]) -> DayResult:
-        settings = dbplanmon.settings
+    def daily_summary(context: dg.AssetExecutionContext) -> DayResult:
+        monitor = names.monitor(context)
+        settings = monitor.settings
         folder = settings.state_dir / FOLDER
-        with dbplanmon.session() as session:
+        with monitor.session() as session:
             days = [_make(session, folder, day, 1) for day in days_of(context)]
             sundays = [day for day in days_of(context) if settings.summary.weekly and day.weekday() == SUNDAY]
             weeks = [_make(session, folder, day, WEEK) for day in sundays]
-        oldest = (dbplanmon.clock() - settings.summary.keep).date()
+        oldest = (monitor.clock() - settings.summary.keep).date()
         remove_pages(folder, oldest, keep=[made.page for made in (*days, *weeks)])
         result = by_day(context, [_facts(made) for made in days])
         shown = {**_page(days[-1], "page"), **(_page(weeks[-1], "week") if weeks else {})}

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 DORMANT = (
-    ("collection", "shards"),
     ("remediation",),
     ("instances", "labels"),
     ("instances", "options", "planner"),

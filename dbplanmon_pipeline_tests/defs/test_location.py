@@ -9,7 +9,7 @@ import pytest
 
 from dbplanmon_pipeline.definitions import build_definitions
 from dbplanmon_pipeline.errors import SettingsError
-from dbplanmon_pipeline_tests.defs.locations import Location, settings_of
+from dbplanmon_pipeline_tests.defs.locations import FLEET, Location, metadata_of, settings_of
 
 SNAPSHOT = Path(__file__).with_name("location.json")
 UPDATE = "DBPLANMON_TEST_UPDATE_SNAPSHOT"
@@ -151,6 +151,15 @@ class TestBesideOthers:
             "dba/plan_snapshots",
             "dba/query_metrics",
         }
+
+    def test_two_sets_under_two_prefixes_keep_their_own_settings(self, make_location) -> None:
+        first = make_location(key_prefix="paris")
+        second = make_location(key_prefix=["9", "rome"], instances=[{**FLEET, "name": "elsewhere"}])
+        merged = dg.Definitions.merge(self.host(), first.definitions, second.definitions)
+        dg.Definitions.validate_loadable(merged)
+        for job, instance in (("paris__collection_job", "fleet"), ("9__rome__collection_job", "elsewhere")):
+            result = merged.resolve_job_def(job).execute_in_process(instance=first.instance)
+            assert f"{instance}/sim0001" in metadata_of(result)["query_metrics"]["slowest"]
 
     def test_every_name_bears_the_prefix(self, make_location) -> None:
         found = shown(make_location(key_prefix="dba").definitions)

@@ -134,8 +134,8 @@ def test_only_one_module_of_the_package_reads_the_environment():
 
 
 def test_a_key_that_nothing_acts_upon_is_told(tmp_path, caplog):
-    write(tmp_path, "collection: {shards: 1}\n")
+    write(tmp_path, "remediation: {enabled: false}\n")
 
     load_settings(environ={}, cwd=tmp_path)
 
-    assert "collection.shards is kept, but not in effect in this version" in caplog.text
+    assert "remediation.enabled is kept, but not in effect in this version" in caplog.text
