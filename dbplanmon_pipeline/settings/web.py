@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -31,6 +32,26 @@ def _an_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _a_network(value: str) -> str:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("write an address such as 10.0.0.5, or a network such as 10.0.0.0/24") from None
+    return value
+
+
+def _a_host(value: str) -> str:
+    if not value.isascii() or set(value) & set("/:@*? ") or not value.strip("."):
+        raise ValueError("write a name such as status.example.net, without port and path")
+    return value
+
+
+def _a_header(value: str) -> str:
+    if not value.isascii() or not value.replace("-", "").isalnum():
+        raise ValueError("write the name of a header, such as X-Forwarded-User")
+    return value
+
+
 class WebSettings(Section):
     """Status page, health and metrics: `dbplanmon serve`."""
 
@@ -39,16 +60,19 @@ class WebSettings(Section):
     public_url: Annotated[Line, AfterValidator(_an_address)] | None = Field(
         default=None, description="Address under which people reach the page; alerts link to it."
     )
-    trusted_hosts: tuple[Line, ...] = Field(
+    trusted_hosts: tuple[Annotated[Line, AfterValidator(_a_host)], ...] = Field(
         default=(),
         max_length=100,
         description="Names by which the page may be asked for, beside loopback, `host` and that of `public_url`.",
     )
-    trusted_proxies: tuple[Line, ...] = Field(
-        default=(), max_length=100, description="Addresses of proxies whose X-Forwarded headers count."
+    trusted_proxies: tuple[Annotated[Line, AfterValidator(_a_network)], ...] = Field(
+        default=(), max_length=100, description="Addresses or networks of proxies whose X-Forwarded headers count."
     )
-    user_header: Line | None = Field(
+    user_header: Annotated[Line, AfterValidator(_a_header)] | None = Field(
         default=None, description="Header in which a trusted proxy names the user it has logged in, for the audit."
+    )
+    operators: tuple[Line, ...] = Field(
+        default=(), max_length=1_000, description="Users named in `user_header` who may act; all others may only look."
     )
     anonymous: Anonymous = Field(
         default=Anonymous.VIEWER, description="Without login: look at everything, or see nothing but the health."

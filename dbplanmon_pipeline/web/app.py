@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.web.access.answers import HANDLERS
 from dbplanmon_pipeline.web.access.middleware import protection
 from dbplanmon_pipeline.web.access.routes import access_routes
 from dbplanmon_pipeline.web.context import WebContext
@@ -31,6 +32,6 @@ def build_app(monitor: Monitor) -> Starlette:
             session.close()
 
     routes = [*health_routes(), *metrics_routes(), *access_routes(), *page_routes()]
-    app = Starlette(routes=routes, middleware=protection(context), lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=protection(context), exception_handlers=HANDLERS, lifespan=lifespan)
     app.state.context = context
     return app

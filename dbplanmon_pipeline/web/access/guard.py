@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dbplanmon_pipeline.web.access.answers import is_for_program, root_of
 from dbplanmon_pipeline.web.access.csrf import FIELD, HEADER, is_csrf_token
+from dbplanmon_pipeline.web.access.forms import read_form
 from dbplanmon_pipeline.web.access.origin import is_same_origin
 from dbplanmon_pipeline.web.access.user import Role, user_of
 
@@ -39,7 +41,8 @@ def require(role: Role) -> Callable[[Handler[Response]], Callable[[Request], Awa
             if refusal is not None:
                 return refusal
             if request.method not in SAFE_METHODS:
-                await _check_change(request)
+                request.state.form = await read_form(request)
+                _check_change(request)
             if inspect.iscoroutinefunction(handler):
                 answer: Response = await handler(request)
                 return answer
@@ -58,8 +61,7 @@ def form_of(request: Request) -> FormData:
 
 def is_api(request: Request) -> bool:
     """True where a program asks, which wants JSON and a status instead of a page."""
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    return path.startswith("/api/") or "authorization" in request.headers
+    return is_for_program(request.scope)
 
 
 def _refusal(request: Request, role: Role) -> Response | None:
@@ -74,25 +76,21 @@ def _refusal(request: Request, role: Role) -> Response | None:
             f"it takes the role {role.value}; send Authorization: Bearer TOKEN",
             {"WWW-Authenticate": 'Bearer realm="dbplanmon"'},
         )
-    root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/login?next={quote(_wanted(request), safe='')}", 303)
+    return RedirectResponse(f"{root_of(request.scope)}/login?next={quote(_wanted(request), safe='')}", 303)
 
 
 def _wanted(request: Request) -> str:
     """Where to go after the login: this page, or the first one where a form was sent."""
     if request.method not in SAFE_METHODS:
-        return f"{request.scope.get('root_path', '')}/"
+        return f"{root_of(request.scope)}/"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-async def _check_change(request: Request) -> None:
+def _check_change(request: Request) -> None:
     if getattr(request.state, "is_bearer", False):
         return
     if not is_same_origin(request):
         raise HTTPException(403, "the form came from another site, or the browser does not say where from")
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
-        request.state.form = await request.form(max_files=0, max_fields=100, max_part_size=100_000)
     given = request.headers.get(HEADER) or str(form_of(request).get(FIELD, ""))
     if not is_csrf_token(request, given):
         raise HTTPException(403, "the form is too old or not ours; load the page again")

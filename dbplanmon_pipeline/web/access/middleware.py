@@ -1,28 +1,24 @@
 """What every request passes before a page sees it."""
 
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dbplanmon_pipeline.settings.web import Anonymous
-from dbplanmon_pipeline.web.access.user import ANONYMOUS, Role, User
+from dbplanmon_pipeline.web.access.answers import LastResort
+from dbplanmon_pipeline.web.access.bodies import BodyLimit
+from dbplanmon_pipeline.web.access.forwarded import Forwarded
+from dbplanmon_pipeline.web.access.headers import SecurityHeaders
+from dbplanmon_pipeline.web.access.hosts import KnownHosts
+from dbplanmon_pipeline.web.access.identity import Identity
 from dbplanmon_pipeline.web.context import WebContext
-
-
-class Identification:
-    """Finds out who asks."""
-
-    def __init__(self, app: ASGIApp, context: WebContext) -> None:
-        self._app = app
-        self._context = context
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Set `request.state.user`."""
-        if scope["type"] == "http":
-            may_look = self._context.settings.web.anonymous is Anonymous.VIEWER
-            scope.setdefault("state", {})["user"] = User(ANONYMOUS, Role.VIEWER if may_look else Role.NOBODY)
-        await self._app(scope, receive, send)
 
 
 def protection(context: WebContext) -> list[Middleware]:
     """From the outermost to the innermost."""
-    return [Middleware(Identification, context)]
+    web = context.settings.web
+    return [
+        Middleware(Forwarded, web),
+        Middleware(SecurityHeaders),
+        Middleware(LastResort),
+        Middleware(KnownHosts, web),
+        Middleware(BodyLimit),
+        Middleware(Identity, context),
+    ]
