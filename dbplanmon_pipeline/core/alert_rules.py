@@ -84,6 +84,8 @@ class _Pass:
         if row.alert.incident_id.startswith(FREE_OF_RULES):
             return self._pending(row)
         row = self._reminded(row)
+        if row.state is AlertState.HELD and row.rule is AlertRule.ESCALATION:
+            return row
         for rule in (self._muted, self._ended, self._in_maintenance, self._end_untold, self._flapping, self._cooling):
             if row.state in (AlertState.PENDING, AlertState.HELD) and (found := rule(row)) is not None:
                 return found
@@ -100,16 +102,24 @@ class _Pass:
         why = self._not_needed(row.alert, incident)
         if why or incident is None:
             return self._suppressed(row, AlertRule.ESCALATION, why)
+        if self._history.beginning_waits(row.alert.incident_id, _opening_of(row.alert)):
+            return self._reminded_later(row)
         return replace(row, alert=reminder_now(row.alert, incident, self._now), rule=AlertRule.NONE)
+
+    def _reminded_later(self, row: AlertRow) -> AlertRow:
+        """Nobody can take what nobody was told of: the time runs from when its beginning may be told."""
+        told_at = held_until(concerned_windows(row.alert, self._situation.windows), self._now) or self._now
+        due = told_at + self._policy.levels[_level_of(row.alert)].after
+        return self._held(row, due, AlertRule.ESCALATION, f"sent if nobody took it until {due:%Y-%m-%d %H:%M} UTC")
 
     def _not_needed(self, alert: Alert, incident: Incident | None) -> str:
         if incident is None:
             return "the incident is not known"
         if incident.state is not IncidentState.NEW:
             return f"nobody needs reminding: the incident is {incident.state.value.replace('_', ' ')}"
-        if self._history.began_after(alert.incident_id, str(alert.facts.get("opening", ""))):
+        if self._history.began_after(alert.incident_id, _opening_of(alert)):
             return "the incident ended and began anew in between"
-        level = int(str(alert.facts.get("level", 0)))
+        level = _level_of(alert)
         if level >= len(self._policy.levels):
             return "this level of escalation is no longer configured"
         least = self._policy.levels[level].minimum_severity
@@ -139,7 +149,9 @@ class _Pass:
         if self._incident(row) is None and not is_capped:
             return None
         is_over = self._is_over(alert.incident_id, alert.channel)
-        if alert.event in ENDING_EVENTS and not is_over:
+        # Well now is not well all the time: what came back in between has an end of its own.
+        returned = not is_capped and self._history.began_after(alert.incident_id, alert.created_at.isoformat())
+        if alert.event in ENDING_EVENTS and (returned or not is_over):
             return self._suppressed(row, AlertRule.ENDED, "it came back while the message waited")
         if alert.event not in ENDING_EVENTS and is_over:
             return self._suppressed(row, AlertRule.ENDED, "the incident ended while the message waited")
@@ -330,6 +342,14 @@ class _Pass:
 
     def _grouped(self, row: AlertRow, rule: AlertRule, into: str, why: str) -> AlertRow:
         return replace(self._closed(row, AlertState.GROUPED, rule, why), grouped_into=into)
+
+
+def _opening_of(reminder: Alert) -> str:
+    return str(reminder.facts.get("opening", ""))
+
+
+def _level_of(reminder: Alert) -> int:
+    return int(str(reminder.facts.get("level", 0)))
 
 
 _FINAL = frozenset({AlertState.MUTED, AlertState.SUPPRESSED, AlertState.GROUPED})

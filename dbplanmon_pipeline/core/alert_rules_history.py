@@ -29,6 +29,7 @@ class History:
         self._by_topic: dict[tuple[str, str], list[PastAlert]] = defaultdict(list)
         self._beginnings: dict[str, list[datetime]] = defaultdict(list)
         self._reopened: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+        self._waiting: dict[tuple[str, str], list[bool]] = defaultdict(list)
         self._members: dict[str, set[str]] = defaultdict(set)
         self._by_id: dict[str, PastAlert] = {}
         for alert in sorted(past, key=lambda one: (one.created_at, one.alert_id)):
@@ -36,6 +37,8 @@ class History:
             self._by_topic[alert.incident_id, alert.channel].append(alert)
             if alert.event in _BEGINNINGS:
                 self._beginnings[alert.incident_id].append(alert.created_at)
+                waits = alert.state is AlertState.HELD and alert.rule is AlertRule.MAINTENANCE
+                self._waiting[alert.incident_id, alert.created_at.isoformat()].append(waits)
             if alert.event == IncidentEvent.REOPENED.value:
                 self._reopened[alert.incident_id, alert.channel].append(alert.created_at)
             if alert.grouped_into:
@@ -104,6 +107,11 @@ class History:
             return False
         opening = datetime.fromisoformat(opening_iso)
         return any(at > opening for at in self._beginnings[incident_id])
+
+    def beginning_waits(self, incident_id: str, opening_iso: str) -> bool:
+        """True while every channel waits for the end of a maintenance window to hear of that beginning."""
+        waiting = self._waiting[incident_id, opening_iso]
+        return bool(waiting) and all(waiting)
 
     def returns(self, alert: Alert) -> int:
         """How often the incident came back within the time that counts, until this alert."""

@@ -171,7 +171,7 @@ def _subject(change: IncidentChange) -> str:
         IncidentEvent.OPENED: f"{what} is {effect} ({_LABELS[incident.label]})",
         IncidentEvent.REOPENED: f"Back again: {what} is {effect} ({_LABELS[incident.label]})",
         IncidentEvent.ESCALATED: f"Escalated: {what} is {effect} ({_LABELS[incident.label]})",
-        IncidentEvent.AUTO_RESOLVED: f"Resolved: {what} is normal again after {_lasted(change)}",
+        IncidentEvent.AUTO_RESOLVED: f"Resolved: {what} is normal again{_after(change)}",
     }
     tag = "ok" if change.event is IncidentEvent.AUTO_RESOLVED else incident.severity.value
     return one_line(f"[{tag}] {_place(incident)}: {wording[change.event]}", SUBJECT_LIMIT)
@@ -187,7 +187,8 @@ def _headline(change: IncidentChange) -> str:
     times, place = ratio_words(incident.effect_ratio), _place(incident)
     note = f" {one_line(change.note, LINE_LIMIT)}" if change.note else ""
     if change.event is IncidentEvent.AUTO_RESOLVED:
-        return f"{what} on {place} is normal again. It had been slow for {_lasted(change)}.{note}"
+        slow = "slow again and again within" if incident.reopened_count else "slow for"
+        return f"{what} on {place} is normal again. It had been {slow} {_lasted(change)}.{note}"
     if change.event is IncidentEvent.ESCALATED:
         return (
             f"{what} on {place} needs attention: still {times} slower than normal after {_lasted(change)}, "
@@ -214,6 +215,14 @@ def _with_plan(incident: Incident) -> str:
 
 def _plan_changed(incident: Incident) -> bool:
     return bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
+
+
+def _after(change: IncidentChange) -> str:
+    """How long it was slow; of one that came back in between, only the whole span is known."""
+    count = change.incident.reopened_count
+    if not count:
+        return f" after {_lasted(change)}"
+    return f", after {count} {'return' if count == 1 else 'returns'} within {_lasted(change)}"
 
 
 def _lasted(change: IncidentChange) -> str:

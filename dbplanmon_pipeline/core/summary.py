@@ -129,7 +129,7 @@ def summarise_days(
     opened = tuple(i for i in touching if i.opened_at >= start)
     ongoing = tuple(i for i in touching if i.closed_at is None or i.closed_at >= end)
     verdicts = [
-        *_of_incidents(opened, ongoing),
+        *_of_incidents(opened, ongoing, [i for i in touching if i.opened_at < start <= i.last_bad_at]),
         *_of_watches(watches, days * _DAY),
         *_of_kpis(kpis),
         *_of_alerts(alerts or {}),
@@ -157,7 +157,8 @@ def summarise_days(
 Verdict = tuple[Grade, str]
 
 
-def _of_incidents(opened: Sequence[Incident], ongoing: Sequence[Incident]) -> list[Verdict]:
+def _of_incidents(opened: Sequence[Incident], ongoing: Sequence[Incident], older: Sequence[Incident]) -> list[Verdict]:
+    """`older` are those from before that were slow in these days."""
     worst = max((i.severity for i in ongoing), key=lambda severity: severity.rank, default=None)
     if worst is Severity.CRITICAL:
         return [(Grade.D, "a critical incident is open")]
@@ -165,6 +166,8 @@ def _of_incidents(opened: Sequence[Incident], ongoing: Sequence[Incident]) -> li
         return [(Grade.C, "an incident of high severity is open")]
     if ongoing or opened:
         return [(Grade.B, f"{counted(len(opened), 'incident')} opened, {len(ongoing)} still open")]
+    if older:
+        return [(Grade.B, f"{counted(len(older), 'incident')} from before, over by now")]
     return []
 
 

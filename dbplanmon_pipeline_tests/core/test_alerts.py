@@ -105,7 +105,11 @@ def test_the_subject_tells_place_effect_and_cost():
             "Escalated: statement",
             "still 8.2x slower than normal after 25 min, severity now high",
         ),
-        (IncidentEvent.AUTO_RESOLVED, "Resolved: statement", "is normal again. It had been slow for 1 h 25 min."),
+        (
+            IncidentEvent.AUTO_RESOLVED,
+            "is normal again, after 1 return within 1 h 25 min",
+            "is normal again. It had been slow again and again within 1 h 25 min.",
+        ),
     ],
 )
 def test_each_event_has_its_own_wording(event, subject, body):
@@ -113,6 +117,12 @@ def test_each_event_has_its_own_wording(event, subject, body):
     assert subject in alert.subject
     assert body in alert.body
     assert alert.event == event.value
+
+
+def test_an_end_without_returns_tells_how_long_it_was_slow():
+    alert = made(step(IncidentEvent.AUTO_RESOLVED))
+    assert "is normal again after 1 h 25 min" in alert.subject
+    assert "It had been slow for 1 h 25 min." in alert.body
 
 
 def test_a_resolved_incident_is_marked_ok_and_asks_for_nothing():

@@ -46,6 +46,20 @@ GRADES = {
         "1 incident opened, 0 still",
     ),
     "mild and open": (of(incidents=[incident(severity=Severity.LOW)]), Grade.B, "1 still open"),
+    "back again and over": (
+        of(
+            incidents=[
+                incident(opened_at=DAY - HOUR, last_bad_at=DAY + HOUR, closed_at=DAY + 4 * HOUR, **ENDED),
+            ]
+        ),
+        Grade.B,
+        "1 incident from before, over by now",
+    ),
+    "calm since the day before": (
+        of(incidents=[incident(opened_at=DAY - 4 * HOUR, last_bad_at=DAY - HOUR, closed_at=DAY + HOUR, **ENDED)]),
+        Grade.A,
+        "",
+    ),
     "some failed": (of([replace(CALM, failed=2)]), Grade.B, "2 of 288 readings failed"),
     "most failed": (of([replace(CALM, failed=200)]), Grade.D, "200 of 288"),
     "one never read": (

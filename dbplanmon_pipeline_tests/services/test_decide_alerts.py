@@ -138,6 +138,17 @@ class TestMaintenance:
         story.decide(by=HOUR)
         assert story.told() == ["opened"]
 
+    def test_the_time_of_a_reminder_runs_from_the_end_of_the_window(self, clock, store):
+        story = AlertStory(store, clock, levels=(level(30 * MINUTE),))
+        story.store.add_window(window())
+        story.open(1)
+        story.decide()
+        story.decide(by=30 * MINUTE)
+        story.decide(by=30 * MINUTE)
+        assert story.told() == ["opened"]
+        story.decide(by=30 * MINUTE)
+        assert story.told() == ["opened", "unacknowledged"]
+
     def test_what_ended_in_the_window_is_not_told_at_all(self, story):
         story.store.add_window(window())
         found = story.open(1)
@@ -248,6 +259,26 @@ class TestFlapping:
         assert story.fates("auto_resolved")[-1] == ("held", "flapping")
         story.decide(by=timedelta(hours=24))
         assert story.told()[-1] == "auto_resolved"
+
+    def test_an_end_that_did_not_hold_is_not_told_when_the_next_one_does(self, store, clock):
+        story = AlertStory(store, clock, cooldown=timedelta())
+        found = story.open(1)
+        story.decide()
+        for _ in range(5):
+            clock.advance(2 * HOUR)
+            found = story.resolve(*found)
+            story.decide()
+            clock.advance(2 * HOUR)
+            found = story.reopen(*found)
+            story.decide()
+        clock.advance(2 * HOUR)
+        story.resolve(*found)
+        story.decide()
+        told = len(story.told())
+        story.decide(by=timedelta(hours=23))
+        assert story.told()[told:] == []
+        story.decide(by=HOUR)
+        assert story.told()[told:] == ["auto_resolved"]
 
     def test_worse_is_told_all_the_same(self, store, clock):
         story = AlertStory(store, clock, cooldown=timedelta())
