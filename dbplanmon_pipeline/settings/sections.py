@@ -259,7 +259,10 @@ class RetentionSettings(Section):
     baselines: Duration = _kept(90, "Baselines that a newer version has replaced.")
     facts: Duration = _kept(90, "Facts of databases, after another value has replaced them.")
     incidents: Duration = _kept(400, "Incidents, their steps and suggestions, after their end.", most_years=20)
-    alerts: Duration = _kept(90, "Alerts that have ended.")
+    alerts: Duration = _kept(90, "Alerts, mute rules and maintenance windows that have ended.")
+    memory: Duration = _kept(
+        90, "What one run of a job leaves for the next, of an instance or a channel too, once unused.", least=31 * _DAY
+    )
     kpis: Duration = _kept(90, "Readings of KPIs.")
     logs: Duration = _kept(30, "Log of collections, attempts to deliver.")
     audit: Duration = _kept(7 * 365, "Audit log.", least=366 * _DAY, most_years=100)

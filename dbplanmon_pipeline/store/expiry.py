@@ -1,8 +1,9 @@
 """What makes a row of each kind superfluous: its age, and that nothing which stays needs it.
 
 An incident keeps the statement, the plans and the plan changes it speaks of for as long as it is kept itself; while it
-is open, also its alerts and the facts of its databases. The present value of a fact, the newest baseline and the last
-attempt to import history stay, however old.
+is open, also its alerts and the facts of its databases. The present value of a fact, also that it has ended, the
+newest baseline and the last attempt to import history stay, however old. What one run of a job, an instance or a channel
+leaves for the next goes when nothing asked for it any more.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,8 +30,11 @@ from dbplanmon_pipeline.store.schema import (
     hourly_rollup,
     incident,
     incident_event,
+    job_state,
     kpi_result,
+    maintenance_window,
     monitored_database,
+    mute_rule,
     plan,
     plan_change,
     plan_observation,
@@ -168,12 +172,24 @@ def _is_past_alert(before: datetime) -> Condition:
     return and_(alert.c.created_at < before, alert.c.state.not_in(_WAITING), alert.c.incident_id.not_in(open_ones))
 
 
+def _is_past_mute(before: datetime) -> Condition:
+    return or_(mute_rule.c.removed_at < before, mute_rule.c.expires_at < before)
+
+
+def _is_unused_memory(before: datetime) -> Condition:
+    signs = (job_state.c.last_failure_at, job_state.c.last_success_at, job_state.c.next_attempt_at)
+    return and_(or_(*(sign.is_not(None) for sign in signs)), *(or_(sign.is_(None), sign < before) for sign in signs))
+
+
 EXPIRING: Mapping[str, Expiring] = {
     found.table.name: found
     for found in (
         Expiring(collection_log, _older(collection_log.c.started_at)),
         Expiring(alert_delivery, _older(alert_delivery.c.attempted_at)),
         Expiring(alert, _is_past_alert, "alert_id", (alert_delivery,)),
+        Expiring(mute_rule, _is_past_mute),
+        Expiring(maintenance_window, _older(maintenance_window.c.removed_at)),
+        Expiring(job_state, _is_unused_memory),
         Expiring(kpi_result, _older(kpi_result.c.started_at)),
         Expiring(hotspot, _older(hotspot.c.window_end)),
         Expiring(hourly_rollup, _older(hourly_rollup.c.hour_start_us)),

@@ -6,13 +6,15 @@ import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from multiprocessing.connection import Connection
 
 import pytest
 
 from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
-from dbplanmon_pipeline.core.ports import Alert, Delivery, ExpiryMark, PlanChange
+from dbplanmon_pipeline.core.ports import Alert, Delivery, ExpiryMark, JobState, PlanChange
+from dbplanmon_pipeline.core.ports.alert_rules import MaintenanceWindow, MuteRule
 from dbplanmon_pipeline.core.retention import RetentionPolicy
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.services.apply_retention import apply_retention, take_back
@@ -153,6 +155,46 @@ def test_the_present_value_of_a_fact_stays(store, clock):
 
 def with_facts(item, value: str):
     return replace(item, facts={"setting work_mem": value}, facts_are_whole=True)
+
+
+def test_choices_of_people_go_some_time_after_their_end(store, clock):
+    clock.moment = LATER
+    long_ago, lately = NOON, LATER - DAY
+    for number, (removed, expires) in enumerate(
+        [(long_ago, None), (None, long_ago), (lately, None), (None, lately), (None, None)]
+    ):
+        store.add_mute(
+            MuteRule(f"m{number}", NOON, "ann", "known", instance="prod", expires_at=expires, removed_at=removed)
+        )
+    for number, removed in enumerate([long_ago, lately, None]):
+        times = (frozenset({0}), time_of_day(22), time_of_day(23), "UTC")
+        store.add_window(MaintenanceWindow(f"w{number}", *times, NOON, "ann", "patches", removed_at=removed))
+    told = counts(run(store, dry_run=True, at_once=True))
+    assert (told["mute_rule"], told["maintenance_window"]) == ((2, 2), (1, 1))
+    run(store, at_once=True)
+    assert [mute.mute_id for mute in store.mutes()] == ["m2", "m3", "m4"]
+    assert [window.window_id for window in store.windows(every=True)] == ["w1", "w2"]
+    assert len(store.audit(NOON)) == 8
+
+
+def test_memory_of_what_is_no_longer_there_goes(store, clock):
+    clock.moment = LATER
+    lately = LATER - DAY
+    store.save_job_states(
+        [
+            JobState("instance:gone", 5, NOON, None, NOON + DAY, "cannot connect"),
+            JobState("job:gone", 0, None, NOON),
+            JobState("instance:dead", 5, lately, NOON, LATER, "cannot connect"),
+            JobState("job:alive", 0, NOON, lately),
+            JobState("never"),
+        ]
+    )
+    told = counts(run(store, dry_run=True, at_once=True))
+    run(store, at_once=True)
+    assert told["job_state"] == (2, 2)
+    names = ["instance:gone", "job:gone", "instance:dead", "job:alive"]
+    assert [state.consecutive_failures for state in store.job_states(names).values()] == [0, 0, 5, 0]
+    assert rows(store, "job_state") == 3
 
 
 def test_sealed_days_leave_the_manifest_and_the_folder(watched, tmp_path):
