@@ -2,8 +2,8 @@
 
 An incident keeps the statement, the plans and the plan changes it speaks of for as long as it is kept itself; while it
 is open, also its alerts and the facts of its databases. The present value of a fact, also that it has ended, the
-newest baseline and the last attempt to import history stay, however old. What one run of a job, an instance or a channel
-leaves for the next goes when nothing asked for it any more.
+newest baseline and the last attempt to import history stay, however old. What one run of a job, an instance or a
+channel leaves for the next goes when nothing asked for it any more.
 """
 
 from collections.abc import Callable, Mapping
