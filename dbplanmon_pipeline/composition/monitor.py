@@ -9,10 +9,12 @@ from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_route
 from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names, channel_policies
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.fleet_parts import enabled_instances
+from dbplanmon_pipeline.composition.history import databases_without_history
 from dbplanmon_pipeline.composition.incidents import incident_policy
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
-from dbplanmon_pipeline.composition.providers import build_provider, instance_spec
+from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
+from dbplanmon_pipeline.composition.spooling import collect_or_spool, failure_to_open, keeps_readings
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.delivery_policy import AlertKind
 from dbplanmon_pipeline.core.health import Finding
@@ -20,8 +22,9 @@ from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.job_alerts import JobEnd
 from dbplanmon_pipeline.core.kpi_health import KpiStatus
 from dbplanmon_pipeline.core.kpis import KpiSpec
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Engine
-from dbplanmon_pipeline.core.ports import Channel, Clock, ExpiryMark, Hotspot, JobState, Provider, UpkeepStep
+from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import Channel, Clock, ExpiryMark, Hotspot, Provider, UpkeepStep
+from dbplanmon_pipeline.core.ports.collection import CollectionStore, JobState
 from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.verdict.model import Detector
@@ -33,7 +36,7 @@ from dbplanmon_pipeline.services.channel_breaker import ChannelBreaker
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
 from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts
-from dbplanmon_pipeline.services.import_history import ENGINES_WITH_HISTORY, MAX_WORKERS, HistoryReport, import_history
+from dbplanmon_pipeline.services.import_history import MAX_WORKERS, HistoryReport, import_history
 from dbplanmon_pipeline.services.process_alerts import AlertReport, process_alerts
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
 from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuild_baselines
@@ -50,9 +53,6 @@ from dbplanmon_pipeline.store import SqlStore, open_store
 MakeProvider = Callable[[InstanceSettings, Settings], Provider]
 
 SNAPSHOT_STATEMENTS = 10
-
-RECENT_INTERVALS = 3
-"""A database that was read within so many intervals counts as being recorded now."""
 
 
 def utc_now() -> datetime:
@@ -77,18 +77,22 @@ class Monitor:
         self._make_provider = make_provider
 
     @contextmanager
-    def session(self, *, upgrade: bool = True, stopped: Callable[[], bool] = lambda: False) -> Iterator["Session"]:
+    def session(
+        self, *, upgrade: bool = True, stopped: Callable[[], bool] = lambda: False, needs_store: bool = True
+    ) -> Iterator["Session"]:
         """Open the store; providers are made when first needed.
 
         Args:
             upgrade: create the tables of an empty store. An old store is never changed without being asked:
                 that is `dbplanmon store upgrade`.
             stopped: asked often during a collection; true ends it within seconds.
+            needs_store: false opens the session even while the store is away, to collect and nothing else.
         """
         session = self.open_session(stopped)
         try:
-            if upgrade and not session.store.schema_status().revision:
-                session.store.upgrade()
+            session.store_failure = failure_to_open(session.store, upgrade=upgrade)
+            if session.store_failure and (needs_store or not keeps_readings(self.settings)):
+                raise session.store_failure
             yield session
         finally:
             session.close()
@@ -100,7 +104,11 @@ class Monitor:
 
 
 class Session:
-    """The use cases on open adapters; each method is one of `services/` with its policy from the settings."""
+    """The use cases on open adapters; each method is one of `services/` with its policy from the settings.
+
+    Attributes:
+        store_failure: why the store is away; only `collect` works then.
+    """
 
     def __init__(
         self,
@@ -112,6 +120,7 @@ class Session:
     ) -> None:
         self.settings = settings
         self.store = store
+        self.store_failure: StoreError | None = None
         self._clock = clock
         self._stopped = stopped
         self._make_provider = make_provider
@@ -163,29 +172,47 @@ class Session:
 
     def collect(self, only: Sequence[str] = (), *, shard: Shard | None = None) -> CollectionReport:
         """Read the targets once; those that `only` names are read even where their breaker is open."""
-        resolution = self._part(shard) if shard else self.targets(only, resting={} if only else self._resting())
+        return collect_or_spool(
+            self.settings,
+            self.store,
+            lambda store, clock: self._collect(store, clock, only, shard),
+            failure=self.store_failure,
+            clock=self._clock,
+            stopped=self._stopped,
+        )
+
+    def _collect(
+        self, store: CollectionStore, clock: Clock, only: Sequence[str], shard: Shard | None
+    ) -> CollectionReport:
+        resting = {} if only else self._resting(store)
+        resolution = self._part(shard, resting) if shard else self.targets(only, resting=resting)
         collection = self.settings.collection
         return collect(
             resolution.targets,
             self.providers,
-            self.store,
-            clock=self._clock,
+            store,
+            clock=clock,
             policy=CollectionPolicy(collection.max_workers, collection.interval, self.breaker),
             unlisted=resolution.unlisted,
             partial=bool(only),
             stopped=self._stopped,
         )
 
-    def _part(self, shard: Shard) -> Resolution:
+    def _part(self, shard: Shard, resting: Mapping[str, JobState]) -> Resolution:
         instances = shard.of(enabled_instances(self.settings))
-        return self.targets(instances, resting=self._resting()) if instances else Resolution(())
+        return self.targets(instances, resting=resting) if instances else Resolution(())
 
-    def _resting(self) -> dict[str, JobState]:
-        breakers = breaker_states(self.providers, self.store)
+    def _resting(self, store: CollectionStore) -> dict[str, JobState]:
+        breakers = breaker_states(self.providers, store)
         return {name: breakers[name] for name in resting_instances(breakers, self._clock(), self.breaker)}
 
     def remember_collection(self, report: CollectionReport, shard: Shard | None = None) -> bool:
-        """Count the run as good or failed; returns true where too many targets were not read."""
+        """Count the run as good or failed; returns true where too many targets were not read.
+
+        A run that could not reach the store counts nowhere, as the store does the counting.
+        """
+        if report.store_failure:
+            return True
         failed = bool(report.outcomes) and report.failed_share >= self.settings.collection.failure_threshold
         unread = [*report.failed, *report.skipped]
         remember_collection(
@@ -201,7 +228,7 @@ class Session:
 
     def import_history(self, days: Sequence[date], only: Sequence[str] = ()) -> HistoryReport:
         """Import what engines still know of these UTC days, of all databases or of those that `only` names."""
-        resolution = self.targets(only, resting={} if only else self._resting())
+        resolution = self.targets(only, resting={} if only else self._resting(self.store))
         return import_history(
             resolution.targets,
             self.providers,
@@ -215,14 +242,7 @@ class Session:
 
     def databases_without_history(self) -> list[DatabaseRef]:
         """Databases that were read lately and whose history nobody ever asked for; asks no server."""
-        keep_history = {i.name for i in self.settings.instances if i.enabled and i.engine in ENGINES_WITH_HISTORY}
-        if not keep_history:
-            return []
-        since = self._clock() - max(RECENT_INTERVALS * self.settings.collection.interval, timedelta(minutes=15))
-        successes = (CollectionStatus.OK, CollectionStatus.FIRST_READING)
-        recent = {o.ref for o in self.store.collection_log(since) if o.status in successes}
-        wanted = {ref for ref in recent & self.store.recorded_from().keys() if ref.instance in keep_history}
-        return sorted(wanted - self.store.history_attempts().keys())
+        return databases_without_history(self.settings, self.store, self._clock())
 
     def analyse(self, as_of: datetime | None = None) -> AnalysisReport:
         """Judge what was recorded."""
@@ -347,7 +367,7 @@ class Session:
         """The monitor's own health, without asking a monitored server."""
         # Schedules know no shorter cadence than a minute.
         cadence = max(self.settings.collection.interval, timedelta(minutes=1))
-        policy = HealthPolicy(cadence, self._expected(), self.detector.layout)
+        policy = HealthPolicy(cadence, named_databases(self.settings, self.providers), self.detector.layout)
         return check_health(self.store, policy=policy, now=self._clock())
 
     def dearest_statements(self, ref: DatabaseRef) -> list[tuple[Hotspot, str]]:
@@ -366,18 +386,3 @@ class Session:
         except SettingsError:
             return Engine.POSTGRES
         return Engine.SQLSERVER if engine is Engine.SIMULATED else engine
-
-    def _expected(self) -> tuple[DatabaseRef, ...]:
-        """Databases the settings name themselves; discovered ones count from their first reading on."""
-        return tuple(
-            DatabaseRef(instance.name, database)
-            for instance in self.settings.instances
-            if instance.enabled
-            for database in self._named(instance.name)
-        )
-
-    def _named(self, instance: str) -> tuple[str, ...]:
-        chosen = self.settings.instance(instance)
-        if chosen.engine is Engine.SIMULATED:
-            return tuple(self.providers[instance].databases())
-        return chosen.databases.names
