@@ -52,9 +52,13 @@ def reachability(outcomes: Sequence[CollectionOutcome], unhealthy_share: float =
 
 
 def freshness(
-    last_success: Mapping[DatabaseRef, datetime | None], now: datetime, interval: timedelta, tolerated: int = 3
+    last_success: Mapping[DatabaseRef, datetime | None],
+    now: datetime,
+    interval: timedelta,
+    tolerated: int = 3,
+    unhealthy_share: float = 1.0,
 ) -> Finding:
-    """Healthy when each database was read within `tolerated` intervals; unhealthy when none was."""
+    """Healthy when each database was read within `tolerated` intervals; unhealthy from a share of stale ones on."""
     limit = interval * tolerated
     stale = {ref: at for ref, at in last_success.items() if at is None or now - at > limit}
     rows: tuple[Row, ...] = tuple(
@@ -67,7 +71,7 @@ def freshness(
     )
     if not stale:
         return Finding(Health.HEALTHY, f"{len(last_success)} databases read within {limit}")
-    health = Health.UNHEALTHY if len(stale) == len(last_success) else Health.DEGRADED
+    health = Health.UNHEALTHY if len(stale) >= unhealthy_share * len(last_success) else Health.DEGRADED
     return Finding(health, f"{len(stale)} of {len(last_success)} databases not read within {limit}", rows)
 
 

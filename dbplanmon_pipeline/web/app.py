@@ -13,6 +13,7 @@ from dbplanmon_pipeline.web.context import WebContext
 from dbplanmon_pipeline.web.health.routes import health_routes
 from dbplanmon_pipeline.web.metrics.routes import metrics_routes
 from dbplanmon_pipeline.web.pages.routes import page_routes
+from dbplanmon_pipeline.web.probes import Probes
 
 
 def build_app(monitor: Monitor) -> Starlette:
@@ -25,13 +26,15 @@ def build_app(monitor: Monitor) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        del app
+        app.state.probes.begin()
         try:
             yield
         finally:
+            app.state.probes.end()
             session.close()
 
     routes = [*health_routes(), *metrics_routes(), *access_routes(), *page_routes()]
     app = Starlette(routes=routes, middleware=protection(context), exception_handlers=HANDLERS, lifespan=lifespan)
     app.state.context = context
+    app.state.probes = Probes(context)
     return app

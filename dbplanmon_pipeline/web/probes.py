@@ -1,0 +1,43 @@
+"""What lives as long as the app: the checks of the health and the figures of the metrics."""
+
+from pathlib import Path
+
+from starlette.requests import Request
+
+from dbplanmon_pipeline.composition.daemon import DaemonWatch
+from dbplanmon_pipeline.settings.environment import DAGSTER_HOME, variables
+from dbplanmon_pipeline.web.context import WebContext
+from dbplanmon_pipeline.web.fleet import cadence
+from dbplanmon_pipeline.web.health.board import Board
+from dbplanmon_pipeline.web.health.checks import health_checks
+from dbplanmon_pipeline.web.metrics.exposition import Exposition
+from dbplanmon_pipeline.web.metrics.figures import Figures
+
+END_SECONDS = 0.5
+
+
+class Probes:
+    """Attributes: board of the checks, figures from the store, and the registry that shows both."""
+
+    def __init__(self, context: WebContext) -> None:
+        home = variables().get(DAGSTER_HOME)
+        daemon = DaemonWatch(Path(home).expanduser() if home else None, cadence(context.session), context.clock)
+        self.figures = Figures(context)
+        self.exposition = Exposition(self.figures, context.session.breaker)
+        self.board = Board(health_checks(context, daemon), self.exposition.checks.observe)
+
+    def begin(self) -> None:
+        """Ask everything once: counters begin now, and the first probe need not wait."""
+        self.figures.begin()
+        self.board.begin()
+
+    def end(self) -> None:
+        """Let what is under way end, before the store is closed; what hangs is left behind."""
+        self.figures.end(END_SECONDS)
+        self.board.end(END_SECONDS)
+
+
+def probes_of(request: Request) -> Probes:
+    """The probes of the app that got this request."""
+    probes: Probes = request.app.state.probes
+    return probes
