@@ -1,24 +1,24 @@
 """Judge what was recorded since the last analysis, keep the incidents, and queue the alerts they owe."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from dbplanmon_pipeline.core.alert_rules_policy import AlertRoutes
 from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
+from dbplanmon_pipeline.core.arrivals import Arrivals, JudgedUntil, by_ticks, fresh_rows_of, rows_of
 from dbplanmon_pipeline.core.grouping import Group, whole_instances
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import (
     Alert,
     AlertStore,
     AnalysisStore,
-    JobState,
     PlanChange,
     Suggestion,
     SuggestionStore,
@@ -32,6 +32,8 @@ GROUP = 64
 """Databases judged at once, unless one instance has more."""
 
 JOB = "analysis"
+BEHIND = "analysis:behind"
+"""Memory of the moment up to which everything was judged, and of instances for which it is an earlier one."""
 
 
 def no_link(incident_id: str) -> str | None:
@@ -97,16 +99,17 @@ def analyse(
     newest = as_of or store.latest_interval_end()
     if newest is None:
         return AnalysisReport(None, 0, (), (), tuple(store.open_incidents()), 0, 0, 0)
-    memory = store.job_states([JOB])[JOB]
-    since = newest - timedelta(microseconds=1) if as_of else _judged_until(memory, newest - policy.lookback)
+    earliest = newest - policy.lookback
+    judged = JudgedUntil(newest - timedelta(microseconds=1)) if as_of else _remembered(store, earliest)
     latest = store.baselines(newest, detector.layout)
     # Instances are independent of each other; group by group, the memory needed does not grow with the fleet.
     found = [
-        _judge(store, detector, policy, group, since, newest, latest)
+        _judge(store, detector, policy, part, judged, latest)
         for group in whole_instances(store.known_databases(), GROUP)
+        for part in _parts(store, policy, group, judged, newest)
     ]
     if as_of is None:
-        store.save_job_states([replace(memory, detail=newest.isoformat(), last_success_at=newest)])
+        _remember(store, judged.after([part.arrivals for part in found], newest), newest)
     return AnalysisReport(
         newest,
         max((judged.ticks for judged in found), default=0),
@@ -129,62 +132,86 @@ class _Judged:
     judged: int = 0
     unjudged: int = 0
     alerts: int = 0
+    arrivals: Arrivals = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Instances that have the same moments to be judged, and their rows."""
+
+    frame: IntervalFrame
+    instances: frozenset[str]
+    ticks: tuple[datetime, ...]
+    arrivals: Arrivals
+
+
+def _parts(
+    store: AnalysisStores, policy: AnalysisPolicy, group: Group, judged: JudgedUntil, newest: datetime
+) -> Iterator[_Part]:
+    """A group by its moments: one part, unless shards of a collection ended at moments of their own, or late."""
+    start = max(judged.until, newest - policy.lookback) - policy.lookback
+    frame = store.interval_frame(start, newest, columns=DETECTOR_COLUMNS, databases=group)
+    for ticks, arrivals in by_ticks(frame, {ref.instance for ref in group}, judged).items():
+        whole = len(arrivals) == len({ref.instance for ref in group})
+        own = frame if whole else rows_of(frame, arrivals)
+        if ticks and ticks[0] <= judged.until:
+            # What came late is judged by as long a past as what came in time.
+            refs = [ref for ref in group if ref.instance in arrivals]
+            begin = ticks[0] - timedelta(microseconds=1) - policy.lookback
+            own = store.interval_frame(begin, newest, columns=DETECTOR_COLUMNS, databases=refs)
+        yield _Part(own, frozenset(arrivals), (ticks or (newest,))[-MAX_CATCH_UP:], arrivals)
 
 
 def _judge(
     store: AnalysisStores,
     detector: Detector,
     policy: AnalysisPolicy,
-    group: Group,
-    since: datetime,
-    newest: datetime,
+    part: _Part,
+    judged: JudgedUntil,
     latest: BaselineSet,
 ) -> _Judged:
-    """Judge every tick of some instances after `since`, oldest first."""
-    start = max(since, newest - policy.lookback) - policy.lookback
-    frame = store.interval_frame(start, newest, columns=DETECTOR_COLUMNS, databases=group)
-    ticks = (_ticks(frame, since) or [newest])[-MAX_CATCH_UP:]
-    plans_changed = _store_plan_changes(store, frame, since)
-    instances = {ref.instance for ref in group}
+    """Judge every tick of some instances that was not judged yet, oldest first."""
+    plans_changed = _store_plan_changes(store, part.frame, judged)
     changes: list[IncidentChange] = []
     alerts = 0
     evaluation: Evaluation | None = None
-    for tick in ticks:
+    for tick in part.ticks:
         # What was learnt since a missed tick must not judge it: it may have learnt from what is judged.
         baselines = latest if latest.as_of <= tick else store.baselines(tick, detector.layout)
-        evaluation = detector.evaluate(frame, baselines, tick)
+        evaluation = detector.evaluate(part.frame, baselines, tick)
         step = advance(
-            [i for i in store.open_incidents() if i.instance in instances],
-            [i for i in store.recent_incidents(tick - policy.incidents.memory) if i.instance in instances],
+            [i for i in store.open_incidents() if i.instance in part.instances],
+            [i for i in store.recent_incidents(tick - policy.incidents.memory) if i.instance in part.instances],
             evaluation,
             policy.incidents,
         )
         alerts += _store_step(store, step, policy)
         changes.extend(step)
     return _Judged(
-        len(ticks),
+        len(part.ticks),
         tuple(changes),
         tuple(plans_changed),
         evaluation.judged if evaluation else 0,
         evaluation.unjudged if evaluation else 0,
         alerts,
+        part.arrivals,
     )
 
 
-def _judged_until(memory: JobState, fallback: datetime) -> datetime:
-    return datetime.fromisoformat(memory.detail) if memory.detail else fallback
+def _remembered(store: AnalysisStores, earliest: datetime) -> JudgedUntil:
+    states = store.job_states([JOB, BEHIND])
+    return JudgedUntil.read(states[JOB].detail, states[BEHIND].detail, earliest)
 
 
-def _ticks(frame: IntervalFrame, since: datetime) -> list[datetime]:
-    """Ends of intervals after `since`, in order; all databases of one collection share one."""
-    ends = frame.rows["interval_end_us"]
-    fresh = ends[ends > epoch_us(since)].unique()
-    return [from_epoch_us(end) for end in sorted(fresh)]
+def _remember(store: AnalysisStores, judged: JudgedUntil, now: datetime) -> None:
+    states = store.job_states([JOB, BEHIND])
+    details = {JOB: judged.until.isoformat(), BEHIND: judged.behind_text()}
+    store.save_job_states([replace(states[name], detail=text, last_success_at=now) for name, text in details.items()])
 
 
-def _store_plan_changes(store: AnalysisStores, frame: IntervalFrame, since: datetime) -> list[PlanChange]:
-    """Plan changes within the intervals that ended after `since`, each put in words once."""
-    ends_fresh = frame.rows["interval_end_us"] > epoch_us(since)
+def _store_plan_changes(store: AnalysisStores, frame: IntervalFrame, judged: JudgedUntil) -> list[PlanChange]:
+    """Plan changes within the intervals that were not judged yet, each put in words once."""
+    ends_fresh = fresh_rows_of(frame, judged)
     fresh_rows = frame.rows.loc[ends_fresh, ["database_id", "query_hash", "interval_start_us"]]
     fresh = {(frame.databases[int(d)], int(q), int(start)) for d, q, start in fresh_rows.itertuples(index=False)}
     found = []
