@@ -12,6 +12,7 @@ from dbplanmon_pipeline.web.access.routes import access_routes
 from dbplanmon_pipeline.web.context import WebContext
 from dbplanmon_pipeline.web.health.routes import health_routes
 from dbplanmon_pipeline.web.metrics.routes import metrics_routes
+from dbplanmon_pipeline.web.pages.errors import error_pages
 from dbplanmon_pipeline.web.pages.routes import page_routes
 from dbplanmon_pipeline.web.probes import Probes
 
@@ -34,7 +35,12 @@ def build_app(monitor: Monitor) -> Starlette:
             session.close()
 
     routes = [*health_routes(), *metrics_routes(), *access_routes(), *page_routes()]
-    app = Starlette(routes=routes, middleware=protection(context), exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(
+        routes=routes,
+        middleware=protection(context),
+        exception_handlers={**HANDLERS, **error_pages()},
+        lifespan=lifespan,
+    )
     app.state.context = context
     app.state.probes = Probes(context)
     return app

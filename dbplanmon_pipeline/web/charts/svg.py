@@ -1,0 +1,40 @@
+"""SVG from escaped parts; the only place that makes markup out of values."""
+
+import math
+
+from markupsafe import Markup, escape
+
+Attribute = str | float | int | None
+
+
+def element(name: str, *children: Markup | str, **attributes: Attribute) -> Markup:
+    """One element; an underscore in the name of an attribute stands for a hyphen, a last one is dropped.
+
+    Args:
+        name: of our own words.
+        children: markup, or text that is escaped.
+        attributes: left out where None; figures with two decimals.
+    """
+    written = Markup("").join(
+        Markup(' {}="{}"').format(_attribute(key), _value(value))
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inner = Markup("").join(escape(child) for child in children)
+    return Markup("<{0}{1}>{2}</{0}>").format(name, written, inner)
+
+
+def number(value: float) -> str:
+    """A coordinate: two decimals at most."""
+    if not math.isfinite(value):
+        raise ValueError("a coordinate must be finite")
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _attribute(key: str) -> str:
+    return "viewBox" if key == "view_box" else key.rstrip("_").replace("_", "-")
+
+
+def _value(value: Attribute) -> str:
+    return number(value) if isinstance(value, float) else str(value)

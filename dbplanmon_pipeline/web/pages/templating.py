@@ -1,0 +1,112 @@
+"""Templates: one environment that always escapes, and what every page finds in it."""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import NoMatchFound
+
+from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.core.plain_words import (
+    cost_words,
+    duration_words,
+    hash_words,
+    moment_words,
+    one_line,
+    ratio_words,
+    seconds_words,
+)
+from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
+from dbplanmon_pipeline.web.access.user import Role, user_of
+from dbplanmon_pipeline.web.context import context_of
+from dbplanmon_pipeline.web.pages import words
+from dbplanmon_pipeline.web.pages.navigation import sections
+
+_PACKAGE = "dbplanmon_pipeline.web"
+
+
+def render(request: Request, template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
+    """The page of a template; `facts` are what it shows."""
+    return HTMLResponse(_environment().get_template(template).render(_shared(request) | facts), status)
+
+
+def link(request: Request, name: str, **parameters: object) -> str:
+    """Path to a page by the name of its route, the prefix of a proxy included; empty where there is no such page."""
+    quoted = {key: quote(str(value), safe="") for key, value in parameters.items()}
+    try:
+        path = request.app.url_path_for(name, **quoted)
+    except NoMatchFound:
+        return ""
+    return f"{request.scope.get('app_root_path', request.scope.get('root_path', ''))}{path}"
+
+
+def with_query(path: str, **parameters: object) -> str:
+    """The path with a query; parameters without a value are left out."""
+    given = {key: str(value) for key, value in parameters.items() if value not in ("", None)}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    context, user = context_of(request), user_of(request)
+
+    def to(name: str, **parameters: object) -> str:
+        return link(request, name, **parameters)
+
+    return {
+        "to": to,
+        "static": lambda name: f"{link(request, 'static', path=name)}?v={_digest(name)}",
+        "sections": sections(request.url.path, to),
+        "environment": context.settings.environment,
+        "now": context.clock(),
+        "user": user,
+        "is_operator": user.role.covers(Role.OPERATOR),
+        "csrf_field": FIELD,
+        "csrf_value": csrf_token(request),
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cost": cost_words,
+        "duration": duration_words,
+        "seconds": seconds_words,
+        "ratio": ratio_words,
+        "moment": moment_words,
+        "short_moment": words.short_moment,
+        "hash": hash_words,
+        "digits": hash_text,
+        "line": one_line,
+    }
+    environment.globals |= {
+        "ago": words.ago_words,
+        "counted": words.counted,
+        "severity_badge": words.severity_badge,
+        "state_badge": words.state_badge,
+        "place": words.place_words,
+        "title_of": words.incident_title,
+        "effect_of": words.effect_words,
+        "lasted": words.lasted_words,
+        "LABELS": words.LABELS,
+        "with_query": with_query,
+    }
+    return environment
+
+
+@cache
+def _digest(name: str) -> str:
+    """So that a browser keeps a file until it changes."""
+    return hashlib.sha256((files(_PACKAGE) / "static" / name).read_bytes()).hexdigest()[:12]

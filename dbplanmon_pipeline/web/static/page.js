@@ -1,0 +1,77 @@
+"use strict";
+// Comforts: everything works without them.
+(() => {
+  // Copy buttons.
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    const source = document.getElementById(button.dataset.copy);
+    if (!source || !navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const before = button.textContent;
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Not allowed";
+      }
+      setTimeout(() => (button.textContent = before), 1500);
+    });
+  }
+
+  // A box that narrows a list while somebody types.
+  for (const box of document.querySelectorAll("input[data-narrows]")) {
+    const list = document.getElementById(box.dataset.narrows);
+    const told = document.getElementById(`${box.dataset.narrows}-told`);
+    if (!list) continue;
+    const rows = [...list.querySelectorAll("[data-words]")];
+    const groups = [...list.querySelectorAll("details")];
+    const opened = groups.map((group) => group.open);
+    const narrow = () => {
+      const words = box.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const fits = words.every((word) => row.dataset.words.includes(word));
+        row.hidden = !fits;
+        shown += fits ? 1 : 0;
+      }
+      groups.forEach((group, place) => {
+        const left = group.querySelector("[data-words]:not([hidden])");
+        group.hidden = words.length > 0 && !left;
+        group.open = words.length > 0 ? Boolean(left) : opened[place];
+      });
+      if (told) told.textContent = words.length ? `${shown} of ${rows.length} shown` : "";
+    };
+    box.addEventListener("input", narrow);
+    box.form?.addEventListener("submit", (event) => event.preventDefault());
+    if (box.value) narrow();
+  }
+
+  // The value under the pointer; the table below the chart has them all.
+  for (const box of document.querySelectorAll("[data-readout]")) {
+    const chart = box.querySelector("svg.chart");
+    const told = document.getElementById(box.dataset.readout);
+    const rows = [...document.querySelectorAll(`#${box.dataset.readout}-values tr[data-at]`)];
+    const cursor = chart?.querySelector(".chart-cursor");
+    if (!chart || !told || !cursor || !rows.length) continue;
+    const { left, right, start, end } = chart.dataset;
+    const moments = rows.map((row) => Number(row.dataset.at));
+    chart.addEventListener("pointermove", (event) => {
+      const frame = chart.getBoundingClientRect();
+      const x = ((event.clientX - frame.left) / frame.width) * chart.viewBox.baseVal.width;
+      const at = Number(start) + ((x - left) / (right - left)) * (end - start);
+      let best = 0;
+      moments.forEach((moment, place) => {
+        if (Math.abs(moment - at) < Math.abs(moments[best] - at)) best = place;
+      });
+      const place = Number(left) + ((moments[best] - start) / (end - start)) * (right - left);
+      cursor.setAttribute("x1", place);
+      cursor.setAttribute("x2", place);
+      cursor.setAttribute("visibility", "visible");
+      told.textContent = [...rows[best].cells].map((cell) => cell.textContent.trim()).filter(Boolean).join(" · ");
+    });
+    chart.addEventListener("pointerleave", () => {
+      cursor.setAttribute("visibility", "hidden");
+      told.textContent = "";
+    });
+  }
+})();
