@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from dbplanmon_pipeline.composition.alert_rules import alert_routes
+from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.cron import Cron
 from dbplanmon_pipeline.core.kpi_statement import KpiStatement
 from dbplanmon_pipeline.core.kpis import KpiLimits, KpiPolicy, KpiSpec
@@ -24,12 +25,13 @@ def kpi_specs(settings: Settings) -> list[KpiSpec]:
 
 def kpi_run_policy(settings: Settings) -> KpiRunPolicy:
     """How they are read and told of."""
-    limits, alerts = settings.kpi_limits, settings.alerts
+    limits, alerts, resilience = settings.kpi_limits, settings.alerts, settings.resilience
     after = alerts.escalation[0].after if alerts.escalation else alerts.escalate_after
     return KpiRunPolicy(
         max_parallel=limits.max_parallel,
         telling=KpiPolicy(limits.calm_readings, limits.tolerated_errors, after),
         channels=alert_routes(settings).channels,
+        breaker=BreakerPolicy(resilience.max_consecutive_failures, resilience.backoff, resilience.max_backoff),
     )
 
 

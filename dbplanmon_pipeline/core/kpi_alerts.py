@@ -1,10 +1,11 @@
 """What people are told of a KPI: its name, its values and its limits, never the text of its statement."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from dbplanmon_pipeline.core.alerts import LINE_LIMIT, SUBJECT_LIMIT, alert_id
 from dbplanmon_pipeline.core.incidents import IncidentEvent
-from dbplanmon_pipeline.core.kpis import KpiChange, KpiLimits, KpiResult, KpiSpec, KpiState, number_words
+from dbplanmon_pipeline.core.kpis import KpiChange, KpiLimits, KpiMemory, KpiResult, KpiSpec, KpiState, number_words
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.plain_words import duration_words, moment_words, one_line
 from dbplanmon_pipeline.core.ports.alerts import Alert
@@ -42,6 +43,35 @@ def kpi_alert(spec: KpiSpec, change: KpiChange, result: KpiResult, last: Sequenc
         subject=one_line(f"[{_tag(change, severity)}] {spec.ref}: {_headline(spec, change, result)}", SUBJECT_LIMIT),
         body=_body(spec, change, result, last, severity),
         facts=_facts(spec, change, result, last),
+    )
+
+
+def unwatched_alert(memory: KpiMemory, now: datetime, *, channel: str) -> Alert:
+    """The end of a trouble whose KPI is no longer read, for one channel.
+
+    Args:
+        memory: of the KPI, in trouble.
+        now: aware UTC.
+        channel: name of the channel.
+    """
+    began = memory.began_at or now
+    key, event = kpi_key(memory.name), IncidentEvent.AUTO_RESOLVED
+    lasted = duration_words((now - began).total_seconds())
+    headline = f"KPI {memory.name} is no longer watched"
+    body = (
+        f"{headline}. Trouble ({memory.trouble.value}) had lasted for {lasted}, since {moment_words(began)}; "
+        f"whether it is over is not known.\n\nMore: dbplanmon kpis history {_shell_word(memory.name)}\n"
+    )
+    return Alert(
+        alert_id=alert_id(f"{key}\x1f{memory.trouble.value}", event, began.isoformat(), channel),
+        incident_id=key,
+        event=event.value,
+        channel=channel,
+        severity=Severity.MEDIUM.value,
+        created_at=now,
+        subject=one_line(f"[ok] {headline}", SUBJECT_LIMIT),
+        body=body,
+        facts={"scope": "kpi", "kpi": one_line(memory.name), "instance": "", "database": "", "state": "unwatched"},
     )
 
 

@@ -24,12 +24,17 @@ Span = tuple[datetime, datetime]
 
 
 class KpiState(StrEnum):
-    """What one reading says; `unknown` is a value that cannot be judged yet, `error` one that could not be read."""
+    """What one reading says.
+
+    `unknown` is a value that cannot be judged yet, `error` one that could not be read, `left_alone` one that nobody
+    asked for since its instance rests.
+    """
 
     OK = "ok"
     BREACH = "breach"
     UNKNOWN = "unknown"
     ERROR = "error"
+    LEFT_ALONE = "left_alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +244,8 @@ def advance(memory: KpiMemory, result: KpiResult, policy: KpiPolicy) -> tuple[Kp
     """The memory after a reading, and the step people are told of, if any."""
     if result.state is KpiState.OK:
         return _after_good(replace(memory, errors=0), policy)
+    if result.state is KpiState.LEFT_ALONE:
+        return memory, None
     if result.state is KpiState.UNKNOWN:
         return replace(memory, errors=0), None
     if result.state is KpiState.BREACH:

@@ -6,13 +6,14 @@ import dagster as dg
 from pydantic import Field
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.composition.kpis import kpi_specs
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.kpi_health import kpis_within_limits
 from dbplanmon_pipeline.core.kpis import KpiState
 from dbplanmon_pipeline.defs.naming import KPIS, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.tables import check_result, short_table
-from dbplanmon_pipeline.services.run_kpis import KpiReport
+from dbplanmon_pipeline.services.run_kpis import KpiReport, unwatched_kpis
 
 WITHIN_LIMITS = "kpis_are_within_limits"
 EVERY_MINUTE = "* * * * *"
@@ -63,7 +64,9 @@ def _result(names: Names, report: KpiReport, finding: Finding) -> dg.Materialize
             "breaches": report.count(KpiState.BREACH),
             "errors": report.count(KpiState.ERROR),
             "alerts": report.alerts,
+            "left_alone": report.count(KpiState.LEFT_ALONE),
             "under_way": len(report.under_way),
+            "no_longer_watched": ", ".join(report.unwatched),
             "read": short_table(
                 [
                     {"kpi": r.name, "state": r.state.value, "value": r.value, "ms": r.duration_ms, "why": r.message}
@@ -99,14 +102,12 @@ def kpi_schedules(names: Names, monitor: Monitor) -> Sequence[dg.ScheduleDefinit
         description="Read the KPIs that are due.",
     )
     def kpis_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if not monitor.settings.kpis:
-            return dg.SkipReason("no KPIs in the settings")
         if running := run_in_progress(context.instance, names.name(KPIS)):
             return dg.SkipReason(f"run {running} is still under way, and takes up what becomes due")
         with monitor.session() as session:
-            due = session.due_kpis()
+            due = session.due_kpis() or unwatched_kpis(kpi_specs(session.settings), session.store)
         if not due:
-            return dg.SkipReason("no KPI is due")
+            return dg.SkipReason("no KPI is due" if monitor.settings.kpis else "no KPIs in the settings")
         return dg.RunRequest(tags=names.job_tags(KPIS))
 
     return [kpis_schedule] if monitor.settings.schedules.kpis else []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from dbplanmon_pipeline.core.breaker import BreakerPolicy, after_failure, after_success, is_open
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
@@ -11,6 +12,14 @@ BREAKER = "breaker"
 """Error class of a target that was left alone."""
 
 
+class BreakerStore(Protocol):
+    """Where breakers are remembered."""
+
+    def job_states(self, names: Iterable[str]) -> dict[str, JobState]:
+        """Memory by name; a fresh `JobState` where there is none."""
+        ...
+
+
 def left_alone(ref: DatabaseRef, breaker: JobState, tick: datetime) -> CollectionOutcome:
     """The outcome of a target whose breaker is open."""
     until = f" until {breaker.next_attempt_at:%H:%M:%S} UTC" if breaker.next_attempt_at else ""
@@ -18,7 +27,7 @@ def left_alone(ref: DatabaseRef, breaker: JobState, tick: datetime) -> Collectio
     return CollectionOutcome(ref, tick, CollectionStatus.SKIPPED, error_class=BREAKER, message=message)
 
 
-def breaker_states(instances: Iterable[str], store: CollectionStore) -> dict[str, JobState]:
+def breaker_states(instances: Iterable[str], store: BreakerStore) -> dict[str, JobState]:
     """Memory of the breaker of each instance."""
     names = {f"breaker:{instance}": instance for instance in sorted(set(instances))}
     return {names[name]: state for name, state in store.job_states(names).items()}

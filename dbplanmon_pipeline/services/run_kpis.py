@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from dbplanmon_pipeline.core.breaker import BreakerPolicy, is_open
 from dbplanmon_pipeline.core.incidents import IncidentEvent
-from dbplanmon_pipeline.core.kpi_alerts import LAST_VALUES, kpi_alert, kpi_severity
+from dbplanmon_pipeline.core.kpi_alerts import LAST_VALUES, kpi_alert, kpi_severity, unwatched_alert
 from dbplanmon_pipeline.core.kpi_health import KpiStatus
 from dbplanmon_pipeline.core.kpis import (
     KpiChange,
+    KpiMemory,
     KpiPolicy,
     KpiResult,
     KpiSpec,
@@ -24,6 +26,7 @@ from dbplanmon_pipeline.core.kpis import (
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, Budget, Clock, KpiStore, Provider
 from dbplanmon_pipeline.errors import ProviderError, SettingsError, StoreError
+from dbplanmon_pipeline.services.breakers import breaker_states, left_alone
 from dbplanmon_pipeline.services.collect import POLL_SECONDS, why_unreadable
 
 LEASE_MARGIN = timedelta(minutes=1)
@@ -43,11 +46,13 @@ class KpiRunPolicy:
         max_parallel: readings at once.
         telling: when people are told.
         channels: names of those that hear of an event of some severity.
+        breaker: when an instance rests; its KPIs are left alone then. None asks all the same.
     """
 
     max_parallel: int = 5
     telling: KpiPolicy = field(default_factory=KpiPolicy)
     channels: Callable[[IncidentEvent, Severity], Sequence[str]] = lambda _event, _severity: ()
+    breaker: BreakerPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,14 @@ class KpiReport:
     Attributes:
         results: readings by name and time, in the order they began.
         under_way: KPIs that were asked for by name while another reading held them.
-        alerts: messages that were queued.
+        alerts: messages that were queued, those about `unwatched` included.
+        unwatched: KPIs in trouble that are no longer read; people are told of the end.
     """
 
     results: tuple[KpiResult, ...] = ()
     under_way: tuple[str, ...] = ()
     alerts: int = 0
+    unwatched: tuple[str, ...] = ()
 
     def count(self, state: KpiState) -> int:
         """Readings with this state."""
@@ -96,12 +103,12 @@ def run_kpis(
     While a slow one runs, others that become due meanwhile are read too, so that it holds up nobody.
 
     Args:
-        specs: KPIs to look at.
+        specs: KPIs to look at; unless they were named, trouble of any other KPI ends.
         provider_of: the instance of a KPI, under its own login where it has one; asked once per reading.
         store: memory, results and alerts.
         clock: the present moment.
         policy: limits of the run.
-        named: somebody asked for these; they are read once, due or not.
+        named: somebody asked for these; they are read once, due or not, also where their instance rests.
         stopped: asked often; true ends the run within seconds.
         monotonic: clock of the budgets.
 
@@ -109,8 +116,33 @@ def run_kpis(
         KpiRunStopped: `stopped` said so.
         StoreError: our own store failed.
     """
+    if named:
+        return _Run(provider_of, store, clock, replace(policy, breaker=None), stopped, monotonic).through(
+            specs, specs, again=False
+        )
+    unwatched, told = _end_unwatched(specs, store, clock(), policy)
     run = _Run(provider_of, store, clock, policy, stopped, monotonic)
-    return run.through(specs, specs if named else due_kpis(specs, store, clock()), again=not named)
+    report = run.through(specs, due_kpis(specs, store, clock()), again=True)
+    return replace(report, alerts=report.alerts + told, unwatched=unwatched)
+
+
+def unwatched_kpis(specs: Sequence[KpiSpec], store: KpiStore) -> list[KpiMemory]:
+    """Memory of KPIs in trouble that are none of these: removed, switched off, or of an instance that is."""
+    watched = {spec.name for spec in specs}
+    return [memory for memory in store.troubled_kpis() if memory.name not in watched]
+
+
+def _end_unwatched(
+    specs: Sequence[KpiSpec], store: KpiStore, now: datetime, policy: KpiRunPolicy
+) -> tuple[tuple[str, ...], int]:
+    ended, told = [], 0
+    for memory in unwatched_kpis(specs, store):
+        channels = policy.channels(IncidentEvent.AUTO_RESOLVED, Severity.MEDIUM)
+        alerts = [unwatched_alert(memory, now, channel=channel) for channel in channels]
+        if store.end_kpi(memory, alerts):
+            ended.append(memory.name)
+            told += len(alerts)
+    return tuple(ended), told
 
 
 @dataclass(slots=True)
@@ -211,6 +243,8 @@ class _Run:
     def _result(self, spec: KpiSpec, started_at: datetime) -> KpiResult:
         began = self._monotonic()
         value, normal = None, None
+        if why := self._rests(spec, started_at):
+            return KpiResult(spec.name, started_at, 0.0, KpiState.LEFT_ALONE, message=why)
         try:
             value = self._value(spec, began)
             history = self._store.kpi_values(spec.name, same_hours(started_at)) if _needs_history(spec) else []
@@ -223,6 +257,13 @@ class _Run:
             state, message = KpiState.ERROR, _why(error)
         duration_ms = (self._monotonic() - began) * 1000
         return KpiResult(spec.name, started_at, duration_ms, state, value, normal, message)
+
+    def _rests(self, spec: KpiSpec, at: datetime) -> str:
+        """Why an instance is not asked now; empty where it is."""
+        if self._policy.breaker is None:
+            return ""
+        (breaker,) = breaker_states([spec.ref.instance], self._store).values()
+        return left_alone(spec.ref, breaker, at).message if is_open(breaker, at, self._policy.breaker) else ""
 
     def _value(self, spec: KpiSpec, began: float) -> float | None:
         budget = Budget(began + spec.timeout_seconds, self._monotonic, lambda: self._aborted or self._stopped())

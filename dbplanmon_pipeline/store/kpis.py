@@ -28,6 +28,27 @@ class KpiPart(StorePart):
             found = {row["name"]: _memory(row) for row in rows}
         return {name: found.get(name, KpiMemory(name)) for name in names}
 
+    def troubled_kpis(self) -> list[KpiMemory]:
+        """Memory of all KPIs in trouble, also of those that are no longer read, by name."""
+        wrong = select(kpi_state).where(kpi_state.c.trouble != KpiState.OK.value).order_by(kpi_state.c.name)
+        with self._database.read() as connection:
+            return [_memory(row) for row in connection.execute(wrong).mappings()]
+
+    def end_kpi(self, memory: KpiMemory, alerts: Sequence[Alert]) -> bool:
+        """Forget the trouble of a KPI that is no longer read, and queue what people are told, all or nothing.
+
+        Returns:
+            False where it moved on since `memory` was read, or is under way; then nothing is done.
+        """
+        same = (kpi_state.c.name == memory.name) & (kpi_state.c.started_at == memory.started_at)
+        unmoved = same & (kpi_state.c.trouble == memory.trouble.value) & kpi_state.c.leased_until.is_(None)
+        calm = _record(KpiMemory(memory.name, memory.started_at))
+        with self._database.write() as connection:
+            if not connection.execute(kpi_state.update().where(unmoved).values(**calm)).rowcount:
+                return False
+            queue_alerts(connection, alerts)
+        return True
+
     def lease_kpi(self, memory: KpiMemory, started_at: datetime, until: datetime) -> bool:
         """Take a KPI for a reading; false where it moved on since `memory` was read, or is under way."""
         table = kpi_state

@@ -28,10 +28,19 @@ def test_a_minute_without_a_due_kpi_costs_no_run(location):
     assert len(location.tick("kpis_schedule").run_requests) == 1
 
 
-def test_without_kpis_nobody_looks_into_the_store(make_location, tmp_path):
+def test_without_kpis_there_is_no_run(make_location):
     location = make_location(kept=True)
     assert location.tick("kpis_schedule").skip_message == "no KPIs in the settings"
-    assert not (tmp_path / "state" / "store.db").exists()
+
+
+def test_the_last_kpi_that_was_taken_away_in_trouble_gets_a_run_for_its_end(location):
+    assert location.run("kpis_job").success
+    settings = location.monitor.settings
+    location.monitor.settings = settings.model_copy(update={"kpis": ()})
+    assert len(location.tick("kpis_schedule").run_requests) == 1
+    facts = metadata_of(location.run("kpis_job"))["kpis"]
+    assert (facts["no_longer_watched"], facts["alerts"]) == ("idle", 1)
+    assert location.tick("kpis_schedule").skip_message == "no KPIs in the settings"
 
 
 def test_it_skips_while_its_last_run_is_under_way(location):

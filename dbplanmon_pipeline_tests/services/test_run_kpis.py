@@ -4,13 +4,18 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from dbplanmon_pipeline.core.breaker import BreakerPolicy
+from dbplanmon_pipeline.core.health import Health
+from dbplanmon_pipeline.core.kpi_health import kpis_within_limits
 from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
-from dbplanmon_pipeline.core.kpis import KpiLimits, KpiSpec, KpiState
+from dbplanmon_pipeline.core.kpis import KpiLimits, KpiPolicy, KpiSpec, KpiState
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.errors import CannotConnect, QueryTimedOut, SettingsError
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.services import run_kpis as module
@@ -224,3 +229,65 @@ def test_an_unknown_name_is_told_with_those_there_are():
     with pytest.raises(SettingsError, match=r"no KPI 'c' is read; there are: a, b"):
         named_kpis([spec("a"), spec("b")], ["c"])
     assert [found.name for found in named_kpis([spec("a"), spec("b")], ["b", "b"])] == ["b"]
+
+
+class TestAnInstanceThatRests:
+    BREAKER = BreakerPolicy(max_failures=2, backoff=10 * MINUTE)
+
+    def rest(self, store, clock):
+        store.save_job_states([JobState("breaker:alpha", 2, clock(), None, clock() + 3 * MINUTE, "no route")])
+
+    def test_is_not_asked_and_nothing_opens_or_ends(self, store, clock, run):
+        policy = replace(POLICY, breaker=self.BREAKER, telling=KpiPolicy(calm_readings=1, tolerated_errors=0))
+        run([spec()], lambda _: 50, policy=policy)
+        before = store.kpi_memories(["orders"])["orders"]
+        self.rest(store, clock)
+        clock.advance(MINUTE)
+        provider = Answering(lambda _: 5)
+        (result,) = run([spec()], provider, policy=policy).results
+        assert (result.state, result.value, provider.asked) == (KpiState.LEFT_ALONE, None, [])
+        assert "after 2 failures in a row: no route" in result.message
+        after = store.kpi_memories(["orders"])["orders"]
+        assert (after.trouble, after.began_at, after.calm) == (before.trouble, before.began_at, before.calm)
+        assert {alert.event for alert in store.alerts(START)} == {"opened"}
+        assert kpis_within_limits(kpi_status([spec()], store)).health is not Health.HEALTHY
+        clock.advance(3 * MINUTE)
+        assert run([spec()], provider, policy=policy).results[0].state is KpiState.OK
+
+    def test_is_asked_all_the_same_by_name(self, store, clock, run):
+        self.rest(store, clock)
+        (result,) = run([spec()], lambda _: 5, policy=replace(POLICY, breaker=self.BREAKER), named=True).results
+        assert result.state is KpiState.OK
+
+
+class TestWhatIsNoLongerWatched:
+    def test_ends_once_for_those_who_were_told(self, store, clock, run):
+        run([spec("gone"), spec("stays")], lambda _: 50)
+        clock.advance(MINUTE)
+        report = run([spec("stays")], lambda _: 50)
+        assert (report.unwatched, report.alerts) == (("gone",), 2)
+        ends = [alert for alert in store.alerts(START) if alert.event == "auto_resolved"]
+        assert [(alert.incident_id, alert.channel) for alert in ends] == [("kpi:gone", "dba"), ("kpi:gone", "night")]
+        assert {alert.subject for alert in ends} == {"[ok] KPI gone is no longer watched"}
+        clock.advance(MINUTE)
+        assert run([spec("stays")], lambda _: 50).unwatched == ()
+        assert [memory.name for memory in store.troubled_kpis()] == ["stays"]
+
+    def test_opens_anew_when_it_is_watched_again(self, store, clock, run):
+        for specs in ([spec()], [], [spec()]):
+            run(specs, lambda _: 50)
+            clock.advance(MINUTE)
+        events = [alert.event for alert in store.alerts(START) if alert.channel == "dba"]
+        assert events[::-1] == ["opened", "auto_resolved", "opened"]
+
+    def test_is_left_while_only_some_were_asked_for_by_name(self, store, clock, run):
+        run([spec("a"), spec("b")], lambda _: 50)
+        run([spec("a")], lambda _: 50, named=True)
+        assert [memory.name for memory in store.troubled_kpis()] == ["a", "b"]
+
+    def test_a_reading_under_way_is_not_overtaken(self, store, clock, run):
+        run([spec()], lambda _: 50)
+        clock.advance(MINUTE)
+        (memory,) = store.troubled_kpis()
+        assert store.lease_kpi(memory, clock(), clock() + MINUTE)
+        assert run([], lambda _: 50).unwatched == ()

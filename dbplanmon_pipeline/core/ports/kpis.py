@@ -1,11 +1,12 @@
 """What reading KPIs needs from our store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, Span
 from dbplanmon_pipeline.core.ports.alerts import Alert
+from dbplanmon_pipeline.core.ports.collection import JobState
 
 
 class KpiStore(Protocol):
@@ -13,6 +14,22 @@ class KpiStore(Protocol):
 
     def kpi_memories(self, names: Sequence[str]) -> dict[str, KpiMemory]:
         """Memory by name; a fresh one where there is none."""
+        ...
+
+    def troubled_kpis(self) -> list[KpiMemory]:
+        """Memory of all KPIs in trouble, also of those that are no longer read, by name."""
+        ...
+
+    def end_kpi(self, memory: KpiMemory, alerts: Sequence[Alert]) -> bool:
+        """Forget the trouble of a KPI that is no longer read, and queue what people are told, all or nothing.
+
+        Returns:
+            False where it moved on since `memory` was read, or is under way; then nothing is done.
+        """
+        ...
+
+    def job_states(self, names: Iterable[str]) -> dict[str, JobState]:
+        """Memory by name; a fresh `JobState` where there is none."""
         ...
 
     def lease_kpi(self, memory: KpiMemory, started_at: datetime, until: datetime) -> bool:
