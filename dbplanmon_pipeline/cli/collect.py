@@ -8,6 +8,7 @@ from dbplanmon_pipeline.cli.records import outcome_record
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus
 from dbplanmon_pipeline.services.collect import CollectionReport
 
+GOOD = (CollectionStatus.OK, CollectionStatus.FIRST_READING, CollectionStatus.SPOOLED)
 SHOWN_GOOD = 50
 """A fleet of thousands is summed up; what failed is always listed."""
 
@@ -20,9 +21,10 @@ SHOWN_GOOD = 50
 def collect(ctx: click.Context, invocation: Invocation, only: tuple[str, ...], as_json: bool) -> None:
     """Read every target once and store what ran since its last reading.
 
-    Exits with 1 when too many targets could not be read (`collection.failure_threshold`).
+    While the store is away, readings are kept on disk (`collection.spool`) and recorded by the next collection that
+    finds it. Exits with 1 then, and when too many targets could not be read (`collection.failure_threshold`).
     """
-    with invocation.session() as session:
+    with invocation.session(needs_store=False) as session:
         report = session.collect(only)
         failed = session.remember_collection(report)
     if as_json:
@@ -33,6 +35,9 @@ def collect(ctx: click.Context, invocation: Invocation, only: tuple[str, ...], a
                 "rows": report.rows,
                 "failed": len(report.failed),
                 "skipped": len(report.skipped),
+                "spooled": len(report.spooled),
+                "recorded_later": report.replayed.readings,
+                "store_failure": report.store_failure,
                 "outcomes": [outcome_record(outcome) for outcome in report.outcomes],
             }
         )
@@ -43,7 +48,7 @@ def collect(ctx: click.Context, invocation: Invocation, only: tuple[str, ...], a
 
 
 def _print(report: CollectionReport) -> None:
-    good = [o for o in report.outcomes if o.status in (CollectionStatus.OK, CollectionStatus.FIRST_READING)]
+    good = [o for o in report.outcomes if o.status in GOOD]
     bad = [o for o in report.outcomes if o not in good]
     print_table(
         ("target", "status", "rows", "read", "new plans", "plan changes", "ms", "message"),
@@ -56,6 +61,17 @@ def _print(report: CollectionReport) -> None:
         f"{report.rows:,} interval rows of {len(report.outcomes)} targets in {report.duration_seconds:.1f} s, "
         f"{len(report.failed)} failed, {len(report.skipped)} skipped; tick {report.tick:%Y-%m-%d %H:%M:%S} UTC"
     )
+    _print_spool(report)
+
+
+def _print_spool(report: CollectionReport) -> None:
+    """What the store missed, if anything."""
+    if report.replayed.readings:
+        print_line(f"before that: {report.replayed.readings:,} readings from while the store was away")
+    if lost := report.spool_lost.readings:
+        print_line(f"lost: {lost:,} readings from while the store was away, {report.spool_lost.reason}")
+    if report.store_failure:
+        print_line(f"{report.store_failure}; {len(report.spooled):,} readings are kept on disk until it is back")
 
 
 def _row(o: CollectionOutcome) -> tuple[str | int, ...]:

@@ -33,11 +33,11 @@ class Invocation:
         return load_settings(self.config)
 
     @contextmanager
-    def session(self, *, upgrade: bool = True) -> "Iterator[Session]":
-        """The use cases on open adapters."""
+    def session(self, *, upgrade: bool = True, needs_store: bool = True) -> "Iterator[Session]":
+        """The use cases on open adapters; `needs_store` as for `Monitor.session`."""
         from dbplanmon_pipeline.composition import Monitor  # noqa: PLC0415 - pandas, SQLAlchemy and drivers: 1 s
 
-        with Monitor(self.settings()).session(upgrade=upgrade) as session:
+        with Monitor(self.settings()).session(upgrade=upgrade, needs_store=needs_store) as session:
             yield session
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from dbplanmon_pipeline.core.model import CollectionOutcome
 from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.core.shards import Shard, shards_of
-from dbplanmon_pipeline.services.remember_collection import collection_states
+from dbplanmon_pipeline.services.remember_collection import JOB, collection_states
 from dbplanmon_pipeline.settings import Settings
 from dbplanmon_pipeline.store import SqlStore
 
@@ -26,6 +26,11 @@ def reading_states(settings: Settings, store: SqlStore) -> dict[Shard | None, Jo
     shards = collection_shards(settings)
     states = collection_states(store, shards)
     return {shard: states[shard] for shard in shards or (None,)}
+
+
+def fresh_states(settings: Settings) -> dict[Shard | None, JobState]:
+    """The same runs while the store that remembers them is away: none backs off, as their readings can be kept."""
+    return {shard: JobState(JOB) for shard in collection_shards(settings) or (None,)}
 
 
 def whole_fleet(

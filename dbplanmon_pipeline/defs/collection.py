@@ -50,8 +50,10 @@ def collection_assets(names: Names, freshness: dg.FreshnessPolicy | None) -> dg.
     )
     def collect_assets(context: dg.AssetExecutionContext, config: CollectionRunConfig) -> Results:
         shard = config.part()
-        with names.monitor(context).session() as session:
+        with names.monitor(context).session(needs_store=False) as session:
             report = session.collect(only=config.databases, shard=shard)
+            if report.store_failure:
+                raise _store_is_away(report)
             # The check speaks for the whole fleet, so a shard adds what the others saw last.
             outcomes = report.outcomes if shard is None else _whole_fleet(session, report)
             yield from _results(names, report, reachability(outcomes))
@@ -89,6 +91,8 @@ def _results(names: Names, report: CollectionReport, reachable: Finding) -> Resu
             "longest_gap_minutes": max((o.gap_seconds or 0.0 for o in outcomes), default=0.0) / 60,
             "duration_seconds": round(report.duration_seconds, 2),
             "target_cost_ms": round(sum(o.cost_ms or 0.0 for o in outcomes), 1),
+            "readings_recorded_later": report.replayed.readings,
+            "spooled_readings_lost": report.spool_lost.readings,
             "not_read": short_table(reachability(outcomes).rows, empty="every target was read"),
             "slowest": short_table(
                 [
@@ -98,6 +102,22 @@ def _results(names: Names, report: CollectionReport, reachable: Finding) -> Resu
             ),
         },
         check_results=[check_result(names.key("query_metrics"), REACHABLE, reachable, table="targets")],
+    )
+
+
+def _store_is_away(report: CollectionReport) -> dg.Failure:
+    """Nothing was stored, so nothing is materialised; the next run that finds the store records what was kept."""
+    kept, lost = len(report.spooled), report.spool_lost
+    return dg.Failure(
+        f"{report.store_failure} (the readings of {kept} of {len(report.outcomes)} targets are kept on disk and "
+        "recorded as soon as the store is back)",
+        metadata={
+            "readings_kept": kept,
+            "spooled_readings_lost": lost.readings,
+            "why_lost": lost.reason or "none was lost",
+            "not_read": short_table(reachability(report.outcomes).rows, empty="every target was read"),
+        },
+        allow_retries=False,
     )
 
 

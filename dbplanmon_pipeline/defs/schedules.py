@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime, time, timedelta
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.composition.fleet_parts import reading_states
+from dbplanmon_pipeline.composition.fleet_parts import fresh_states, reading_states
+from dbplanmon_pipeline.composition.spooling import keeps_readings
+from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.defs.naming import BASELINES, COLLECTION, HEALTH, ROLLUPS, SUMMARY, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
-from dbplanmon_pipeline.errors import SettingsError
+from dbplanmon_pipeline.errors import SettingsError, StoreError
 
 MINUTE = timedelta(minutes=1)
 ROLLUPS_AT = time(1, 0)
@@ -72,8 +74,7 @@ def _collection_schedule(names: Names, monitor: Monitor, loaded_at: datetime) ->
         now = monitor.clock()
         if now - loaded_at < collection.startup_delay:
             return dg.SkipReason(f"started less than {collection.startup_delay.total_seconds():.0f} s ago")
-        with monitor.session() as session:
-            states = reading_states(monitor.settings, session.store)
+        states = _states(monitor)
         asked, reasons = [], []
         for shard, state in states.items():
             if running := run_in_progress(context.instance, names.name(COLLECTION), shard):
@@ -96,6 +97,17 @@ def collection_request(
         tags={**names.job_tags(COLLECTION, shard), **(tags or {})},
         run_config={"ops": {names.name("collect"): {"config": {"shard": str(shard)}}}} if shard else {},
     )
+
+
+def _states(monitor: Monitor) -> dict[Shard | None, JobState]:
+    """What is known of earlier runs; nothing while the store is away, so that runs go on to keep their readings."""
+    try:
+        with monitor.session() as session:
+            return reading_states(monitor.settings, session.store)
+    except StoreError:
+        if not keeps_readings(monitor.settings):
+            raise
+        return fresh_states(monitor.settings)
 
 
 def _health_schedule(names: Names) -> dg.ScheduleDefinition:
