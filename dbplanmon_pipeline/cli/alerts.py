@@ -7,9 +7,9 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_span, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.cli.records import alert_record
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertState
+from dbplanmon_pipeline.core.records import alert_record
 
 SUBJECT_LIMIT, REASON_LIMIT = 100, 100
 

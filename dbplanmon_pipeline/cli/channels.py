@@ -16,9 +16,9 @@ from dbplanmon_pipeline.cli.invocation import (
     utc_now,
 )
 from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_table
-from dbplanmon_pipeline.cli.records import alert_record
 from dbplanmon_pipeline.core.plain_words import moment_words
 from dbplanmon_pipeline.core.ports import Alert, Channel, DeadAlert, JobState
+from dbplanmon_pipeline.core.records import alert_record
 
 if TYPE_CHECKING:
     from dbplanmon_pipeline.composition import Session

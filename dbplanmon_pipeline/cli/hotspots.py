@@ -6,10 +6,10 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_span
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.cli.records import hotspot_record
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import moment_words, one_line
 from dbplanmon_pipeline.core.ports import Hotspot
+from dbplanmon_pipeline.core.records import hotspot_record
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
 
 RANKINGS = {

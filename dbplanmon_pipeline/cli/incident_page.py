@@ -6,7 +6,6 @@ from datetime import datetime
 import click
 
 from dbplanmon_pipeline.cli.output import Cell, print_fields, print_line, print_section, print_text
-from dbplanmon_pipeline.cli.records import place
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
@@ -18,6 +17,7 @@ from dbplanmon_pipeline.core.plain_words import (
     seconds_words,
 )
 from dbplanmon_pipeline.core.ports import Suggestion
+from dbplanmon_pipeline.core.records import place
 from dbplanmon_pipeline.services.explain import Explanation
 
 _METRICS = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time"}

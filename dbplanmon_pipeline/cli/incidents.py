@@ -14,16 +14,16 @@ from dbplanmon_pipeline.cli.invocation import (
     utc_now,
 )
 from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_table
-from dbplanmon_pipeline.cli.records import (
+from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.core.plain_words import ratio_words
+from dbplanmon_pipeline.core.records import (
     captured_plan_record,
     change_record,
     incident_record,
     place,
     suggestion_record,
 )
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentState
-from dbplanmon_pipeline.core.model import hash_text
-from dbplanmon_pipeline.core.plain_words import ratio_words
 from dbplanmon_pipeline.services.decide_incident import decide_incident, find_incident
 from dbplanmon_pipeline.services.explain import explain_incident
 

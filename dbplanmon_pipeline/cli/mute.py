@@ -1,10 +1,10 @@
 """`dbplanmon mute`: whose messages nobody wants, for how long and why."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 
-from dbplanmon_pipeline.cli.choices import actor_option, chosen, new_id, reason_option
+from dbplanmon_pipeline.cli.choices import actor_option, chosen, reason_option
 from dbplanmon_pipeline.cli.invocation import (
     Invocation,
     json_option,
@@ -15,8 +15,7 @@ from dbplanmon_pipeline.cli.invocation import (
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
 from dbplanmon_pipeline.core.model import Label, hash_int, hash_text
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
-
-SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "never": None}
+from dbplanmon_pipeline.services.mute_alerts import SPANS, MuteScope, mute_alerts
 
 
 @click.group()
@@ -57,21 +56,11 @@ def add(
     """Mute alerts to which everything applies that is given; at least one thing must be."""
     if not (instance or database or query or label or text):
         raise click.UsageError("name what to mute: --instance, --database, --query, --label or --text")
-    now, lasting = utc_now(), SPANS[span]
-    rule = MuteRule(
-        mute_id=new_id("mute", now, instance, database, query, label or "", text),
-        created_at=now,
-        created_by=actor or operating_system_user(),
-        reason=reason,
-        instance=instance,
-        database=database,
-        query_hash=_hash(query),
-        label=label or "",
-        text=text,
-        expires_at=now + lasting if lasting else None,
-    )
+    scope = MuteScope(instance, database, _hash(query), label or "", text)
     with invocation.session() as session:
-        session.store.add_mute(rule)
+        rule = mute_alerts(
+            session.store, scope, span=span, actor=actor or operating_system_user(), at=utc_now(), reason=reason
+        )
     if as_json:
         print_json(_record(rule))
     else:

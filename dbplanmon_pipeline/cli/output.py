@@ -1,16 +1,15 @@
 """How results leave the program: JSON with stable keys, tables for people, plain text in a pipe."""
 
-import dataclasses
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from enum import Enum
-from typing import Any, Literal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal
 
 import click
 
+from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.plain_words import lines_of, one_line
 
 Cell = str | int | float | datetime | None
@@ -27,27 +26,6 @@ def print_json_line(value: object) -> None:
     """One JSON document on one line, at once, for commands that go on running."""
     click.echo(json.dumps(jsonable(value), ensure_ascii=True, allow_nan=False))
     sys.stdout.flush()
-
-
-def jsonable(value: Any) -> Any:
-    """The value in the types of JSON: moments in ISO 8601 with their offset, what is no number as null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(item) for item in value]
-    return _jsonable_leaf(value)
-
-
-def _jsonable_leaf(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return value if isinstance(value, str | int | bool) or value is None else str(value)
 
 
 def print_line(text: str = "") -> None:

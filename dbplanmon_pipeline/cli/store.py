@@ -12,7 +12,8 @@ from dbplanmon_pipeline.cli.invocation import (
     read_day,
     utc_now,
 )
-from dbplanmon_pipeline.cli.output import jsonable, print_fields, print_json, print_line, print_table
+from dbplanmon_pipeline.cli.output import print_fields, print_json, print_line, print_table
+from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.ports import SchemaStatus
 
 

@@ -4,9 +4,9 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_fields, print_json, print_table, print_text
-from dbplanmon_pipeline.cli.records import suggestion_record
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Suggestion
+from dbplanmon_pipeline.core.records import suggestion_record
 from dbplanmon_pipeline.services.decide_incident import find_incident
 
 RATIONALE_LIMIT = 100

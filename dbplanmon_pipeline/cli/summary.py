@@ -7,7 +7,7 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_day, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_text
-from dbplanmon_pipeline.cli.records import hotspot_record, incident_record, plan_change_record
+from dbplanmon_pipeline.core.records import hotspot_record, incident_record, plan_change_record
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.summary_pages import summary_markdown
 from dbplanmon_pipeline.services.summarise import WEEK

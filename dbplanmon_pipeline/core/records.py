@@ -1,4 +1,4 @@
-"""Values of the house in the JSON that commands print; keys are stable and stand in docs/cli.md."""
+"""Values of the house in the JSON of commands and pages; keys are stable and stand in docs/cli.md."""
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, hash_text
