@@ -1,15 +1,18 @@
 """Facts about the monitor's own health, judged from its collection log; pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
+from dbplanmon_pipeline.core.ports.figures import DatabaseState
 
 Row = Mapping[str, str | float | None]
 """One line of a table that shows a finding."""
 
+Outcome = CollectionOutcome | DatabaseState
+"""How one reading of one database ended."""
 
 NEGLIGIBLE_MS = 250.0
 
@@ -29,11 +32,6 @@ class Finding:
     health: Health
     summary: str
     rows: tuple[Row, ...] = ()
-
-
-def latest_outcomes(log: Iterable[CollectionOutcome]) -> dict[DatabaseRef, CollectionOutcome]:
-    """The newest outcome of each database of a log in order of time."""
-    return {outcome.ref: outcome for outcome in log}
 
 
 def reachability(outcomes: Sequence[CollectionOutcome], unhealthy_share: float = 0.5) -> Finding:
@@ -75,7 +73,7 @@ def freshness(
     return Finding(health, f"{len(stale)} of {len(last_success)} databases not read within {limit}", rows)
 
 
-def coverage(outcomes: Sequence[CollectionOutcome], named_share: Mapping[DatabaseRef, float], least: float) -> Finding:
+def coverage(outcomes: Sequence[Outcome], named_share: Mapping[DatabaseRef, float], least: float) -> Finding:
     """Healthy when at least `least` (0..1) of the recorded time of each database belongs to named statements."""
     poor = {ref: share for ref, share in named_share.items() if share < least}
     rows: tuple[Row, ...] = tuple(
@@ -87,7 +85,7 @@ def coverage(outcomes: Sequence[CollectionOutcome], named_share: Mapping[Databas
     return Finding(Health.DEGRADED, f"{len(poor)} databases hide over {1 - least:.0%} of their time", rows)
 
 
-def collector_cost(outcomes: Sequence[CollectionOutcome], interval: timedelta, largest_share: float) -> Finding:
+def collector_cost(outcomes: Sequence[Outcome], interval: timedelta, largest_share: float) -> Finding:
     """Healthy when no target spent more than `largest_share` (0..1) of one core on our statements.
 
     Up to NEGLIGIBLE_MS is always allowed: with a cadence of seconds even a cheap reading is a large share.

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import numpy as np
-
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.health import (
     Finding,
     Health,
@@ -16,11 +13,10 @@ from dbplanmon_pipeline.core.health import (
     collector_cost,
     coverage,
     freshness,
-    latest_outcomes,
 )
-from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
-from dbplanmon_pipeline.core.ports import AnalysisStore, FactChange, SchemaStatus, UpkeepStore
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports import FactChange, SchemaStatus
+from dbplanmon_pipeline.core.ports.figures import FigureStore
 from dbplanmon_pipeline.core.query_store_health import query_store_health
 from dbplanmon_pipeline.errors import StoreError
 
@@ -33,8 +29,12 @@ BASELINE_LIMIT = timedelta(hours=30)
 FORCE_FAILURES_COUNT_FOR = timedelta(hours=24)
 
 
-class HealthStore(AnalysisStore, UpkeepStore, Protocol):
+class HealthStore(FigureStore, Protocol):
     """The parts of the store that health looks at."""
+
+    def schema_status(self) -> SchemaStatus:
+        """What is there; never changes anything."""
+        ...
 
     def facts_of_all(self) -> Mapping[DatabaseRef, Mapping[str, str]]:
         """Present value of every fact of every database that has any."""
@@ -69,23 +69,24 @@ def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> 
             ),
             unknown,
         )
-    log = store.collection_log(now - max(policy.interval * 12, timedelta(hours=1)))
-    latest = list(latest_outcomes(log).values())
-    successes = (CollectionStatus.OK, CollectionStatus.FIRST_READING)
+    states = store.database_states()
+    since = now - max(policy.interval * 12, timedelta(hours=1))
+    lately = [state for state in states if state.logged_at is not None and state.logged_at >= since]
+    expected = frozenset(policy.expected)
     last_success: dict[DatabaseRef, datetime | None] = dict.fromkeys(policy.expected)
-    last_success.update({o.ref: o.started_at for o in log if o.status in successes})
-    frame = store.interval_frame(
-        now - timedelta(hours=1), now, columns=("database_id", "query_hash", "elapsed_time_us")
-    )
-    baselines = store.baselines(now, policy.layout)
+    last_success |= {
+        state.ref: state.last_success_at
+        for state in states
+        if state.ref in expected or (state.last_success_at is not None and state.last_success_at >= since)
+    }
+    shares = store.named_shares(now - timedelta(hours=1))
+    baseline, judged = store.newest_baseline(now, policy.layout) or (None, 0)
     return {
         "store_schema_is_current": schema,
         "metrics_are_recent": freshness(last_success, now, policy.interval),
-        "named_statements_cover_the_load": coverage(latest, named_shares(frame), LEAST_NAMED_SHARE),
-        "collector_cost_is_low": collector_cost(latest, policy.interval, LARGEST_COST_SHARE),
-        "baselines_are_recent": baseline_age(
-            baselines.as_of if len(baselines.table) else None, len(baselines.table), now, BASELINE_LIMIT
-        ),
+        "named_statements_cover_the_load": coverage(lately, shares, LEAST_NAMED_SHARE),
+        "collector_cost_is_low": collector_cost(lately, policy.interval, LARGEST_COST_SHARE),
+        "baselines_are_recent": baseline_age(baseline, judged, now, BASELINE_LIMIT),
         "query_store_is_healthy": _query_store(store, now),
     }
 
@@ -115,15 +116,3 @@ def schema_finding(status: SchemaStatus) -> Finding:
         Health.UNHEALTHY,
         f"schema {status.revision or 'none'}, expected {status.expected}: run `dbplanmon store upgrade`",
     )
-
-
-def named_shares(frame: IntervalFrame) -> dict[DatabaseRef, float]:
-    """Share of the elapsed time of each database that belongs to statements kept by name, 0..1."""
-    rows = frame.rows
-    named = np.where(rows["query_hash"] == OTHER_STATEMENTS, 0.0, rows["elapsed_time_us"])
-    sums = rows.assign(named=named).groupby("database_id", as_index=False)[["named", "elapsed_time_us"]].sum()
-    return {
-        frame.databases[int(database_id)]: float(kept / elapsed)
-        for database_id, kept, elapsed in sums.itertuples(index=False)
-        if elapsed > 0
-    }

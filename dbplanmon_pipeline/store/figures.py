@@ -1,10 +1,12 @@
 """Short reads for health and metrics; each takes milliseconds, however large the store is."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
@@ -17,12 +19,23 @@ from dbplanmon_pipeline.core.ports.figures import (
     LoggedReading,
     StoreFigures,
 )
+from dbplanmon_pipeline.store.bulk import plain_rows
+from dbplanmon_pipeline.store.days import (
+    HOUR_EXPRESSION,
+    HOUR_US,
+    epoch_us,
+    hot_days,
+    hours_between,
+    longest_us,
+    table_name,
+)
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import (
     alert,
     alert_delivery,
     archive_segment,
     audit_log,
+    baseline,
     collection_log,
     counter_state,
     database_hour,
@@ -31,6 +44,7 @@ from dbplanmon_pipeline.store.schema import (
     kpi_result,
     monitored_database,
 )
+from dbplanmon_pipeline.store.targets import database_ids, id_list
 
 _OPEN = [state.value for state in IncidentState if state.is_open]
 _UNSENT = [AlertState.PENDING.value, AlertState.HELD.value, AlertState.GIVEN_UP.value]
@@ -67,6 +81,38 @@ class FigurePart(StorePart):
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
         return [_database_state(*row) for row in rows]
+
+    def named_shares(self, since: datetime) -> dict[DatabaseRef, float]:
+        """Share of the time of each database that belongs to statements kept by name, 0..1.
+
+        Over all that ended since the hour of that moment began; databases without work are left out.
+        """
+        first, now = epoch_us(since) // HOUR_US * HOUR_US, epoch_us(self._clock())
+        hour = database_hour
+        whole = select(hour.c.database_id, func.sum(hour.c.elapsed_time_us)).where(hour.c.hour_start_us >= first)
+        others: defaultdict[int, float] = defaultdict(float)
+        with self._database.read(snapshot=True) as connection:
+            ids = {number: ref for ref, number in database_ids(connection).items()}
+            for day in hot_days(connection, first, now):
+                hours = hours_between(first - longest_us(connection, [day]), now)
+                # One look into the key for each database and hour; a fleet has millions of rows in an hour.
+                sql = (
+                    f"SELECT database_id, elapsed_time_us FROM {table_name(day)} "  # noqa: S608 - our own names
+                    f"WHERE {HOUR_EXPRESSION} IN ({id_list(hours)}) AND database_id IN ({id_list(ids)}) "
+                    f"AND query_hash = {OTHER_STATEMENTS} AND +interval_end_us > {first}"
+                )
+                for number, elapsed_us in plain_rows(connection, sql) if ids else ():
+                    others[number] += elapsed_us or 0.0
+            sums = connection.execute(whole.group_by(hour.c.database_id)).all()
+        return {ids[number]: max(1 - others[number] / spent, 0.0) for number, spent in sums if spent and spent > 0}
+
+    def newest_baseline(self, as_of: datetime, layout: str) -> tuple[datetime, int] | None:
+        """Moment of the newest baseline not younger than `as_of`, and of how many statements it is."""
+        mine = (baseline.c.layout == layout) & (baseline.c.as_of <= as_of)
+        newest = select(baseline.c.as_of, func.count()).where(mine).group_by(baseline.c.as_of)
+        with self._database.read() as connection:
+            row = connection.execute(newest.order_by(baseline.c.as_of.desc()).limit(1)).first()
+        return None if row is None else (row[0], row[1])
 
     def busiest_databases(self, limit: int) -> list[DatabaseRef]:
         """Databases by the time they spent on statements in the last hours, the busiest first."""

@@ -145,14 +145,18 @@ def fleet(databases: int) -> list[DatabaseRef]:
     return [DatabaseRef(f"server-{number // 20:03d}", f"db-{number:04d}") for number in range(databases)]
 
 
-def tick(refs: Sequence[DatabaseRef], number: int, random: np.random.Generator) -> list[CollectedDatabase]:
+def tick(
+    refs: Sequence[DatabaseRef], number: int, random: np.random.Generator, start: datetime = START
+) -> list[CollectedDatabase]:
     """Reading `number` of every database, staggered within the tick; the first has no rows."""
-    return [_one(ref, position, number, random) for position, ref in enumerate(refs)]
+    return [_one(ref, position, start + TICK * number, number, random) for position, ref in enumerate(refs)]
 
 
-def _one(ref: DatabaseRef, position: int, number: int, random: np.random.Generator) -> CollectedDatabase:
+def _one(
+    ref: DatabaseRef, position: int, moment: datetime, number: int, random: np.random.Generator
+) -> CollectedDatabase:
     lag = timedelta(milliseconds=position * 7)
-    read_at, previous = START + TICK * number + lag, START + TICK * (number - 1) + lag
+    read_at, previous = moment + lag, moment - TICK + lag
     hashes = np.random.default_rng(position).integers(-(2**63), 2**63, QUERIES)
     plans = hashes ^ 0x5555
     values = np.round(random.lognormal(8, 1, (QUERIES, len(COUNTERS))))

@@ -101,6 +101,14 @@ class FigureStore(Protocol):
         """Every database ever read, by name."""
         ...
 
+    def named_shares(self, since: datetime) -> dict[DatabaseRef, float]:
+        """Share of the time of each database since then that belongs to statements kept by name, 0..1."""
+        ...
+
+    def newest_baseline(self, as_of: datetime, layout: str) -> tuple[datetime, int] | None:
+        """Moment of the newest baseline not younger than `as_of`, and of how many statements it is."""
+        ...
+
     def busiest_databases(self, limit: int) -> list[DatabaseRef]:
         """Databases by the time they spent on statements in the last hours, the busiest first."""
         ...
