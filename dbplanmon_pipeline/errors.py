@@ -37,11 +37,13 @@ class ProviderError(DbPlanMonError):
 
     Attributes:
         native: the server's own number of the error; None where it gave none.
+        passes_soon: the same may go well within a second: a cut connection, a lost deadlock, a busy service.
     """
 
     error_class = "provider_error"
     transient = False
     native: int | None = None
+    passes_soon = False
 
     def __init__(self, message: str, *, target: str = "", remedy: str = "") -> None:
         super().__init__(message)

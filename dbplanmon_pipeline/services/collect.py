@@ -30,6 +30,7 @@ from dbplanmon_pipeline.services.breakers import (
     remember_breakers,
     resting_instances,
 )
+from dbplanmon_pipeline.services.quick_retries import QuickRetries, told_again
 from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
 from dbplanmon_pipeline.services.replay_spool import COMMIT_ROWS, Replayed
 
@@ -180,6 +181,7 @@ class _Run:
         self._began = monotonic()
         self._aborted = False
         self._computing = threading.RLock()
+        self._retries = QuickRetries()
 
     def read_and_store(
         self, targets: Sequence[CollectionTarget], states: dict[DatabaseRef, CaptureState], store: CollectionStore
@@ -225,8 +227,14 @@ class _Run:
         budget = Budget(began + target.budget_seconds, self._monotonic, self._cancelled, self._computing)
         provider = self._providers[target.ref.instance]
         try:
-            collected = read_database(
-                provider, target.ref, state, budget, self._tick, target.limits, self._policy.interval
+            collected = told_again(
+                *self._retries.attempt(
+                    target.ref.instance,
+                    lambda: read_database(
+                        provider, target.ref, state, budget, self._tick, target.limits, self._policy.interval
+                    ),
+                    budget.remaining,
+                )
             )
         except StoreError:
             raise

@@ -1,5 +1,6 @@
 """Which databases are there to read: those the settings name, and those discovery finds."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dbplanmon_pipeline.core.ports import JobState, Provider
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.services.breakers import left_alone
 from dbplanmon_pipeline.services.collect import POLL_SECONDS, CollectionStopped, CollectionTarget, why_unreadable
+from dbplanmon_pipeline.services.quick_retries import QuickRetries
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 
 WHOLE_INSTANCE = "*"
@@ -123,8 +125,16 @@ def _discover(
     if not specs:
         return {}
     pool = ThreadPoolExecutor(min(max_workers, len(specs)), thread_name_prefix="discover")
+    retries = QuickRetries()
+
+    def list_databases(instance: str) -> list[str] | CollectionOutcome:
+        try:
+            return retries.attempt(instance, providers[instance].databases, _seconds_left(stopped))[0]
+        except Exception as error:  # noqa: BLE001 - whatever one server does, the others are asked
+            return _unlisted(instance, error, now)
+
     try:
-        asked = {pool.submit(_list_databases, spec.name, providers[spec.name], now): spec.name for spec in specs}
+        asked = {pool.submit(list_databases, spec.name): spec.name for spec in specs}
         _wait_for(asked, stopped)
         return {name: future.result() for future, name in asked.items()}
     except BaseException:
@@ -144,15 +154,17 @@ def _wait_for(asked: Iterable[Future[list[str] | CollectionOutcome]], stopped: C
             raise CollectionStopped
 
 
-def _list_databases(instance: str, provider: Provider, now: datetime) -> list[str] | CollectionOutcome:
-    try:
-        return provider.databases()
-    except Exception as error:  # noqa: BLE001 - whatever one server does, the others are asked
-        error_class, message = why_unreadable(error)
-        return CollectionOutcome(
-            DatabaseRef(instance, WHOLE_INSTANCE),
-            now,
-            CollectionStatus.FAILED,
-            error_class=error_class,
-            message=f"databases could not be listed: {message}",
-        )
+def _seconds_left(stopped: Callable[[], bool]) -> Callable[[], float]:
+    """Each listing has a limit of its own; only a run that is stopped ends the attempts."""
+    return lambda: 0.0 if stopped() else math.inf
+
+
+def _unlisted(instance: str, error: Exception, now: datetime) -> CollectionOutcome:
+    error_class, message = why_unreadable(error)
+    return CollectionOutcome(
+        DatabaseRef(instance, WHOLE_INSTANCE),
+        now,
+        CollectionStatus.FAILED,
+        error_class=error_class,
+        message=f"databases could not be listed: {message}",
+    )

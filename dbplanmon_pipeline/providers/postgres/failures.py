@@ -30,6 +30,11 @@ _BY_STATE: dict[str, tuple[_Kind, str, str]] = {
         "a lock was not free in time",
         "Look for long transactions that hold locks on this database.",
     ),
+    "40": (
+        QueryTimedOut,
+        "the statement lost a deadlock or stood in the way of replication",
+        "It is tried again; look at the load of the server when it lasts.",
+    ),
     "53300": (CannotConnect, "the server has no free connection", "Raise max_connections or close idle sessions."),
     "53": (CannotConnect, "the server is short of resources", "Check memory and disk space of the server."),
     "57P": (CannotConnect, "the server is starting or stopping, or ended the session", "Wait until it is up again."),
@@ -56,9 +61,16 @@ _BY_WORDS: tuple[tuple[str, str], ...] = (
     (r"too many (clients|connections)|remaining connection slots", "53300"),
     (r"starting up|shutting down|recovery mode|terminating connection", "57P"),
 )
+_TIMEOUT = r"timeout|timed out"
+_CUT = r"server closed the connection|Connection reset|connection is (lost|closed)|EOF detected|Broken pipe"
+
+_PASSES_SOON = ("08", "40")
+"""Classes of states after which the same may go well within a second."""
+
 _CONNECTING: tuple[tuple[str, str, str], ...] = (
     (r"Connection refused", "nothing listens there", "Check host, port and whether the server runs."),
-    (r"timeout|timed out", "no answer in time", "Check host, port, firewall and the load of the server."),
+    (_TIMEOUT, "no answer in time", "Check host, port, firewall and the load of the server."),
+    (_CUT, "the connection was cut", "Check the server and the network."),
     (r"resolve host|translate host name", "the host name is not known", "Check the name and the DNS."),
     (
         r"SSL|TLS|certificate",
@@ -75,7 +87,9 @@ def translate(error: psycopg.Error, target: str, secrets: tuple[str, ...] = ()) 
     found = _BY_STATE.get(state) or _BY_STATE.get(state[:3]) or _BY_STATE.get(state[:2])
     if found is not None:
         kind, message, remedy = found
-        return kind(f"{message} ({state})" if len(state) == 5 else message, target=target, remedy=remedy)
+        made = kind(f"{message} ({state})" if len(state) == 5 else message, target=target, remedy=remedy)
+        made.passes_soon = state.startswith(_PASSES_SOON)
+        return made
     if isinstance(error, psycopg.OperationalError):
         return _unreachable(str(error), target, secrets)
     words = scrubbed(str(error), secrets)
@@ -101,7 +115,9 @@ def _state_of_words(message: str) -> str:
 def _unreachable(message: str, target: str, secrets: tuple[str, ...]) -> CannotConnect:
     for pattern, meaning, remedy in _CONNECTING:
         if re.search(pattern, message):
-            return CannotConnect(f"cannot connect: {meaning}", target=target, remedy=remedy)
+            made = CannotConnect(f"cannot connect: {meaning}", target=target, remedy=remedy)
+            made.passes_soon = pattern in (_TIMEOUT, _CUT)
+            return made
     return CannotConnect(
         f"cannot connect: {scrubbed(message, secrets)}", target=target, remedy="Check the server and the network."
     )

@@ -249,11 +249,13 @@ def _close_late(attempt: "Future[Connection]") -> None:
 def _not_connected(target: str, budget: Budget, timeout: float) -> ProviderError:
     if budget.cancelled():
         return QueryTimedOut(f"connecting stopped: {CANCELLED}", target=target)
-    return CannotConnect(
+    error = CannotConnect(
         f"cannot connect: no answer in time (limit {timeout:g} s)",
         target=target,
         remedy="Check host, port, firewall and the load of the server.",
     )
+    error.passes_soon = True
+    return error
 
 
 def _milliseconds(seconds: float) -> str:

@@ -13,11 +13,18 @@ from dbplanmon_pipeline.errors import (
 
 
 class Cause(NamedTuple):
-    """One way to fail: kind of error, what is wrong, what to do."""
+    """One way to fail: kind of error, what is wrong, what to do, and whether the same may go well within a second."""
 
     kind: type[ProviderError]
     message: str
     remedy: str
+    passes_soon: bool = False
+
+    def error(self, target: str, message: str = "") -> ProviderError:
+        """The expected error; `message` where more than the cause's own is to be said."""
+        made = self.kind(message or self.message, target=target, remedy=self.remedy)
+        made.passes_soon = self.passes_soon
+        return made
 
 
 _GRANTS = "Run the script that dbplanmon grants prints."
@@ -60,11 +67,11 @@ _WRITE_INTENT = Cause(
     "the primary replica takes no read-only connections to this database",
     "Remove application_intent: read_only, or connect to a readable secondary.",
 )
-_DEADLOCK = Cause(QueryTimedOut, "the statement lost a deadlock", _LATER)
+_DEADLOCK = Cause(QueryTimedOut, "the statement lost a deadlock", _LATER, passes_soon=True)
 _LOCKED = Cause(
     QueryTimedOut, "a lock was not free in time", "Look for schema changes and long transactions on this database."
 )
-_MOVED = Cause(QueryTimedOut, "data moved while it was read without locks", _LATER)
+_MOVED = Cause(QueryTimedOut, "data moved while it was read without locks", _LATER, passes_soon=True)
 _SLOW = Cause(QueryTimedOut, "a statement ran out of time", "Raise collection.budget_per_database.")
 _VERSIONS = Cause(QueryTimedOut, "the server gave up the row versions that were read", _LATER)
 _GOVERNED = Cause(
@@ -75,19 +82,20 @@ _CANCELLED = Cause(QueryTimedOut, "a statement was cancelled or ran out of time"
 _NO_NAME = Cause(FeatureUnavailable, "this server does not know a name we read", _NAMES)
 _STARTING = Cause(CannotConnect, "the server is starting, stopping or being upgraded", _WAIT)
 _FULL = Cause(CannotConnect, "the server has no free connection", "Close idle sessions or raise user connections.")
-_BUSY = Cause(CannotConnect, "the service is busy or moving the database", _LATER)
+_BUSY = Cause(CannotConnect, "the service is busy or moving the database", _LATER, passes_soon=True)
 _SHORT = Cause(
     QueryTimedOut, "the server is short of memory, locks or disk space", "Check memory and disk space there."
 )
 _FIREWALL = Cause(
     CannotConnect, "the firewall of the service lets nobody in from here", "Add a firewall rule for this address."
 )
-_LOST = Cause(CannotConnect, "the connection was lost", _NETWORK)
+_LOST = Cause(CannotConnect, "the connection was lost", _NETWORK, passes_soon=True)
 _KILLED = Cause(CannotConnect, "an administrator ended the session", "Ask who ended it, when it happens again.")
 _TOO_LATE = Cause(
     CannotConnect,
     "cannot connect: no answer in time",
     "Check host, port, firewall and whether the server runs.",
+    passes_soon=True,
 )
 _REFUSED = Cause(
     CannotConnect, "cannot connect: nothing listens there", "Check host, port and whether the server runs."

@@ -109,11 +109,11 @@ def _loading(state: str, text: str, target: str) -> FeatureUnavailable | None:
 def _made(state: str, record: OdbcRecord, target: str, secrets: tuple[str, ...], connecting: bool) -> ProviderError:
     if cause := _cause_by_number(state, record.number):
         harmless = f": {scrubbed(record.words, secrets)}" if record.number in HARMLESS_WORDS else ""
-        return cause.kind(f"{cause.message} ({record.number}){harmless}", target=target, remedy=cause.remedy)
+        return cause.error(target, f"{cause.message} ({record.number}){harmless}")
     if connecting:
         return _unreachable(state, record, target, secrets)
     if cause := BY_STATE.get(state) or BY_STATE.get(state[:2]) or _by_words(LOST_BY_WORDS, record):
-        return cause.kind(f"{cause.message} ({state})", target=target, remedy=cause.remedy)
+        return cause.error(target, f"{cause.message} ({state})")
     # The words of the server may quote values of the data, so the number has to do.
     return ProviderError(
         f"a statement of the monitor failed (SQLSTATE {state or 'unknown'}, error {record.number})",
@@ -131,10 +131,10 @@ def _cause_by_number(state: str, number: int) -> Cause | None:
 
 def _unreachable(state: str, record: OdbcRecord, target: str, secrets: tuple[str, ...]) -> ProviderError:
     if cause := _by_words(CONNECTING_BY_WORDS, record):
-        return cause.kind(cause.message, target=target, remedy=cause.remedy)
+        return cause.error(target)
     if state == "28000":
         cause = BY_NUMBER[18456]
-        return cause.kind(f"{cause.message} ({record.number or state})", target=target, remedy=cause.remedy)
+        return cause.error(target, f"{cause.message} ({record.number or state})")
     words = scrubbed(record.words, secrets) if record.number <= 0 else f"error {record.number}"
     return CannotConnect(
         f"cannot connect ({state or 'no SQLSTATE'}): {words}", target=target, remedy="Check the server and the network."

@@ -217,9 +217,9 @@ class SqlServerReader:
         """True where the plan cache may serve instead.
 
         After a timeout only where no intervals were recorded before: else the next reading goes on where the last one
-        ended and nothing is lost, while another source would have to begin anew.
+        ended and nothing is lost, while another source would have to begin anew. What passes soon is tried again.
         """
-        if self._source is not Source.AUTO or not self._session.alive or self._session.cancelled:
+        if self._source is not Source.AUTO or not self._session.alive or self._session.cancelled or error.passes_soon:
             return False
         emitted = previous is not None and previous.by_interval
         allowed = isinstance(error, PermissionMissing) or not emitted

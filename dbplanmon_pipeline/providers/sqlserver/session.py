@@ -243,8 +243,14 @@ def _await_line(line: OdbcThread, timeout: float, target: str, budget: Budget, s
             raise translate(error, target, secrets, connecting=True) from None
     if budget.cancelled():
         raise QueryTimedOut(f"connecting stopped: {CANCELLED}", target=target)
-    raise CannotConnect(
+    raise _late(target, timeout)
+
+
+def _late(target: str, timeout: float) -> CannotConnect:
+    error = CannotConnect(
         f"cannot connect: no answer in time (limit {timeout:.3g} s)",
         target=target,
         remedy="Check host, port, firewall and the load of the server.",
     )
+    error.passes_soon = True
+    return error
