@@ -14,7 +14,7 @@ from dbplanmon_pipeline.settings.instances import (
     SslMode,
 )
 from dbplanmon_pipeline.settings.kpis import KpiLimitSettings, KpiLogin, KpiSettings
-from dbplanmon_pipeline.settings.loading import load_settings
+from dbplanmon_pipeline.settings.loading import load_settings, settings_from
 from dbplanmon_pipeline.settings.model import DatabaseSettings, Settings
 from dbplanmon_pipeline.settings.secret import SecretKind, SecretReference
 from dbplanmon_pipeline.settings.sections import (
@@ -84,4 +84,5 @@ __all__ = [
     "example_yaml",
     "load_settings",
     "reference_markdown",
+    "settings_from",
 ]

@@ -33,6 +33,15 @@ def with_variables(root: Node, environ: Mapping[str, str]) -> tuple[Node, list[P
     return root, problems
 
 
+def node_of(value: Any, origin: Origin) -> Node:
+    """Plain values as a tree; all of it was written at one place."""
+    if isinstance(value, Mapping):
+        return Node({str(key): node_of(item, origin) for key, item in value.items()}, origin)
+    if isinstance(value, list | tuple):
+        return Node([node_of(item, origin) for item in value], origin)
+    return Node(value, origin)
+
+
 def plain(node: Node) -> Any:
     """The values alone; keys without a value count as not written."""
     if isinstance(node.value, dict):

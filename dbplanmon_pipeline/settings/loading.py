@@ -15,7 +15,7 @@ from dbplanmon_pipeline.settings.checks import path_text, settings_problems
 from dbplanmon_pipeline.settings.complaints import problem_at, problem_of
 from dbplanmon_pipeline.settings.document import DocumentError, Node, Origin, Problem, read_document
 from dbplanmon_pipeline.settings.dormant import is_dormant
-from dbplanmon_pipeline.settings.layers import laid_over, origin_at, plain, with_variables, written_paths
+from dbplanmon_pipeline.settings.layers import laid_over, node_of, origin_at, plain, with_variables, written_paths
 from dbplanmon_pipeline.settings.model import Settings
 from dbplanmon_pipeline.settings.schema import leaf_paths
 from dbplanmon_pipeline.settings.secret import FORMS, SecretReference
@@ -80,6 +80,33 @@ def load_settings(
     if settings is None or problems:
         _fail(problems, place)
     _warn(settings, root, variables)
+    return settings
+
+
+def settings_from(
+    data: Mapping[str, Any], *, source: str, folder: Path, below: str = "", environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings that are part of a document of somebody else; variables lie over them as over a file.
+
+    Args:
+        data: sections as they would stand in the file.
+        source: name of that document, for complaints.
+        folder: paths are relative to it.
+        below: folder of its own in the state folder, unless that is named; two sets of settings never share a store.
+        environ: variables to use instead of those of this process.
+
+    Raises:
+        SettingsError: one line per problem, all of them at once.
+    """
+    variables = environment.variables(environ)
+    place = _Place(folder / source, True, folder)
+    root, problems = with_variables(node_of(data, Origin(source)), variables)
+    settings, more = _validated(root, folder, variables)
+    if settings is None or problems or more:
+        _fail([*problems, *more], place)
+    _warn(settings, root, variables)
+    if below and "state_dir" not in plain(root) and not variables.get(environment.STATE):
+        return settings.model_copy(update={"state_dir": settings.state_dir / below})
     return settings
 
 
