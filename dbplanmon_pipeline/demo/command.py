@@ -1,6 +1,7 @@
 """`dbplanmon demo`."""
 
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from dbplanmon_pipeline.demo.pace import Pace
 from dbplanmon_pipeline.demo.result import DemoResult, found
 
 DEFAULT_TICK = 2
+CADENCES = ("5", "10", "15", "30")
 
 
 @click.command()
@@ -19,10 +21,26 @@ DEFAULT_TICK = 2
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option("--postgres-bin", type=click.Path(file_okay=False, path_type=Path), help="Programs of PostgreSQL.")
 @click.option("--tick", default=DEFAULT_TICK, show_default=True, type=click.IntRange(2, 60), help="Seconds a tick.")
+@click.option("--days", type=click.IntRange(2, 31), help="A simulated week of life instead, so many days long.")
+@click.option("--cadence", type=click.Choice(CADENCES), help="With --days: minutes between two collections; 5.")
 def demo(
-    engine: str | None, no_ui: bool, json_path: Path | None, port: int, postgres_bin: Path | None, tick: int
+    engine: str | None,
+    no_ui: bool,
+    json_path: Path | None,
+    port: int,
+    postgres_bin: Path | None,
+    tick: int,
+    days: int | None,
+    cadence: str | None,
 ) -> None:
     """Watch a real database get slower, and the pipeline say why."""
+    if days is None and cadence:
+        raise click.UsageError("--cadence goes with --days")
+    if days is not None:
+        if engine == "postgres" or postgres_bin is not None:
+            raise click.UsageError("--days is for --engine simulated: a real PostgreSQL cannot live faster")
+        _play_week(days, int(cadence or CADENCES[0]), json_path, None if no_ui else port)
+        return
     # Everything below costs seconds to import; `--help` must not.
     from dbplanmon_pipeline.demo.choose import choose_source, demo_folder  # noqa: PLC0415
     from dbplanmon_pipeline.demo.play import fresh_home, play  # noqa: PLC0415
@@ -46,6 +64,35 @@ def demo(
         _print_result(console, result)
         if not no_ui:
             leave_running(console, home, folder / "dbplanmon.yaml", port)
+    if not result.succeeded:
+        raise SystemExit(1)
+
+
+def _play_week(days: int, cadence_minutes: int, json_path: Path | None, ui_port: int | None) -> None:
+    # As above: seconds of imports.
+    from dbplanmon_pipeline.demo.choose import demo_folder  # noqa: PLC0415
+    from dbplanmon_pipeline.demo.play import fresh_home  # noqa: PLC0415
+    from dbplanmon_pipeline.demo.ui import leave_running  # noqa: PLC0415
+    from dbplanmon_pipeline.demo.week_play import play_week  # noqa: PLC0415
+    from dbplanmon_pipeline.demo.week_screen import WeekLines, print_week  # noqa: PLC0415
+    from dbplanmon_pipeline.demo.week_servers import DeadEnd, Inbox  # noqa: PLC0415
+    from dbplanmon_pipeline.demo.week_settings import WeekPlace  # noqa: PLC0415
+    from dbplanmon_pipeline.logs import configure_logging  # noqa: PLC0415
+
+    console = Console()
+    place = WeekPlace(demo_folder(), days, timedelta(minutes=cadence_minutes))
+    with ExitStack() as stack:
+        inbox, dead_end = stack.enter_context(Inbox()), stack.enter_context(DeadEnd())
+        log = stack.enter_context((place.folder / "demo.log").open("w", encoding="utf-8"))
+        configure_logging(json=True, stream=log)
+        home = fresh_home(place.folder)
+        place.write_settings(inbox.url, dead_end.url)
+        result = play_week(place, home, WeekLines(console))
+        if json_path:
+            result.write(json_path)
+        print_week(console, result)
+        if ui_port is not None:
+            leave_running(console, home, place.settings_file, ui_port)
     if not result.succeeded:
         raise SystemExit(1)
 

@@ -1,6 +1,6 @@
 """One tick of the demo: the same Dagster jobs that the daemon runs, on the demo's own instance."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -46,6 +46,10 @@ class DemoRuns:
     def learn(self, today: datetime) -> None:
         """Materialise the baselines of today."""
         self._run(BASELINES, partition=today.date().isoformat())
+
+    def daily(self, job: str, day: date) -> None:
+        """Run a job that is partitioned by day."""
+        self._run(job, partition=day.isoformat())
 
     def sum_up(self) -> None:
         """Hotspots, suggestions and health, once at the end."""
