@@ -1,0 +1,59 @@
+"""A small file system of its own that can be filled to the last byte."""
+
+import contextlib
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHUNK = bytes(1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Attributes: where it lies; whether it is a file system of its own, which only then may be filled."""
+
+    folder: Path
+    own: bool
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes in use of the file system."""
+        found = os.statvfs(self.folder)
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def fill(self) -> int:
+        """Take what is free; returns the bytes taken. Whatever the others free in the meantime is taken too."""
+        taken = 0
+        with (self.folder / "ballast").open("ab", buffering=0) as ballast:
+            for chunk in (_CHUNK, _CHUNK[:4096]):
+                with contextlib.suppress(OSError):
+                    while True:
+                        taken += ballast.write(chunk)
+        return taken
+
+    def free(self) -> None:
+        """Give it back."""
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
+    """A tmpfs mounted on a new folder; where mounting is not allowed an ordinary folder that cannot be filled."""
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "dbplanmon-soak", str(folder)]
+    try:
+        done = subprocess.run(mount, check=False, capture_output=True)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        yield Disk(folder, own=False)
+        return
+    try:
+        yield Disk(folder, own=done.returncode == 0)
+    finally:
+        if done.returncode == 0:
+            subprocess.run(["umount", "--lazy", str(folder)], check=False)
