@@ -95,8 +95,10 @@ class MemoryAlertStore:
         self._claimed = {alert_id: owner for alert_id, owner in self._claimed.items() if owner != claimant}
 
     def postpone_alerts(self, alert_ids: Iterable[str], until: datetime) -> None:
-        """Let them wait."""
-        self._postponed.update((alert_id, until) for alert_id in alert_ids)
+        """Let them wait, unclaimed."""
+        for alert_id in alert_ids:
+            self._postponed[alert_id] = until
+            self._claimed.pop(alert_id, None)
 
     def suppress_alerts(self, reasons: Mapping[str, str], at: datetime) -> None:
         """End them unsent."""
@@ -124,8 +126,10 @@ class MemoryAlertStore:
         self.jobs.update((state.name, state) for state in states)
 
     def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Log attempts."""
+        """Log attempts, which ends the claims."""
         self.deliveries.extend(deliveries)
+        for delivery in deliveries:
+            self._claimed.pop(delivery.alert_id, None)
 
 
 class RecordingChannel:

@@ -1,5 +1,6 @@
 """What channels were told before, as far as the rules about alerts ask for it."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
@@ -115,7 +116,7 @@ class History:
 
     def returns(self, alert: Alert) -> int:
         """How often the incident came back within the time that counts, until this alert."""
-        return len(self._within(alert, alert.created_at))
+        return self._count_within(alert, alert.created_at)
 
     def flaps(self, alert: Alert) -> bool:
         """True while the incident comes and goes."""
@@ -125,15 +126,17 @@ class History:
         """True where the channel was told since the incident began to come and go."""
         since = alert.created_at
         for at in reversed(self._returns(alert)):
-            if at <= alert.created_at and len(self._within(alert, at)) < self._policy.flap_returns:
+            if at <= alert.created_at and self._count_within(alert, at) < self._policy.flap_returns:
                 break
             since = min(since, at)
         return any(past.event == FLAPPING and past.created_at >= since for past in self._told(alert))
 
-    def _within(self, alert: Alert, until: datetime) -> list[datetime]:
-        return [at for at in self._returns(alert) if until - self._policy.flap_within < at <= until]
+    def _count_within(self, alert: Alert, until: datetime) -> int:
+        returns = self._returns(alert)
+        return bisect_right(returns, until) - bisect_right(returns, until - self._policy.flap_within)
 
     def _returns(self, alert: Alert) -> list[datetime]:
+        """In the order of time."""
         return self._reopened[alert.incident_id, alert.channel]
 
     def _bad_news(self, alert: Alert) -> list[PastAlert]:

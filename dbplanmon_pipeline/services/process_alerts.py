@@ -139,6 +139,7 @@ class _ChannelPass:
         self._sent = self._failed = self._dropped = self._suppressed = self._held = 0
         self._in_a_row = 0
         self._stuck: set[str] = set()
+        self._claimed: set[str] = set()
 
     def run(self) -> AlertReport:
         if self._channel is not None and self._breaker.rests():
@@ -153,7 +154,8 @@ class _ChannelPass:
                     if queued.alert.incident_id not in self._stuck:
                         self._deliver(queued)
         finally:
-            self._store.release_claims(self._claimant)
+            if self._claimed:
+                self._store.release_claims(self._claimant)
         return self._report()
 
     def _report(self) -> AlertReport:
@@ -181,9 +183,11 @@ class _ChannelPass:
             self._claims_end = until - self._shared.limits.longest_sending
             wanted = min(_CLAIMED_AT_ONCE, self._shared.limits.per_channel - self._tried, self._breaker.allowed())
             claimed = self._store.claim_alerts(self._name, now=now, until=until, claimant=self._claimant, limit=wanted)
+            self._claimed |= {queued.alert.alert_id for queued in claimed}
             if not claimed or self._channel is None:
                 return claimed
             screened = screen_alerts(self._store, self._name, self._policy, claimed, now)
+            self._claimed -= {one.alert.alert_id for one in claimed} - {one.alert.alert_id for one in screened.wanted}
             self._suppressed += screened.suppressed
             self._held += screened.held
             if screened.wanted:
@@ -193,7 +197,7 @@ class _ChannelPass:
         at = self._now()
         failure = failure_of_sending(self._channel, queued.alert)
         if failure is None:
-            self._store.record_deliveries([Delivery(queued.alert.alert_id, at, succeeded=True)])
+            self._record(Delivery(queued.alert.alert_id, at, succeeded=True))
             self._breaker.succeeded()
             self._in_a_row = 0
             self._sent += 1
@@ -203,8 +207,12 @@ class _ChannelPass:
             again = self._policy.retry.next_attempt(queued, at, failure.asked_seconds, self._shared.chance())
             self._in_a_row += 1
             self._stuck.add(queued.alert.incident_id)
-        self._store.record_deliveries([Delivery(queued.alert.alert_id, at, False, failure.message, again)])
+        self._record(Delivery(queued.alert.alert_id, at, False, failure.message, again))
         if failure.transient:
             self._breaker.failed(failure.message, failure.asked_seconds)
         self._failed += again is not None
         self._dropped += again is None
+
+    def _record(self, delivery: Delivery) -> None:
+        self._store.record_deliveries([delivery])
+        self._claimed.discard(delivery.alert_id)

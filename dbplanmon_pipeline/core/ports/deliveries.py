@@ -54,11 +54,11 @@ class DeliveryStore(Protocol):
         ...
 
     def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Log attempts; a success or an attempt without a next one ends the alert."""
+        """Log attempts, which ends the claims; a success or an attempt without a next one ends the alert."""
         ...
 
     def postpone_alerts(self, alert_ids: Iterable[str], until: datetime) -> None:
-        """Let pending alerts wait without an attempt."""
+        """Let pending alerts wait without an attempt; nobody claims them any more."""
         ...
 
     def suppress_alerts(self, reasons: Mapping[str, str], at: datetime) -> None:
