@@ -64,7 +64,7 @@ def engine_advice(present: Mapping[str, str], query_hash: int) -> str:
 
 def cause_line(change: FactChange) -> str:
     """A changed fact as one line for a person."""
-    return f"{_words(change)}, seen {change.seen_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{cause_words(change)}, seen {change.seen_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def cause_name(change: FactChange) -> str:
@@ -85,7 +85,8 @@ def shared_cause(change: PlanDifference) -> str:
     return names.get(change.kind, "")
 
 
-def _words(change: FactChange) -> str:
+def cause_words(change: FactChange) -> str:
+    """What changed, without the moment."""
     name, before, after = change.name, change.before, change.after
     if name == _STARTED:
         return f"the server restarted at {_moment(after)}"

@@ -7,13 +7,23 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 
 from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
-from dbplanmon_pipeline.core.ports.pages import FleetRow, IncidentCursor, IncidentFilter, IncidentPage, Normal
+from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Severity
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
+from dbplanmon_pipeline.core.ports.pages import (
+    FleetRow,
+    IncidentAlert,
+    IncidentCursor,
+    IncidentFilter,
+    IncidentPage,
+    Normal,
+)
 from dbplanmon_pipeline.core.query_store_health import STATE_FACT
+from dbplanmon_pipeline.store.alerts import IDLE_REMINDER
 from dbplanmon_pipeline.store.database_hours import read_hours
 from dbplanmon_pipeline.store.incidents import read_incident
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import (
+    alert,
     baseline,
     collection_log,
     counter_state,
@@ -113,6 +123,22 @@ class PagePart(StorePart):
             for figure in ("median", "p95")
         }
         return Normal(row["as_of"], figures["median"], figures["p95"])
+
+    def incident_alerts(self, incident_id: str) -> list[IncidentAlert]:
+        """Messages about one incident, the newest first, but for reminders that wait or were not needed."""
+        names = ("alert_id", "created_at", "channel", "event", "severity", "state", "reason", "ended_at")
+        wanted = (
+            select(*(alert.c[name] for name in names))
+            .where(alert.c.incident_id == incident_id, ~IDLE_REMINDER)
+            .order_by(alert.c.created_at.desc(), alert.c.channel)
+        )
+        with self._database.read() as connection:
+            return [
+                IncidentAlert(
+                    **(dict(row) | {"severity": Severity(row["severity"]), "state": AlertState(row["state"])})
+                )
+                for row in connection.execute(wanted).mappings()
+            ]
 
 
 def _terms(chosen: IncidentFilter) -> list[ColumnElement[bool]]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.incidents import Incident, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Label, Severity
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,20 @@ class Normal:
     p95_us: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentAlert:
+    """A message about an incident, and what became of it; `reason` says why it was not sent, or not yet."""
+
+    alert_id: str
+    created_at: datetime
+    channel: str
+    event: str
+    severity: Severity
+    state: AlertState
+    reason: str
+    ended_at: datetime | None
+
+
 class PageStore(Protocol):
     """What the status page reads beside what the use cases read."""
 
@@ -102,4 +117,8 @@ class PageStore(Protocol):
 
     def normal(self, ref: DatabaseRef, query_hash: int, layout: str, as_of: datetime) -> Normal | None:
         """The newest baseline of one statement that is not younger than `as_of`."""
+        ...
+
+    def incident_alerts(self, incident_id: str) -> list[IncidentAlert]:
+        """Messages about one incident, the newest first, but for reminders that wait or were not needed."""
         ...

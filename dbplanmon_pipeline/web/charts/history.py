@@ -10,10 +10,10 @@ from markupsafe import Markup
 from dbplanmon_pipeline.web.charts.scales import TimeScale, ValueScale, value_scale
 from dbplanmon_pipeline.web.charts.svg import element, number
 
-WIDTH, HEIGHT = 960, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 948, 30, 262
+WIDTH, HEIGHT = 800, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 790, 34, 258
 _MOST_DOTS = 160
-_MARK_ROOM = 92
+_MARK_ROOM = 96
 """Marks closer than this [px] share one label."""
 
 
