@@ -63,9 +63,10 @@ ROOMS = {
     "settings": room(f"{INNER} settings", "annotated_types pydantic pydantic_core yaml keyring"),
     "defs": room(f"{INNER} services settings composition defs", "dagster pydantic numpy matplotlib"),
     "web": room(
-        f"{INNER} services settings composition logs web",
+        f"{INNER} services settings composition logs telemetry web",
         "starlette uvicorn jinja2 markupsafe prometheus_client numpy pandas",
     ),
+    "telemetry": room("errors settings telemetry", "opentelemetry"),
     "logs": room(f"{INNER} logs settings", ""),
     "testing": room(INNER, ""),
 }

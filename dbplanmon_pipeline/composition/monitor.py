@@ -15,6 +15,7 @@ from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kp
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
 from dbplanmon_pipeline.composition.spooling import collect_or_spool, failure_to_open, keeps_readings
+from dbplanmon_pipeline.composition.tracing import with_spans
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.delivery_policy import AlertKind
 from dbplanmon_pipeline.core.health import Finding
@@ -49,6 +50,7 @@ from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline.services.watch_jobs import watch_jobs
 from dbplanmon_pipeline.settings import InstanceSettings, Settings
 from dbplanmon_pipeline.store import SqlStore, open_store
+from dbplanmon_pipeline.telemetry import flush
 
 MakeProvider = Callable[[InstanceSettings, Settings], Provider]
 
@@ -103,6 +105,7 @@ class Monitor:
         return Session(self.settings, store, self.clock, stopped, self._make_provider)
 
 
+@with_spans
 class Session:
     """The use cases on open adapters; each method is one of `services/` with its policy from the settings.
 
@@ -148,6 +151,7 @@ class Session:
 
     def close(self) -> None:
         """Give everything back."""
+        flush(self.settings)
         if "providers" in self.__dict__:
             for provider in self.providers.values():
                 provider.close()

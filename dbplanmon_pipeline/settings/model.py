@@ -31,6 +31,7 @@ from dbplanmon_pipeline.settings.sections import (
     SummarySettings,
 )
 from dbplanmon_pipeline.settings.suggest import did_you_mean
+from dbplanmon_pipeline.settings.telemetry import TelemetrySettings
 from dbplanmon_pipeline.settings.web import WebSettings
 
 _SectionT = TypeVar("_SectionT", bound=Section)
@@ -70,6 +71,7 @@ class Settings(Section):
     privacy: PrivacySettings = Field(default=PrivacySettings(), description="What may be stored.")
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="What runs by itself.")
     web: WebSettings = Field(default=WebSettings(), description="Status page, health and metrics.")
+    telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="OpenTelemetry.")
     state_dir: Path = Field(
         default=Path(".dbplanmon"),
         description="State folder; not set: $DAGSTER_HOME/.dbplanmon, else .dbplanmon beside the settings file.",

@@ -52,12 +52,16 @@ def _a_header(value: str) -> str:
     return value
 
 
+WebAddress = Annotated[Line, AfterValidator(_an_address)]
+"""Address of a web server, without user or query."""
+
+
 class WebSettings(Section):
     """Status page, health and metrics: `dbplanmon serve`."""
 
     host: Line = Field(default="127.0.0.1", description="Address to listen on.")
     port: Count = Field(default=3001, ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
-    public_url: Annotated[Line, AfterValidator(_an_address)] | None = Field(
+    public_url: WebAddress | None = Field(
         default=None, description="Address under which people reach the page; alerts link to it."
     )
     trusted_hosts: tuple[Annotated[Line, AfterValidator(_a_host)], ...] = Field(

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from importlib.metadata import version
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from dbplanmon_pipeline import __version__
 from dbplanmon_pipeline.core.breaker import BreakerPolicy, is_open
 from dbplanmon_pipeline.core.kpi_health import KpiStatus
 from dbplanmon_pipeline.core.kpis import KpiState
@@ -25,6 +25,7 @@ Values = Iterable[tuple[tuple[str, ...], float]]
 KPIS = 200
 """So many KPIs are shown one by one, those in trouble first."""
 
+_DISTRIBUTION = "dbplanmon-pipeline"
 _SEVERITIES = [severity.value for severity in Severity]
 _BREAKERS = {"breaker": "instance", "channel": "channel"}
 _NO_DURATIONS = Durations()
@@ -49,7 +50,7 @@ def counter_families(counters: Counters) -> Iterator[Family]:
 
 def gauge_families(snapshot: Snapshot, age_seconds: float, breaker: BreakerPolicy) -> Iterator[Family]:
     """How things stand."""
-    yield _gauge(names.BUILD, [((__version__,), 1)])
+    yield _gauge(names.BUILD, [((version(_DISTRIBUTION),), 1)])
     yield _gauge(names.STORE_UP, [((), float(snapshot.up))])
     yield _gauge(names.AGE, [((), age_seconds)])
     store = snapshot.store
