@@ -10,7 +10,7 @@ from dbplanmon_pipeline.composition.channels import build_channel_list, channel_
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.fleet_parts import enabled_instances
 from dbplanmon_pipeline.composition.history import databases_without_history
-from dbplanmon_pipeline.composition.incidents import incident_policy
+from dbplanmon_pipeline.composition.incidents import incident_link, incident_policy
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
@@ -259,6 +259,7 @@ class Session:
                 incidents=incident_policy(settings.collection.interval),
                 dialect=self.dialect,
                 routes=alert_routes(settings),
+                link=incident_link(settings),
             ),
             as_of=as_of,
         )
@@ -365,7 +366,8 @@ class Session:
     def send_summary(self, summary: DaySummary, pictures: Mapping[str, str]) -> int:
         """Queue it for the channels that want summaries; pictures are PNGs in base64."""
         wanted = [name for name, policy in channel_policies(self.settings).items() if AlertKind.SUMMARY in policy.kinds]
-        return send_summary(self.store, summary, pictures, wanted, now=self._clock())
+        page = self.settings.web.public_url or ""
+        return send_summary(self.store, summary, pictures, wanted, now=self._clock(), page=page)
 
     def health(self) -> dict[str, Finding]:
         """The monitor's own health, without asking a monitored server."""

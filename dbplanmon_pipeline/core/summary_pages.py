@@ -38,12 +38,13 @@ def _row(cells: tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def summary_text(summary: DaySummary) -> str:
-    """The page as plain text; the first paragraph is the whole in one line."""
+def summary_text(summary: DaySummary, page: str = "") -> str:
+    """The page as plain text; the first paragraph is the whole in one line, `page` the address of more."""
     lines = [f"Grade {summary.grade}: {'; '.join(reasons_of(summary))}.", "", *watch_lines(summary)]
     for table in tables_of(summary):
         lines += ["", table.title, "-" * len(table.title), *_aligned(table)]
         lines += [_left_out(table)] if table.left_out else []
+    lines += ["", f"More: {page}/"] if page else []
     return "\n".join(lines) + "\n"
 
 
@@ -62,23 +63,26 @@ def _left_out(table: Table) -> str:
     return f"... and {table.left_out:,} more"
 
 
-def summary_html(summary: DaySummary, pictures: Mapping[str, str]) -> str:
+def summary_html(summary: DaySummary, pictures: Mapping[str, str], page: str = "") -> str:
     """A whole page.
 
     Args:
         summary: what it shows.
         pictures: source of each picture by its name in `PICTURES`: `cid:...` within a mail, `data:...` in a file.
+        page: address of the status page, to which it links; empty for none.
     """
     title = html.escape(title_of(summary))
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons_of(summary))
     shown = "".join(_picture(name, pictures[name]) for name in PICTURES if name in pictures)
-    tables = "".join(map(_html_table, tables_of(summary)))
+    tables = "".join(_html_table(table, page) for table in tables_of(summary))
+    more = f'<p><a href="{html.escape(page, quote=True)}/">The status page</a> has more.</p>\n' if page else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{title}</title></head>\n"
         '<body style="font-family:sans-serif;color:#1f2328;background:#ffffff;max-width:70em;margin:1em auto">\n'
         f'<h1 style="border-left:8px solid {_COLOURS[summary.grade]};padding-left:10px;font-size:20px">{title}</h1>\n'
-        f"<ul>{reasons}</ul>\n<p>{html.escape(' '.join(watch_lines(summary)))}</p>\n{shown}{tables}</body></html>\n"
+        f"<ul>{reasons}</ul>\n<p>{html.escape(' '.join(watch_lines(summary)))}</p>\n"
+        f"{shown}{tables}{more}</body></html>\n"
     )
 
 
@@ -87,7 +91,7 @@ def _picture(name: str, source: str) -> str:
     return f'<p><img src="{where}" alt="{what}" style="max-width:100%"></p>\n'
 
 
-def _html_table(table: Table) -> str:
+def _html_table(table: Table, page: str) -> str:
     sides = ["right" if column in table.right else "left" for column in range(len(table.head))]
     head = "".join(
         f'<th style="{_CELL_STYLE};text-align:{side}">{html.escape(name)}</th>'
@@ -96,8 +100,8 @@ def _html_table(table: Table) -> str:
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td style="{_CELL_STYLE};text-align:{side}">{html.escape(cell)}</td>'
-            for cell, side in zip(row, sides, strict=True)
+            f'<td style="{_CELL_STYLE};text-align:{side}">{_html_cell(name, cell, page)}</td>'
+            for name, cell, side in zip(table.head, row, sides, strict=True)
         )
         + "</tr>\n"
         for row in table.rows
@@ -107,3 +111,10 @@ def _html_table(table: Table) -> str:
         f'<h2 style="font-size:16px">{html.escape(table.title)}</h2>\n'
         f'<table style="border-collapse:collapse;font-size:13px"><tr>{head}</tr>\n{rows}</table>\n{more}'
     )
+
+
+def _html_cell(name: str, cell: str, page: str) -> str:
+    """The cell, an incident with a link to its page."""
+    if not page or name != "incident":
+        return html.escape(cell)
+    return f'<a href="{html.escape(f"{page}/incidents/{cell}", quote=True)}">{html.escape(cell)}</a>'

@@ -20,7 +20,13 @@ def is_news(summary: DaySummary, now: datetime) -> bool:
 
 
 def send_summary(
-    store: AlertStore, summary: DaySummary, pictures: Mapping[str, str], channels: Sequence[str], *, now: datetime
+    store: AlertStore,
+    summary: DaySummary,
+    pictures: Mapping[str, str],
+    channels: Sequence[str],
+    *,
+    now: datetime,
+    page: str = "",
 ) -> int:
     """Queue it for each channel that has not got it yet.
 
@@ -30,13 +36,14 @@ def send_summary(
         pictures: PNGs in base64 by the names of `PICTURES`.
         channels: those that want summaries.
         now: aware.
+        page: address of the status page, to which the summary links; empty where people cannot reach one.
 
     Returns:
         How many messages were queued; 0 for anything but yesterday's.
     """
     if not is_news(summary, now):
         return 0
-    facts = _facts(summary, pictures)
+    facts = _facts(summary, pictures, page)
     return store.add_alerts(
         [
             Alert(
@@ -47,7 +54,7 @@ def send_summary(
                 severity=Severity.LOW.value,
                 created_at=now,
                 subject=f"[summary] {title_of(summary)}",
-                body=summary_text(summary),
+                body=summary_text(summary, page),
                 facts=facts,
             )
             for channel in channels
@@ -55,7 +62,7 @@ def send_summary(
     )
 
 
-def _facts(summary: DaySummary, pictures: Mapping[str, str]) -> dict[str, object]:
+def _facts(summary: DaySummary, pictures: Mapping[str, str], page: str) -> dict[str, object]:
     named = {name: _PICTURE_ID.format(name) for name in pictures}
     return {
         "day": summary.day.isoformat(),
@@ -68,6 +75,7 @@ def _facts(summary: DaySummary, pictures: Mapping[str, str]) -> dict[str, object
         "plan_changes": len(summary.plan_changes),
         "databases_read": summary.databases_read,
         "failed_readings": summary.failed_readings,
-        "html": summary_html(summary, {name: f"cid:{cid}" for name, cid in named.items()}),
+        "html": summary_html(summary, {name: f"cid:{cid}" for name, cid in named.items()}, page),
         "pictures": {cid: pictures[name] for name, cid in named.items()},
+        "link": page or None,
     }

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from dbplanmon_pipeline.core.summary import summarise_days
 from dbplanmon_pipeline.services.send_summary import send_summary
 from dbplanmon_pipeline.testing import MemoryAlertStore
+from dbplanmon_pipeline_tests.store.samples import incident
 
 MIDNIGHT = datetime(2026, 3, 8, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -56,3 +57,22 @@ def test_pictures_are_named_in_the_page_as_a_mail_carries_them():
     assert alert.facts["pictures"] == {"dbplanmon-load": "iVBORw0KGgo="}
     assert 'src="cid:dbplanmon-load"' in alert.facts["html"]
     assert alert.subject == "[summary] Sunday 08 March 2026: grade D"
+
+
+def test_it_links_to_the_status_page_where_people_can_reach_one():
+    store = MemoryAlertStore()
+    slow = incident(opened_at=MIDNIGHT + DAY / 2, began_at=MIDNIGHT + DAY / 2)
+    summary = summarise_days(MIDNIGHT, 1, incidents=[slow])
+    send_summary(store, summary, {}, ["dba"], now=EIGHT, page="https://dba.example.net/monitor")
+    (alert,) = store.alerts.values()
+    assert alert.facts["link"] == "https://dba.example.net/monitor"
+    assert "More: https://dba.example.net/monitor/" in alert.body
+    assert f'<a href="https://dba.example.net/monitor/incidents/{slow.incident_id}">' in alert.facts["html"]
+
+
+def test_it_links_nowhere_without_an_address():
+    store = MemoryAlertStore()
+    send_summary(store, day(), {}, ["dba"], now=EIGHT)
+    (alert,) = store.alerts.values()
+    assert alert.facts["link"] is None
+    assert "href" not in alert.facts["html"]
