@@ -69,7 +69,11 @@ def replay_spool(
     Raises:
         StoreUnavailable, StoreSchemaMismatch: the store is away again; what is left waits.
     """
-    done = Replayed(lost=spool.expire(now))
+    try:
+        done = Replayed(lost=spool.expire(now))
+    except StoreError as error:
+        # A folder that cannot be tidied up is no reason to leave the store alone.
+        return Replayed(problem=str(error))
     run = _Replay(store, limits, interval)
     ticks: set[datetime] = set()
     for batch in spool.waiting():

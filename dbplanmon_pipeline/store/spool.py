@@ -64,11 +64,14 @@ class DiskSpool:
         """Keep these, whole or not at all; the oldest go where there is no room.
 
         Raises:
-            StoreUnavailable: they cannot be written.
+            StoreUnavailable: they cannot be written, or are larger than the spool may be.
         """
         content = _encoded(readings)
         if len(content) > self._max_bytes:
-            return SpoolLoss(1, len(readings), "a reading alone is larger than the spool may be")
+            raise StoreUnavailable(
+                f"{len(readings)} readings take {len(content)} bytes, and the spool may have {self._max_bytes}; "
+                "raise collection.spool.max_mb"
+            )
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lost = self.expire(tick) + self._make_room(len(content))
@@ -130,7 +133,11 @@ class DiskSpool:
             raise StoreError(f"{self._folder / batch.name} cannot be removed: {error.strerror}") from error
 
     def expire(self, now: datetime) -> SpoolLoss:
-        """Let go of what is too old to be recorded."""
+        """Let go of what is too old to be recorded.
+
+        Raises:
+            StoreError: a file cannot be removed.
+        """
         old = [batch for batch in self.waiting() if now - batch.tick > self._max_age]
         return self._let_go(old, f"older than {self._max_age}")
 

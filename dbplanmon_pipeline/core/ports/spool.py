@@ -47,7 +47,7 @@ class ReadingSpool(Protocol):
         """Keep these, whole or not at all; the oldest go where there is no room.
 
         Raises:
-            StoreUnavailable: they cannot be written.
+            StoreUnavailable: they cannot be written, or are larger than the spool may be.
         """
         ...
 
@@ -64,11 +64,19 @@ class ReadingSpool(Protocol):
         ...
 
     def remove(self, batch: SpooledBatch) -> None:
-        """Let go of a batch; nothing happens where it is gone already."""
+        """Let go of a batch; nothing happens where it is gone already.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
         ...
 
     def expire(self, now: datetime) -> SpoolLoss:
-        """Let go of what is too old to be recorded."""
+        """Let go of what is too old to be recorded.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
         ...
 
     def left_off(self) -> dict[DatabaseRef, CounterReading]:
