@@ -15,6 +15,7 @@ from dbplanmon_pipeline.defs.daily import baselines_job, daily_assets, daily_job
 from dbplanmon_pipeline.defs.history import history_asset, history_job
 from dbplanmon_pipeline.defs.job_failures import job_failures_sensor
 from dbplanmon_pipeline.defs.kpis import kpi_schedules, kpis_asset, kpis_job
+from dbplanmon_pipeline.defs.lost_runs import lost_runs_sensor
 from dbplanmon_pipeline.defs.naming import RETENTION, AssetJob, Names
 from dbplanmon_pipeline.defs.retention import retention_job, retention_schedules, store_maintenance_job
 from dbplanmon_pipeline.defs.schedules import schedules
@@ -68,6 +69,7 @@ def build_definitions(
     all_schedules += kpi_schedules(names, monitor)
     all_sensors = [*sensors(names, monitor, monitor.clock(), followers, first_day), alerts_sensor(names, monitor)]
     job_names = [names.name(RETENTION), *(job.name for job in jobs)]
+    all_sensors.append(lost_runs_sensor(names, job_names))
     if monitor.settings.schedules.job_failures:
         all_sensors.append(job_failures_sensor(names, monitor, job_names))
     ours = OurHistory.of(

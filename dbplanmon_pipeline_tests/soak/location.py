@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.definitions import build_definitions
+from dbplanmon_pipeline.defs.location import build_definitions
 from dbplanmon_pipeline.defs.naming import COLLECTION, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.settings import load_settings
