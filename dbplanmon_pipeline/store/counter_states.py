@@ -58,6 +58,16 @@ def lock_states(
     return LockedStates(*({row[0]: row[place] for row in rows} for place in range(1, len(kept) + 1)))
 
 
+def hold_state(connection: Connection, number: int) -> None:
+    """Keep collections of one database waiting, as `lock_states` does.
+
+    Whoever writes statements, texts and plans of a database begins here: their orders differ, and PostgreSQL ended one
+    of two that met with "deadlock detected".
+    """
+    table = counter_state
+    connection.execute(select(table.c.database_id).where(table.c.database_id == number).with_for_update())
+
+
 def moved_on(
     collected: Sequence[CollectedDatabase], ids: Mapping[DatabaseRef, int], locked: LockedStates
 ) -> frozenset[DatabaseRef]:

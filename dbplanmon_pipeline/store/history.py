@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
+from dbplanmon_pipeline.store.counter_states import hold_state
 from dbplanmon_pipeline.store.database_hours import WORK_SUMS, add_work, taken_back
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
@@ -58,6 +59,7 @@ class HistoryPart(StorePart):
         """
         with self._database.write() as connection:
             number, recorded_from = _known(connection, imported.ref)
+            hold_state(connection, number)
             if imported.rows is not None:
                 batch = IntervalBatch.of([(number, imported.rows)])
                 days = _days(imported.day, batch)

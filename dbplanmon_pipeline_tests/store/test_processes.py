@@ -1,6 +1,7 @@
 """Several processes, threads and sudden deaths: nothing lost, nothing double, nothing half visible."""
 
 import contextlib
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -10,13 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
-from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
+from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
+from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import SqlStore, open_store
-from dbplanmon_pipeline_tests.store.samples import NOON, collected, late_rows, rows, ticks
+from dbplanmon_pipeline_tests.store.samples import NOON, SALES, collected, late_rows, rows, ticks
 
 CLEAN = multiprocessing.get_context("forkserver")
 CLEAN.set_forkserver_preload([__name__])
@@ -192,3 +197,35 @@ def test_late_rows_and_sealing_meet_without_loss(store: SqlStore) -> None:
         writing.result()
     assert store.seal_day(NOON.date()).rows == len(starts) * len(HASHES)
     assert len(store.interval_frame(NOON, NOON + timedelta(hours=1)).rows) == len(starts) * len(HASHES)
+
+
+def wait_for_blocked(watcher: "psycopg.Connection[Any]") -> None:
+    end = time.monotonic() + 30
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not watcher.execute(blocked.encode()).fetchone()[0]:
+        assert time.monotonic() < end, "the import waited for nobody"
+        time.sleep(0.01)
+
+
+def test_import_of_history_waits_for_a_collection_that_has_locked_the_database(
+    postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    """Both write statements, texts and plans of one database, in orders of their own: one has to wait at the door."""
+    store = open_store(postgres_server.url(postgres_database))
+    store.upgrade()
+    for item in ticks(SALES, NOON, 1, HASHES):
+        store.record([item])
+    text = StatementText(HASHES[0], "SELECT 1")
+    work = rows(NOON - timedelta(days=1), NOON - timedelta(hours=23), HASHES)
+    day = ImportedDay(SALES, (NOON - timedelta(days=1)).date(), ImportStatus.IMPORTED, work, texts=(text,))
+    digest = hashlib.sha256(f"{text.kind}\n{text.text}".encode()).hexdigest()
+    dsn = postgres_server.dsn(postgres_database)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as live, psycopg.connect(dsn, autocommit=True) as watcher:
+        live.execute("SELECT 1 FROM counter_state FOR UPDATE")
+        live.execute("INSERT INTO query_text (text_sha256, text, kind) VALUES (%s, 'SELECT 1', '')", [digest])
+        importing = pool.submit(store.record_history, day)
+        wait_for_blocked(watcher)
+        live.execute("UPDATE query SET text_sha256 = %s", [digest])
+        live.commit()
+        assert importing.result(30)
+    store.close()
