@@ -333,10 +333,12 @@ class TestBounds:
         first = [o for o in log if o.started_at == START + STEP * (13 - kept)]
         assert {o.gap_seconds for o in first} == {STEP.total_seconds() * (13 - kept)}
 
-    @pytest.mark.parametrize("source", [name for name in SOURCES if name.startswith("query")])
-    def test_query_store_itself_fills_the_gap(self, source, tmp_path, disk, clock, monkeypatch):
+    @pytest.mark.parametrize(
+        ("source", "kilobytes"), [("query_store_of_an_hour", 40), ("query_store_of_five_minutes", 250)]
+    )
+    def test_query_store_itself_fills_the_gap(self, source, kilobytes, tmp_path, disk, clock, monkeypatch):
         monkeypatch.setattr(spooling, "_MEGABYTE", 1_000)
-        fleet = fleet_of(tmp_path, disk.url, clock, {"max_mb": 40}, **SOURCES[source])
+        fleet = fleet_of(tmp_path, disk.url, clock, {"max_mb": kilobytes}, **SOURCES[source])
         fleet.collect()
         disk.unplug()
         assert sum(fleet.tick().spool_lost.readings for _ in range(60)) > 0
