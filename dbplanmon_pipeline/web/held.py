@@ -70,12 +70,14 @@ class Held(Generic[T]):
     def ask(self) -> "Future[Answer[T]]":
         """Begin to find out, unless that is under way; the future is that of whoever began."""
         with self._lock:
-            if self._running is None:
-                self._running = Future()
-                self._running.set_running_or_notify_cancel()
+            running = self._running
+            if running is None:
+                # A quick answer may be there before this returns: `_running` is then empty again.
+                running = self._running = Future()
+                running.set_running_or_notify_cancel()
                 self._began = time.monotonic()
-                threading.Thread(target=self._run, args=(self._running,), name=self._name, daemon=True).start()
-            return self._running
+                threading.Thread(target=self._run, args=(running,), name=self._name, daemon=True).start()
+            return running
 
     def settle(self, wait_seconds: float) -> None:
         """Wait for whoever is finding out, before what they use is closed."""
