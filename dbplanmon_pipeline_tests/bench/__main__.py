@@ -10,6 +10,7 @@ from dbplanmon_pipeline_tests.bench.figures import markdown
 
 BENCHMARKS = (
     "bench_collect",
+    "bench_spool",
     "bench_store",
     "bench_retention",
     "bench_verdict",
