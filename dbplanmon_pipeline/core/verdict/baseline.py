@@ -124,7 +124,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
 def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learnt:
     """Learn every series of `rows`; each needs at least one row."""
     return Learnt(
-        metrics={metric: _learn_metric(rows, rows.log_cost[metric], as_of_us, policy) for metric in METRICS},
+        metrics={metric: _learn_metric(rows, metric, as_of_us, policy) for metric in METRICS},
         means={name: per_execution(rows, name) for name in _MEANS},
         variation={metric: _variation(rows, metric) for metric in METRICS},
         plan_hash=_last_plans(rows),
@@ -151,12 +151,13 @@ def without_excluded(
     return rows.keep(keep)
 
 
-def _learn_metric(rows: SeriesRows, log_cost: Floats, as_of_us: int, policy: DetectorPolicy) -> LearntMetric:
+def _learn_metric(rows: SeriesRows, metric: str, as_of_us: int, policy: DetectorPolicy) -> LearntMetric:
+    log_cost = rows.log_cost[metric]
     median = group_medians(log_cost, rows.bounds)
     offsets = hour_offsets(rows, log_cost - median[rows.series], policy.season_samples)
     deviation = log_cost - median[rows.series] - offsets[rows.series, rows.hour]
     residual = deviation - common_mode(rows, deviation, as_of_us, policy).removed(policy)
-    centre, spread = null_of_means(rows, residual, median, policy)
+    centre, spread = null_of_means(rows, residual, median, _variation(rows, metric), policy)
     return LearntMetric(median, offsets, centre, spread)
 
 

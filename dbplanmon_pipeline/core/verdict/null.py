@@ -30,18 +30,20 @@ def execution_weight(executions: Floats) -> Floats:
 
 
 def null_of_means(
-    rows: SeriesRows, residual: Floats, median_log: Floats, policy: DetectorPolicy
+    rows: SeriesRows, residual: Floats, median_log: Floats, variation: Floats, policy: DetectorPolicy
 ) -> tuple[Floats, Floats]:
     """Centre and spread of the weighted means of each window length over the history.
 
     The spread is a median absolute deviation widened to the 99th percentile where the tail is heavier than normal,
     and never below a floor that rises for tiny statements. It therefore holds for autocorrelated, skewed and
-    bimodal costs alike. Windows that overlap almost wholly are left out.
+    bimodal costs alike. Windows that overlap almost wholly are left out. Intervals longer than the cadence, as an
+    imported history has them, stray less than those that will be judged by them: what so few executions add is added.
 
     Args:
         rows: the series.
         residual: float64 [rows], ln(cost / normal) without the common mode; NaN unknown.
         median_log: float64 [series], ln of the normal cost [microseconds].
+        variation: float64 [series], standard deviation over mean of single executions; NaN unknown.
         policy: scales and floors.
 
     Returns:
@@ -54,6 +56,7 @@ def null_of_means(
     weight = np.where(known, execution_weight(rows.executions), 0.0)
     weighted = np.where(known, weight * residual, 0.0)
     floor = np.maximum(policy.spread_floor, np.log1p(policy.jitter_us * np.exp(-median_log)))
+    chance = np.nan_to_num(variation) ** 2 * _thinning(rows, policy)
     for block in blocks(counts):
         width = max(1, int(counts[block[0]]))
         at = last_rows(rows.bounds[block], rows.bounds[block + 1], width)
@@ -63,12 +66,21 @@ def null_of_means(
             if windows[0] < _MIN_MEANS:
                 break
             middle, deviation = _centre_and_spread(means.of(scale.intervals, max(1, scale.intervals // _STRIDE)))
+            deviation = np.sqrt(deviation**2 + chance[block] / scale.intervals)
             deviation = np.maximum(deviation, floor[block] / scale.intervals**0.25)
             enough = windows >= np.maximum(_MIN_MEANS, _WINDOWS_IN_HISTORY * scale.intervals)
             centre[block, number] = np.where(enough, middle, np.nan)
             uncertain = (1 + scale.intervals / np.maximum(windows, 1)) * np.sqrt(1 + _UNSEEN / counts[block])
             spread[block, number] = np.where(enough, deviation * uncertain, np.nan)
     return centre, spread
+
+
+def _thinning(rows: SeriesRows, policy: DetectorPolicy) -> Floats:
+    """What the mean of 1 / executions grows by when each interval is cut to the length of one step, per series."""
+    executions = np.maximum(rows.executions, 1.0)
+    share = np.minimum(policy.step_us / np.maximum(rows.end_us - rows.start_us, 1), 1.0)
+    more = 1.0 / np.maximum(executions * share, 1.0) - 1.0 / executions
+    return np.bincount(rows.series, more, minlength=len(rows)) / np.maximum(rows.counts, 1)
 
 
 class _RollingMeans:

@@ -107,7 +107,7 @@ def test_null_of_means_is_the_spread_of_rolling_means():
     policy = DetectorPolicy(scales=(ScaleRule(3, 7, 1.8), ScaleRule(48, 5, 1.2)), jitter_us=0.0, spread_floor=0.0)
     rows = rows_of(Workload(2, 120, noise=0.3))
     residual = np.random.default_rng(3).normal(0.1, 0.3, len(rows.series))
-    centre, spread = null_of_means(rows, residual, np.full(2, np.log(5000.0)), policy)
+    centre, spread = null_of_means(rows, residual, np.full(2, np.log(5000.0)), np.full(2, np.nan), policy)
     weight = execution_weight(rows.executions)[:120]
     means = [np.average(residual[at : at + 3], weights=weight[at : at + 3]) for at in range(118)]
     middle = np.median(means)
@@ -122,7 +122,7 @@ def test_null_of_means_is_the_spread_of_rolling_means():
 def test_tiny_statements_have_a_wide_floor():
     policy = DetectorPolicy()
     rows = rows_of(Workload(2, 60))
-    _, spread = null_of_means(rows, np.zeros(len(rows.series)), np.log([50.0, 1e6]), policy)
+    _, spread = null_of_means(rows, np.zeros(len(rows.series)), np.log([50.0, 1e6]), np.full(2, np.nan), policy)
     assert spread[0, 0] > 6 * spread[1, 0]
 
 

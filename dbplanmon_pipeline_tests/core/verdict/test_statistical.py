@@ -2,11 +2,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
@@ -222,6 +224,45 @@ def test_statements_with_one_or_two_executions_per_interval_are_quiet_and_judged
     found = evaluations(workload, range(60, 90), learnt=59)
     assert fired_queries(found[:20]) == [[]] * 20
     assert fired_queries(found[-1:]) == [[6]]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hours_of_imported_history_do_not_make_single_executions_look_slow(seed):
+    learnt, last = 4 * 24 * 12 - 1, 4 * 24 * 12 + 36
+    workload = Workload(statements=40, ticks=last, cost=500_000.0, calls=3, noise=0.33, seed=seed)
+    frame = in_hours(workload.frame(), until_us=epoch_us(workload.moment(learnt)))
+    detector = StatisticalDetector(DetectorPolicy(step=workload.step))
+    baselines = detector.learn(frame, workload.moment(learnt))
+    found = [detector.evaluate(frame, baselines, workload.moment(tick)) for tick in range(learnt + 1, last)]
+    assert fired_queries(found) == [[]] * len(found)
+    assert found[-1].judged > 30
+
+
+def test_a_broken_statement_is_found_after_hours_of_imported_history():
+    learnt, last = 4 * 24 * 12 - 1, 4 * 24 * 12 + 4
+    workload = Workload(statements=20, ticks=last, calls=40)
+    workload.slow_down(3, slice(learnt + 1, None), 4)
+    frame = in_hours(workload.frame(), until_us=epoch_us(workload.moment(learnt)))
+    detector = StatisticalDetector(DetectorPolicy(step=workload.step))
+    baselines = detector.learn(frame, workload.moment(learnt))
+    found = [detector.evaluate(frame, baselines, workload.moment(learnt + tick)) for tick in (1, 2, 3)]
+    assert fired_queries(found) == [[], [], [4]]
+
+
+def in_hours(frame, until_us):
+    """The same work, until then in intervals of an hour, as Query Store keeps it."""
+    rows, hour_us = frame.rows, 3_600_000_000
+    old = rows["interval_end_us"] <= until_us
+    keys = ["database_id", "query_hash", "plan_hash", "hour"]
+    parts = rows[old].assign(hour=(rows["interval_end_us"] - 1) // hour_us).groupby(keys)
+    hours = parts.sum(min_count=1)
+    hours["interval_start_us"] = parts["interval_start_us"].min()
+    for name in ("interval_end_us", "counter_reset", "elapsed_time_us_max", "worker_time_us_max"):
+        hours[name] = parts[name].max()
+    hours = hours.reset_index()[rows.columns.to_list()]
+    both = pd.concat([hours, rows[~old]], ignore_index=True)
+    order = ["database_id", "query_hash", "interval_end_us", "plan_hash"]
+    return IntervalFrame(both.sort_values(order, ignore_index=True), frame.databases)
 
 
 def test_windows_count_active_intervals_and_rest_is_neither_good_nor_bad():
