@@ -8,20 +8,17 @@ from dbplanmon_pipeline.services.decide_incident import decide_incident
 from dbplanmon_pipeline.store import SqlStore
 
 
-def act(store: SqlStore, now: datetime) -> list[str]:
-    """Do what is due by now and was not done; returns it in words.
-
-    What was done is in the store, so a story that is continued does nothing twice.
-    """
+def act(store: SqlStore, before: datetime, now: datetime) -> list[str]:
+    """Do what is due after `before`, up to and with now, and was not done; returns it in words."""
     done = []
-    if now >= MUTE.created_at and MUTE.mute_id not in {rule.mute_id for rule in store.mutes()}:
+    if before < MUTE.created_at <= now and MUTE.mute_id not in {rule.mute_id for rule in store.mutes()}:
         store.add_mute(MUTE)
         done.append(f"{PERSON} mutes the statement {MUTED.about}: {MUTE.reason}")
-    if now >= WINDOW.created_at and WINDOW.window_id not in {one.window_id for one in store.windows(every=True)}:
+    if before < WINDOW.created_at <= now and WINDOW.window_id not in {one.window_id for one in store.windows()}:
         store.add_window(WINDOW)
         hours = f"{WINDOW.starts:%H:%M} to {WINDOW.ends:%H:%M}"
         done.append(f"{PERSON} plans maintenance for Tuesday {hours}: {WINDOW.reason}")
-    if TAKEN_AT <= now < TAKEN.spells[-1][1]:
+    if before < TAKEN_AT <= now:
         done += _acknowledge(store, now)
     return done
 

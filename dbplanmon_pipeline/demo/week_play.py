@@ -69,6 +69,7 @@ class WeekPlayer:
         with self._monitor.session() as session:
             log = session.store.collection_log(BEGINS_AT)
             self._collected = max((outcome.started_at for outcome in log), default=None)
+            self._knows_history = False
             self._shown = {message.key for message in sent_messages(session.store)}
 
     def play(self, until: datetime, *, stop_before_analysis: bool = False) -> None:
@@ -108,27 +109,31 @@ class WeekPlayer:
 
     def _collect(self, session: Session, at: datetime) -> None:
         self._now = at
-        for one in DISTURBANCES:
-            if at - self._place.cadence < one.starts_at <= at:
-                self._screen.deed(at, one.story)
-        for deed in act(session.store, at):
+        before = at - self._place.cadence
+        broke = [one.story for one in DISTURBANCES if before < one.starts_at <= at]
+        for deed in (*broke, *act(session.store, before, at)):
             self._screen.deed(at, deed)
         session.remember_collection(session.collect())
+        if not self._knows_history:
+            self._import_history(session, at)
+
+    def _import_history(self, session: Session, at: datetime) -> None:
         if new := [str(ref) for ref in session.databases_without_history()]:
             days = self._monitor.settings.baselines.days
             session.import_history([(at - n * DAY).date() for n in range(days + 1)], new)
             self._runs.learn(at)
+        self._knows_history = True
 
     def _after_collection(self, session: Session, at: datetime) -> None:
         self._now = at + ANALYSIS_DELAY
         session.analyse()
         self._send(session)
         self._now = at + DAILY_DELAY
-        self._run_daily_jobs(session, at)
-        for later in (DAILY_DELAY, self._place.cadence / 2):
-            self._now = at + later
-            if session.alerts_due():
-                self._send(session)
+        if self._run_daily_jobs(session, at):
+            self._send(session)
+        self._now = at + self._place.cadence / 2
+        if session.alerts_due():
+            self._send(session)
 
     def _send(self, session: Session) -> None:
         if session.process_alerts().sent:
@@ -137,8 +142,8 @@ class WeekPlayer:
                     self._shown.add(message.key)
                     self._screen.message(message)
 
-    def _run_daily_jobs(self, session: Session, at: datetime) -> None:
-        """Run what became due since the last tick."""
+    def _run_daily_jobs(self, session: Session, at: datetime) -> bool:
+        """Run what became due since the last tick; true where something did."""
         settings = self._monitor.settings
         jobs: list[tuple[time, Callable[[], object]]] = [
             (ROLLUPS_AT, lambda: _seal(session, (at - ARCHIVE_LAG).date())),
@@ -146,9 +151,11 @@ class WeekPlayer:
             (settings.retention.time, session.apply_retention),
             (settings.summary.time, lambda: self._runs.daily(SUMMARY, (at - DAY).date())),
         ]
-        for clock, run in jobs:
-            if at - self._place.cadence < datetime.combine(at.date(), clock, at.tzinfo) <= at:
-                run()
+        before = at - self._place.cadence
+        due = [run for clock, run in jobs if before < datetime.combine(at.date(), clock, at.tzinfo) <= at]
+        for run in due:
+            run()
+        return bool(due)
 
 
 def _seal(session: Session, day: date) -> None:
