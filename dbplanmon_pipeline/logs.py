@@ -5,13 +5,17 @@ import logging
 import math
 import re
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any, TextIO
 
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.errors import SettingsError
 
 MASK = "***"
+JOBS_LOGGER = "dbplanmon_pipeline.jobs"
+"""Name of the logger that tells of jobs and targets."""
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -26,6 +30,8 @@ _SECRET_NAME = re.compile(rf"(?:^|[^a-z])(?:\w*(?:password|passwd|pwd|secret|tok
 # Bounded, so that hostile text costs no more than linear time.
 _QUOTED = r"'(?:[^'\\]|\\.|''){0,300}'|\"(?:[^\"\\]|\\.|\"\"){0,300}\"|\{(?:[^}]|\}\}){0,300}\}"
 _WORD = re.compile(r"\S+")
+# What `services/grant_access.py` makes, and pieces of it.
+_OWN_TOKEN = re.compile(r"(dbpm_)[0-9a-f]{8,}", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(bearer|basic)\s+[\w+/.~=-]{4,}", re.IGNORECASE)
 # `password=x`, `"pwd": "x"`, `PWD={x};`, `password='x'`, `PASSWORD 'x'`; a value with blanks where a semicolon ends it.
 _PAIR = re.compile(
@@ -37,7 +43,7 @@ _PAIR = re.compile(
 
 def scrub(text: str) -> str:
     """The text with every password, token and key it shows replaced by `***`; rather one too many than one too few."""
-    text = _SCHEME.sub(rf"\1 {MASK}", text)
+    text = _OWN_TOKEN.sub(rf"\1{MASK}", _SCHEME.sub(rf"\1 {MASK}", text))
     if "://" in text:
         text = _WORD.sub(lambda word: _without_password(word[0]), text)
     return _PAIR.sub(rf"\g<1>{MASK}", text)
@@ -53,6 +59,19 @@ def _without_password(word: str) -> str:
             return f"{word[: colon + 1]}{MASK}{word[end:]}"
         start = word.find("://", start + 3)
     return word
+
+
+def places_of(error: BaseException) -> list[str]:
+    """Where an unexpected error came from, innermost last: `file:line function`, causes first, none of its words.
+
+    Words of drivers and libraries may hold a literal or a secret.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    frames = [
+        f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return [*(places_of(cause) if cause else []), *frames, type(error).__name__]
 
 
 class ScrubbingFilter(logging.Filter):
@@ -118,9 +137,7 @@ def configure_logging(*, json: bool, level: str = "INFO", stream: TextIO | None 
     Raises:
         SettingsError: there is no such level.
     """
-    name = level.strip().upper()
-    if name not in _LEVELS:
-        raise SettingsError(f"log level {level!r} is unknown; choose one of {', '.join(_LEVELS)}")
+    name = _level(level)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(ScrubbingFilter())
     handler.setFormatter(JsonLines() if json else HumanLines())
@@ -130,9 +147,36 @@ def configure_logging(*, json: bool, level: str = "INFO", stream: TextIO | None 
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(name)
-    # At INFO they write whole URLs, whose path may be a secret that no pattern can tell.
-    for chatty in ("httpx", "httpcore"):
+    # At INFO they write whole URLs, whose path may be a secret that no pattern can tell; or twenty lines on a schema.
+    for chatty in ("httpx", "httpcore", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def configure_package_logging(*, json: bool, level: str) -> None:
+    """Send the records of this package to standard error where the program that runs us logs nothing by itself.
+
+    Dagster's processes have handlers for Dagster's own records only, so ours would be lost. A program that has set up
+    its logging gets ours through it.
+
+    Raises:
+        SettingsError: there is no such level.
+    """
+    if logging.getLogger().handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(ScrubbingFilter())
+    handler.setFormatter(JsonLines() if json else HumanLines())
+    setattr(handler, _OURS, True)
+    package = logging.getLogger(__name__.partition(".")[0])
+    package.handlers[:] = [handler]
+    package.setLevel(_level(level))
+
+
+def _level(level: str) -> str:
+    name = level.strip().upper()
+    if name not in _LEVELS:
+        raise SettingsError(f"log level {level!r} is unknown; choose one of {', '.join(_LEVELS)}")
+    return name
 
 
 def _message(record: logging.LogRecord) -> str:

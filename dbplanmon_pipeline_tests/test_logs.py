@@ -6,7 +6,7 @@ import time
 import pytest
 
 from dbplanmon_pipeline.errors import SettingsError
-from dbplanmon_pipeline.logs import configure_logging, scrub
+from dbplanmon_pipeline.logs import configure_logging, places_of, scrub
 
 
 @pytest.fixture
@@ -203,3 +203,22 @@ def test_arguments_that_do_not_fit_lose_no_record(stream):
     record = logging.makeLogRecord({"msg": "%d rows", "args": ("many",), "levelname": "WARNING"})
     logging.getLogger().handlers[-1].handle(record)
     assert "its arguments do not fit" in lines(stream)[0]["message"]
+
+
+def test_tokens_of_the_status_page_are_masked_whole_and_in_part():
+    token = "dbpm_" + "0123456789abcdef" * 4
+    assert scrub(f"{token} was sent, {token[:20]} too") == "dbpm_*** was sent, dbpm_*** too"
+
+
+def test_an_unexpected_error_is_told_by_place_only():
+    try:
+        try:
+            int("4111 1111")
+        except ValueError as error:
+            raise RuntimeError("hunter2") from error
+    except RuntimeError as error:
+        found = places_of(error)
+    assert found[1:3] == ["ValueError", found[2]]
+    assert found[-1] == "RuntimeError"
+    assert all("test_logs.py:" in place for place in (found[0], found[2]))
+    assert not [place for place in found if "hunter2" in place or "4111" in place]

@@ -1,6 +1,8 @@
 """What every command shares: the settings file of this call, the monitor behind it, and the option `--json`."""
 
 import getpass
+import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from dbplanmon_pipeline.logs import JOBS_LOGGER, configure_logging
 
 if TYPE_CHECKING:
     from dbplanmon_pipeline.composition import Session
@@ -30,7 +34,25 @@ class Invocation:
         """
         from dbplanmon_pipeline.settings import load_settings  # noqa: PLC0415 - `--help` must not pay for pydantic
 
-        return load_settings(self.config)
+        settings = load_settings(self.config)
+        self.log_as(settings, service=False)
+        return settings
+
+    def log_as(self, settings: "Settings", *, service: bool) -> None:
+        """Log in the form and from the level the settings say; `-v` goes before them.
+
+        Args:
+            settings: as loaded.
+            service: it goes on running, and somebody keeps what it writes.
+        """
+        chosen, unwatched = settings.logging, service and not sys.stderr.isatty()
+        usual = "INFO" if unwatched else "WARNING"
+        level = ("INFO", "DEBUG")[min(self.verbose, 2) - 1] if self.verbose else (chosen.level or usual)
+        as_json = chosen.format == "json" or (chosen.format == "auto" and unwatched)
+        configure_logging(json=as_json, level=level)
+        # A command tells by itself what it did and what went wrong; whoever asks for the log gets both.
+        silent = not service and not self.verbose and chosen.level is None
+        logging.getLogger(JOBS_LOGGER).setLevel(logging.CRITICAL if silent else logging.NOTSET)
 
     @contextmanager
     def session(self, *, upgrade: bool = True, needs_store: bool = True) -> "Iterator[Session]":

@@ -20,7 +20,6 @@ from dbplanmon_pipeline.cli.output import print_json_line, print_line
 from dbplanmon_pipeline.cli.running.home import serve_file
 from dbplanmon_pipeline.cli.running.ports import listen, reachable_host
 from dbplanmon_pipeline.errors import StoreError
-from dbplanmon_pipeline.logs import configure_logging
 
 if TYPE_CHECKING:
     from dbplanmon_pipeline.composition import Monitor
@@ -47,7 +46,7 @@ def serve(ctx: click.Context, invocation: Invocation, host: str | None, port: in
     settings = invocation.settings()
     chosen = host or settings.web.host
     with listen(chosen, settings.web.port if port is None else port) as listener, _stop_signals() as received:
-        _log_as_json_unless_watched(invocation)
+        invocation.log_as(settings, service=True)
         # They take a second to import: after the checks, so that a mistake is told at once.
         from dbplanmon_pipeline.composition import Monitor  # noqa: PLC0415
         from dbplanmon_pipeline.web.app import build_app  # noqa: PLC0415
@@ -55,8 +54,10 @@ def serve(ctx: click.Context, invocation: Invocation, host: str | None, port: in
 
         url = _url(chosen, listener)
         status = serve_file(settings.state_dir)
-        monitor = Monitor(settings)
+        # The name that was asked for is one by which the page may be asked.
+        monitor = Monitor(settings.model_copy(update={"web": settings.web.model_copy(update={"host": chosen})}))
         _make_store(monitor)
+        _warn_if_open(monitor, chosen)
         path = urlsplit(settings.web.public_url or "").path
         server = status_server(build_app(monitor), path=path, ready=lambda: _tell(url, status, as_json=as_json))
         if not received:
@@ -67,14 +68,6 @@ def serve(ctx: click.Context, invocation: Invocation, host: str | None, port: in
     code = 128 + signal.SIGINT if signal.SIGINT in received else 0
     _leave_without(code)
     ctx.exit(code)
-
-
-def _log_as_json_unless_watched(invocation: Invocation) -> None:
-    """A service manager keeps every line: as JSON, from INFO on. On a terminal the options of this call decide."""
-    if not sys.stderr.isatty():
-        configure_logging(json=True, level="DEBUG" if invocation.verbose > 1 else "INFO")
-        # At INFO it tells how it looks at a schema, twenty lines at a time.
-        logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _url(host: str, listener: socket.socket) -> str:
@@ -89,6 +82,18 @@ def _make_store(monitor: "Monitor") -> None:
             pass
     except StoreError as error:
         _log.warning("%s", error, extra={"event": "store_not_ready"})
+
+
+def _warn_if_open(monitor: "Monitor", host: str) -> None:
+    from dbplanmon_pipeline.web.access.exposure import exposure  # noqa: PLC0415 - see `serve`
+
+    session = monitor.open_session()
+    try:
+        line = exposure(monitor.settings.web, host, session.store, monitor.clock())
+    finally:
+        session.close()
+    if line:
+        _log.warning("%s", line, extra={"event": "open_to_everybody"})
 
 
 def _tell(url: str, status: Path, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.fleet_parts import enabled_instances
 from dbplanmon_pipeline.composition.history import databases_without_history
 from dbplanmon_pipeline.composition.incidents import incident_link, incident_policy
+from dbplanmon_pipeline.composition.journal import journalled
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
@@ -106,6 +107,7 @@ class Monitor:
 
 
 @with_spans
+@journalled
 class Session:
     """The use cases on open adapters; each method is one of `services/` with its policy from the settings.
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.composition.journal import begin_run
 from dbplanmon_pipeline.core.shards import Shard
 
 COLLECTION = "collection_job"
@@ -40,6 +41,10 @@ class HasResources(Protocol):
     def resources(self) -> Any:
         """Resources by key."""
 
+    @property
+    def run(self) -> dg.DagsterRun:
+        """The run it belongs to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -68,8 +73,12 @@ class Names:
         return "__".join(["dbplanmon", *self.prefix])
 
     def monitor(self, context: HasResources) -> Monitor:
-        """The monitor of these definitions, from the resources of a step that requires `resource`."""
+        """The monitor of these definitions, from the resources of a step that requires `resource`.
+
+        From then on the log names the run.
+        """
         monitor: Monitor = getattr(context.resources, self.resource)
+        begin_run(monitor.settings, context.run.run_id)
         return monitor
 
     def job_tags(self, job: str, shard: Shard | None = None) -> dict[str, str]:

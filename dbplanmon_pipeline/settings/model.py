@@ -21,6 +21,7 @@ from dbplanmon_pipeline.settings.sections import (
     DefaultSettings,
     Environment,
     HotspotSettings,
+    LoggingSettings,
     PrivacySettings,
     RegressionSettings,
     RemediationSettings,
@@ -70,6 +71,7 @@ class Settings(Section):
     retention: RetentionSettings = Field(default=RetentionSettings(), description="How long data is kept.")
     privacy: PrivacySettings = Field(default=PrivacySettings(), description="What may be stored.")
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="What runs by itself.")
+    logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and in which form.")
     web: WebSettings = Field(default=WebSettings(), description="Status page, health and metrics.")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="OpenTelemetry.")
     state_dir: Path = Field(

@@ -296,6 +296,36 @@ class ScheduleSettings(Section):
     kpis: bool = Field(default=True, description="Read KPIs when they are due; looks every minute.")
 
 
+class LogLevel(StrEnum):
+    """The least level that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """The form of a line."""
+
+    AUTO = "auto"
+    JSON = "json"
+    HUMAN = "human"
+
+
+class LoggingSettings(Section):
+    """What is logged on standard error, and in which form."""
+
+    level: LogLevel | None = Field(
+        default=None,
+        description="Least level; not set: `info` for services, `warning` for commands. `-v` goes before it.",
+    )
+    format: LogFormat = Field(
+        default=LogFormat.AUTO,
+        description="Form of a line; `auto`: lines for people on a terminal and for commands, JSON for services.",
+    )
+
+
 class DefaultSettings(Section):
     """What every instance and database inherits unless it says otherwise."""
 

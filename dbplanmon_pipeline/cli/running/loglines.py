@@ -30,4 +30,5 @@ def _from_json(text: str) -> tuple[int, str] | None:
     if not isinstance(record, dict) or not isinstance(record.get("event"), str):
         return None
     level = _LEVELS.get(str(record.get("level", "info")).upper(), logging.INFO)
-    return level, " ".join(record["event"].split())
+    message = record.get("message")
+    return level, " ".join((message if isinstance(message, str) and message else record["event"]).split())

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.errors import DbPlanMonError, StoreError
+from dbplanmon_pipeline.logs import places_of
 
 _log = logging.getLogger(__name__)
 _FOR_PROGRAMS = ("/api/", "/health", "/metrics")
@@ -95,13 +96,14 @@ class LastResort:
 
         try:
             await self._app(scope, receive, send_noted)
-        except Exception:
+        except Exception as error:
             if scope["type"] != "http":
                 raise
             number = secrets.token_hex(4)
-            _log.exception("a page failed", extra={"event": "page_failed", "error_id": number, "path": path_of(scope)})
+            facts = {"event": "page_failed", "error_id": number, "path": path_of(scope), "trace": places_of(error)}
+            _log.error("a page failed: %s", type(error).__name__, extra=facts)
             if started:
-                raise
+                return
             line = f"this went wrong, and it is our fault; the log has it as {number}"
             await refuse(scope, receive, send, 500, line)
 
