@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := dbplanmon_pipeline dbplanmon_pipeline_tests
 
-.PHONY: install demo test check format bench docs clean
+.PHONY: install demo test check format audit bench docs clean
 
 install: $(VENV)/.installed  ## a virtual environment with everything that demo, tests and checks need
 
@@ -36,6 +36,9 @@ check: install  ## format, lint, types, architecture, definitions
 format: install
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+audit: install  ## known weaknesses of the installed libraries; exit code 3 where nobody can be asked
+	$(BIN)/python -m dbplanmon_pipeline_tests.audit
 
 bench: install  ## the figures of docs/benchmarks.md
 	$(BIN)/python -m dbplanmon_pipeline_tests.bench
