@@ -43,6 +43,7 @@ COMMANDS = {
     "suggestions": CommandSource(f"{_HERE}.suggestions", "suggestions", "List and show ways back."),
     "plan": CommandSource(f"{_HERE}.plan", "plan", "Show a plan, or the difference of two."),
     "summary": CommandSource(f"{_HERE}.summary", "summary", "Sum up one day as Markdown."),
+    "access": CommandSource(f"{_HERE}.access", "access", "Choose who may use the status page."),
     "health": CommandSource(f"{_HERE}.health", "health", "Ask whether the monitor lives and is ready."),
     "store": CommandSource(f"{_HERE}.store", "store", "Upgrade, check, export, purge and maintain the store."),
 }

@@ -62,6 +62,8 @@ def test_page_describes_no_command_that_is_not_there():
         ("mute", "list"),
         ("maintenance", "add", "--days", "sun", "--start", "22:00", "--end", "02:00"),
         ("maintenance", "list"),
+        ("access", "add", "anna"),
+        ("access", "list"),
         ("channels", "list"),
         ("channels", "test"),
         ("channels", "dead"),

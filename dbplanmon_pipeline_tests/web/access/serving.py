@@ -85,6 +85,10 @@ class Site:
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
 
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://").partition(":")[0]
+
     def token(self, name: str = "anna", role: Role = Role.OPERATOR, **options: object) -> str:
         return issue_token(self.store, name, role, actor="root", now=self.clock(), **options).secret
 
@@ -102,7 +106,7 @@ class Site:
 
     def raw(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> tuple[int, str]:
         """A request with exactly these headers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers:
@@ -120,7 +124,9 @@ class Site:
 
 
 @contextmanager
-def serving(folder: Path, web: str = "", *, store_there: bool = True, path: str = "") -> Iterator[Site]:
+def serving(
+    folder: Path, web: str = "", *, store_there: bool = True, path: str = "", bind: str = "127.0.0.1"
+) -> Iterator[Site]:
     """Serve a settings file whose section `web` has these lines."""
     lines = "".join(f"  {line}\n" for line in web.splitlines())
     (folder / "dbplanmon.yaml").write_text("environment: test\n" + (f"web:\n{lines}" if lines else ""))
@@ -133,14 +139,14 @@ def serving(folder: Path, web: str = "", *, store_there: bool = True, path: str 
     app = build_app(monitor)
     app.router.routes[:0] = PAGES
     done.clear()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((bind, 0)) as listener:
         ready = threading.Event()
         server = status_server(app, path=path, ready=ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         assert ready.wait(30)
         store = monitor.open_session().store
-        site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", store, clock, app)
+        site = Site(f"http://{bind}:{listener.getsockname()[1]}", store, clock, app)
         try:
             yield site
         finally:
