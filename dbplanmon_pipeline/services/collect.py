@@ -35,6 +35,10 @@ from dbplanmon_pipeline.services.read_database import CaptureLimits, read_databa
 from dbplanmon_pipeline.services.replay_spool import COMMIT_ROWS, Replayed
 
 COMMIT_SECONDS = 1.0
+COMMIT_COUNTERS = 50_000
+"""Readings are held until their rows are stored, or they themselves are kept; with quiet databases or without the store
+there would be no other bound."""
+
 POLL_SECONDS = 0.2
 
 
@@ -251,7 +255,7 @@ class _Run:
         outcomes: dict[DatabaseRef, CollectionOutcome],
     ) -> None:
         batch: list[CollectedDatabase] = []
-        rows = 0
+        rows = counters = 0
         batch_began = self._monotonic()
         while expected:
             item = _next(results)
@@ -264,11 +268,13 @@ class _Run:
                 expected -= 1
                 batch.append(item)
                 rows += len(item.rows) if item.rows is not None else 0
-            due = not expected or rows >= COMMIT_ROWS or self._monotonic() - batch_began >= COMMIT_SECONDS
+                counters += len(item.counters) if item.counters is not None else 0
+            full = rows >= COMMIT_ROWS or counters >= COMMIT_COUNTERS
+            due = not expected or full or self._monotonic() - batch_began >= COMMIT_SECONDS
             if batch and due:
                 self._commit(batch, store, outcomes)
             if due:
-                batch, rows, batch_began = [], 0, self._monotonic()
+                batch, rows, counters, batch_began = [], 0, 0, self._monotonic()
 
     def _commit(
         self,
