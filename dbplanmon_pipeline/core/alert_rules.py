@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.alert_rules_grouping import grouped
+from dbplanmon_pipeline.core.alert_rules_grouping import grouped, joining
 from dbplanmon_pipeline.core.alert_rules_history import History
 from dbplanmon_pipeline.core.alert_rules_messages import (
+    GROUP,
     all_are_well,
     comes_and_goes,
     group_is_well,
     group_message,
+    joined_message,
     more_notice,
     reminder,
     reminder_now,
@@ -270,6 +272,8 @@ class _Pass:
     def _tell(self, rows: Sequence[AlertRow]) -> None:
         """Group what belongs together and send it, the worst first, up to the cap."""
         by_id = {row.alert.alert_id: row for row in rows}
+        joined = self._join(by_id)
+        rows = [row for row in rows if row.alert.alert_id not in joined]
         former = {key: told for key, row in by_id.items() if (told := self._former_group(row.alert))}
         single = [row.alert for row in rows if self._is_tracked(row.alert)]
         groups, alone = grouped([row.alert for row in rows if not self._is_tracked(row.alert)], self._policy, former)
@@ -282,6 +286,20 @@ class _Pass:
                 self._keep(self._grouped(by_id[member.alert_id], AlertRule.GROUPING, message.alert_id, why))
         for alert, is_new in sorted(messages, key=lambda pair: _urgency(pair[0])):
             self._release(AlertRow(alert) if is_new else by_id[alert.alert_id], is_new=is_new)
+
+    def _join(self, by_id: dict[str, AlertRow]) -> set[str]:
+        """Attach what was found a step later to the group that was told of the same cause; says which that are."""
+        joined = set()
+        over = {row.alert.incident_id for row in self._added.values() if row.alert.event in ENDING_EVENTS}
+        groups = [group for group in self._situation.groups if group.group_id not in over]
+        for group, members in joining([row.alert for row in by_id.values()], groups, self._policy).items():
+            why = f"joined {group.count} others that were told before: {group.cause}"
+            for member in members:
+                into = group.group_id.removeprefix(GROUP)
+                self._keep(self._grouped(by_id[member.alert_id], AlertRule.GROUPING, into, why))
+                joined.add(member.alert_id)
+            self._release(AlertRow(joined_message(members, group)), is_new=True)
+        return joined
 
     def _former_group(self, alert: Alert) -> str:
         told = self._history.told_beginning(alert) if alert.event not in _BEGINNINGS else None

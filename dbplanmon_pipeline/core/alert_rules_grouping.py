@@ -9,6 +9,7 @@ from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
 from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.model import Label
 from dbplanmon_pipeline.core.ports import Alert
+from dbplanmon_pipeline.core.ports.alert_rules import ToldGroup
 
 _BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
 _TOGETHER = "they began together"
@@ -71,7 +72,7 @@ def _by_cause(members: list[Alert], policy: AlertPolicy) -> list[AlertGroup]:
     left = members
     for least, keys, words in (
         (2, _causes, str),
-        (policy.flips_from, _flipped_in, lambda database: f"plans changed in {database}"),
+        (policy.flips_from, _flipped_in, _flip_words),
         (policy.group_from, lambda _: ["all"], lambda _: _TOGETHER),
     ):
         groups += (taken := _taken(left, least, keys, words))
@@ -105,6 +106,10 @@ def _causes(alert: Alert) -> list[str]:
     return [str(cause) for cause in causes] if isinstance(causes, list | tuple) else []
 
 
+def _flip_words(database: str) -> str:
+    return f"plans changed in {database}"
+
+
 def _flipped_in(alert: Alert) -> list[str]:
     facts = alert.facts
     flipped = facts.get("previous_plan_hash") and facts.get("previous_plan_hash") != facts.get("plan_hash")
@@ -122,3 +127,26 @@ def _again(members: list[Alert], policy: AlertPolicy, group_of: Mapping[str, str
     gone = {member.alert_id for group in groups for member in group.members}
     left = [member for member in members if member.alert_id not in gone]
     return [*groups, *_taken(left, policy.group_from, lambda _: ["all"], lambda _: _TOGETHER)]
+
+
+def joining(alerts: Sequence[Alert], groups: Sequence[ToldGroup], policy: AlertPolicy) -> dict[ToldGroup, list[Alert]]:
+    """Alerts of statements that were found slow later than others with the same cause, by the group of those.
+
+    That plans changed is a cause for two steps only: an hour later it may have been another reason.
+    """
+    found: dict[ToldGroup, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        if alert.event != IncidentEvent.OPENED.value or alert.facts.get("scope") != IncidentScope.QUERY.value:
+            continue
+        group = next((one for one in groups if _belongs(alert, one, policy)), None)
+        if group is not None:
+            found[group].append(alert)
+    return dict(found)
+
+
+def _belongs(alert: Alert, group: ToldGroup, policy: AlertPolicy) -> bool:
+    if (group.channel, group.instance) != (alert.channel, alert.facts.get("instance")):
+        return False
+    flips = [_flip_words(database) for database in _flipped_in(alert)]
+    soon = alert.created_at - group.began_at <= 2 * policy.together_within
+    return group.cause in _causes(alert) or (soon and group.cause in flips)

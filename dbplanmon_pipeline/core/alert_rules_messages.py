@@ -12,6 +12,7 @@ from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.plain_words import duration_words, moment_words, one_line
 from dbplanmon_pipeline.core.ports import Alert
+from dbplanmon_pipeline.core.ports.alert_rules import ToldGroup
 
 MORE, FLAPPING = "more", "flapping"
 """Events of the notice about held alerts, and of the message that a statement comes and goes."""
@@ -57,6 +58,24 @@ def group_message(members: Sequence[Alert], cause: str, former: str = "") -> Ale
             "members": [one_line(member.subject) for member in members[:LISTED]],
         },
     )
+
+
+def joined_message(members: Sequence[Alert], group: ToldGroup) -> Alert:
+    """More statements with the cause of a group that was told already; its end is that of all of them."""
+    news = group_message(members, group.cause)
+    where = one_line(group.instance, 120)
+    what = f"{_counted(len(members), 'more statement')} got slower with the {group.count} told before"
+    lines = [f"{what} on {where}: {group.cause}.", "", *_listing(members), "", "More: dbplanmon incidents list"]
+    return replace(
+        news,
+        incident_id=group.group_id,
+        subject=one_line(f"[{news.severity}] {where}: {what} ({group.cause})", SUBJECT_LIMIT),
+        body="\n".join(lines) + "\n",
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 _VERBS = {

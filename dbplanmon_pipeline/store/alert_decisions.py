@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from dbplanmon_pipeline.core.alert_rules_messages import GROUP, MORE
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import StatementText, hash_int
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import (
@@ -31,6 +31,7 @@ from dbplanmon_pipeline.core.ports.alert_rules import (
     Decisions,
     PastAlert,
     Situation,
+    ToldGroup,
 )
 from dbplanmon_pipeline.store.alerts import IDLE_REMINDER, alert_record
 from dbplanmon_pipeline.store.bulk import insert_records
@@ -49,6 +50,7 @@ _PAST_FIELDS = tuple(PastAlert.__dataclass_fields__)
 _COUNTED = ("pending", "delivered", "given_up")
 _ENDS = (AlertState.MUTED, AlertState.SUPPRESSED, AlertState.GROUPED)
 _HOUR = timedelta(hours=1)
+_OPENED = IncidentEvent.OPENED.value
 _STATES = {state.value: state for state in AlertState}
 _RULES = {rule.value: rule for rule in AlertRule}
 _UNDECIDED = and_(alert.c.state == AlertState.PENDING.value, alert.c.next_attempt_at.is_(None))
@@ -144,7 +146,38 @@ def _situation(connection: Connection, due: Sequence[AlertRow], now: datetime) -
         mutes=mutes,
         windows=windows_in_force(connection),
         texts=_texts(connection, due) if any(mute.text for mute in mutes) else {},
+        groups=_told_groups(connection, now, {row.alert.channel for row in due if row.alert.event == _OPENED}),
     )
+
+
+def _told_groups(connection: Connection, now: datetime, channels: AbstractSet[str]) -> list[ToldGroup]:
+    """Groups of openings that these channels were told of within the last hour and that last, the newest first."""
+    if not channels:
+        return []
+    end = alert.alias("end")
+    ended = select(end.c.alert_id).where(
+        end.c.incident_id == alert.c.incident_id,
+        end.c.channel == alert.c.channel,
+        end.c.event == IncidentEvent.AUTO_RESOLVED.value,
+    )
+    names = ("alert_id", "incident_id", "channel", "instance", "created_at", "facts")
+    columns = [alert.c[name] for name in names]
+    told = select(*columns).where(
+        alert.c.created_at > now - _HOUR,
+        alert.c.channel.in_(sorted(channels)),
+        alert.c.incident_id.like(f"{GROUP}%"),
+        alert.c.event == _OPENED,
+        alert.c.state.in_(("pending", "delivered")),
+        ~ended.exists(),
+    )
+    return [
+        ToldGroup(group_id, channel, instance, str(facts.get("cause", "")), len(facts.get("incidents", ())), at)
+        for alert_id, group_id, channel, instance, at, facts in connection.execute(
+            told.order_by(alert.c.created_at.desc(), alert.c.alert_id)
+        )
+        # What joined a group bears its id, and is no group of its own.
+        if group_id == GROUP + alert_id
+    ]
 
 
 def _past(connection: Connection, incident_ids: AbstractSet[str]) -> list[PastAlert]:

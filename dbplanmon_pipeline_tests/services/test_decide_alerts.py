@@ -336,6 +336,55 @@ class TestGrouping:
         end = story.rows("auto_resolved")[-1].alert
         assert any("all 3 statements" in row.alert.subject for row in story.rows("auto_resolved")), end
 
+    def test_what_is_found_a_step_later_joins_the_group_of_its_cause(self, story):
+        first = story.open(1, 2, 3, causes=("statistics",))
+        story.decide()
+        late = story.open(4, causes=("index", "statistics")) + story.open(5, causes=("index",))
+        story.decide(by=5 * MINUTE)
+        subjects = [row.alert.subject for row in story.rows("opened") if row.state is AlertState.PENDING]
+        (joined,) = [subject for subject in subjects if "told before" in subject]
+        assert "1 more statement got slower with the 3 told before (statistics)" in joined
+        assert len(subjects) == 3
+        story.clock.advance(HOUR)
+        story.resolve(*first)
+        story.decide()
+        assert "auto_resolved" not in story.told()
+        story.clock.advance(HOUR)
+        story.resolve(*late)
+        story.decide()
+        assert story.told().count("auto_resolved") == 2
+        assert any("all 4 statements" in row.alert.subject for row in story.rows("auto_resolved"))
+
+    @pytest.mark.parametrize(("minutes", "joins"), [(5, True), (30, False)])
+    def test_a_changed_plan_joins_those_of_its_database_for_two_steps(self, story, minutes, joins):
+        story.open(1, 2, 3, previous_plan_hash=9)
+        story.decide()
+        story.clock.advance(minutes * MINUTE)
+        story.open(4, previous_plan_hash=9)
+        story.decide()
+        assert any("told before" in row.alert.subject for row in story.rows("opened")) is joins
+
+    @pytest.mark.parametrize("changes", [{"instance": "other"}, {"at": HOUR + MINUTE}], ids=str)
+    def test_nothing_joins_a_group_of_elsewhere_or_of_long_ago(self, story, changes):
+        story.open(1, 2, causes=("statistics",))
+        story.decide()
+        story.clock.advance(changes.pop("at", MINUTE))
+        story.open(3, causes=("statistics",), **changes)
+        story.decide()
+        assert not [row for row in story.rows("opened") if "told before" in row.alert.subject]
+        assert story.told() == ["opened", "opened"]
+
+    def test_nothing_joins_a_group_that_is_well(self, story):
+        first = story.open(1, 2, causes=("statistics",))
+        story.decide()
+        story.resolve(*first)
+        story.open(3, causes=("statistics",))
+        story.decide(by=MINUTE)
+        story.open(4, causes=("statistics",))
+        story.decide(by=MINUTE)
+        assert sorted(story.told()) == ["auto_resolved", "opened", "opened", "opened"]
+        assert not [row for row in story.rows("opened") if "told before" in row.alert.subject]
+
     def test_a_group_is_not_torn_by_the_size_of_a_batch(self, store, clock):
         story = AlertStory(store, clock)
         story.open(*range(1, 151), causes=("statistics",))

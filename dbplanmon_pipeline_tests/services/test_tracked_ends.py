@@ -103,6 +103,21 @@ def test_later_news_of_a_group_opens_no_second_alert(paged):
     assert story.open_keys() == set()
 
 
+def test_what_joins_a_group_later_opens_no_second_alert_and_keeps_the_first_one_open(paged):
+    story = paged()
+    first = story.open(1, 2, 3, causes=("statistics",))
+    story.go_on()
+    (key,) = story.open_keys()
+    (late,) = story.open(4, causes=("statistics",))
+    story.go_on(5 * MINUTE)
+    story.resolve(*first)
+    story.go_on()
+    assert story.open_keys() == {key}
+    story.resolve(late)
+    story.go_on()
+    assert story.events() == [("trigger", key), ("trigger", key), ("resolve", key)]
+
+
 def test_what_was_told_one_by_one_is_not_resolved_as_a_group(paged):
     story = paged()
     incidents = []

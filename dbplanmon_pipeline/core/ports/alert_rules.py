@@ -77,6 +77,25 @@ class PastAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldGroup:
+    """A group whose beginning a channel was told of lately.
+
+    Attributes:
+        group_id: what stands in place of the number of an incident.
+        cause: what its members have in common, in words.
+        count: members it was told with.
+        began_at: when the last of them was opened.
+    """
+
+    group_id: str
+    channel: str
+    instance: str
+    cause: str
+    count: int
+    began_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MuteRule:
     """Alerts nobody wants to get: those to which everything applies that is given.
 
@@ -138,6 +157,7 @@ class Situation:
         noticed: channels that were told of held alerts in the present clock hour.
         mutes / windows: in force now.
         texts: statements of `due` by id of the incident, where a mute rule looks at them.
+        groups: told within the last hour.
     """
 
     now: datetime
@@ -149,6 +169,7 @@ class Situation:
     mutes: Sequence[MuteRule] = ()
     windows: Sequence[MaintenanceWindow] = ()
     texts: Mapping[str, StatementText] = field(default_factory=dict)
+    groups: Sequence[ToldGroup] = ()
 
 
 @dataclass(frozen=True, slots=True)
