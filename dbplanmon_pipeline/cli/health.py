@@ -1,16 +1,19 @@
 """`dbplanmon health`: two questions for probes of a container or a service manager."""
 
-import json
 import time
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
 
 import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.cli.running.home import status_file
-from dbplanmon_pipeline.cli.running.ports import answers
+from dbplanmon_pipeline.cli.running.asking import DAGSTER, LIVE, READY, Reply, ask, running_url
+from dbplanmon_pipeline.cli.running.home import serve_file, status_file
+
+Check = Mapping[str, Any]
+"""One line of the answer: name, status, detail and more."""
 
 
 @click.group()
@@ -19,82 +22,94 @@ def health() -> None:
 
 
 @health.command("live")
-@click.option("--url", help="Address of the web UI; default: that of the running `dbplanmon up`.")
+@click.option("--url", help="Address of a web UI or status page; default: those of the running `up` and `serve`.")
 @json_option
 @pass_invocation
 @click.pass_context
 def live(ctx: click.Context, invocation: Invocation, url: str | None, as_json: bool) -> None:
-    """Exit with 0 where the web UI answers, else 1; asks no database."""
-    began = time.monotonic()
-    address = url or _running_url(status_file(invocation.settings().state_dir))
-    alive = bool(address) and _answers(address)
-    detail = _live_detail(address, alive=alive)
-    check = {
-        "name": "webserver",
-        "status": "healthy" if alive else "unhealthy",
-        "duration_ms": round((time.monotonic() - began) * 1000, 1),
-        "detail": detail,
-    }
+    """Exit with 0 where what runs answers, else 1; asks no database."""
+    state_dir = invocation.settings().state_dir
+    started = {"webserver": running_url(status_file(state_dir)), "status_page": running_url(serve_file(state_dir))}
+    asked = {"webserver": url} if url else {name: address for name, address in started.items() if address}
+    checks = [_live_check(name, address) for name, address in asked.items()]
+    if not checks:
+        nothing = "neither dbplanmon up nor serve runs with this state folder; give --url for another webserver"
+        checks = [{"name": "webserver", "status": "unhealthy", "duration_ms": 0.0, "detail": nothing}]
+    status = _worst(checks)
     if as_json:
-        print_json({"status": check["status"], "checks": [check]})
+        print_json({"status": status, "checks": checks})
     else:
-        print_line(f"{check['status']}: {detail}")
-    if not alive:
+        for check in checks:
+            print_line(f"{check['status']}: {check['detail']}")
+    if status == "unhealthy":
         ctx.exit(1)
 
 
-def _running_url(path: Path) -> str:
-    """Where the running `dbplanmon up` of this state folder answers; empty where none runs."""
-    try:
-        return str(json.loads(path.read_text("utf-8"))["url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _answers(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 80
-    except ValueError:
-        raise click.BadParameter(f"{url!r} is no address", param_hint="--url") from None
-    if parts.scheme != "http" or not parts.hostname:
-        raise click.BadParameter("write http://HOST:PORT", param_hint="--url")
-    return answers(parts.hostname, port, f"{parts.path.rstrip('/')}/server_info", timeout_seconds=5.0)
-
-
-def _live_detail(address: str, *, alive: bool) -> str:
-    if not address:
-        return "dbplanmon up does not run with this state folder; give --url for another webserver"
-    return f"{address} answers" if alive else f"{address} does not answer"
+def _live_check(name: str, address: str) -> Check:
+    began = time.monotonic()
+    alive = any(ask(address, path).status == HTTPStatus.OK for path in (LIVE, DAGSTER))
+    return {
+        "name": name,
+        "status": "healthy" if alive else "unhealthy",
+        "duration_ms": round((time.monotonic() - began) * 1000, 1),
+        "detail": f"{address} answers" if alive else f"{address} does not answer",
+    }
 
 
 @health.command("ready")
+@click.option("--url", help="Address of a status page to ask; default: look at the store from here.")
 @json_option
 @pass_invocation
 @click.pass_context
-def ready(ctx: click.Context, invocation: Invocation, as_json: bool) -> None:
+def ready(ctx: click.Context, invocation: Invocation, url: str | None, as_json: bool) -> None:
     """Exit with 0 where the store is there and databases are being read, else 1; asks no monitored server."""
     began = time.monotonic()
-    with invocation.session(upgrade=False) as session:
-        findings = session.health()
-    states = [finding.health.value for finding in findings.values()]
-    status = next((s for s in ("unhealthy", "degraded") if s in states), "healthy")
+    checks = _told_by(url) if url else _seen_from_here(invocation)
+    status = _worst(checks)
     if as_json:
-        print_json(
-            {
-                "status": status,
-                "duration_ms": round((time.monotonic() - began) * 1000, 1),
-                "checks": [
-                    {"name": name, "status": f.health, "detail": f.summary, "rows": f.rows}
-                    for name, f in findings.items()
-                ],
-            }
-        )
+        took = round((time.monotonic() - began) * 1000, 1)
+        print_json({"status": status, "duration_ms": took, "checks": checks})
     else:
         print_table(
             ("check", "status", "detail"),
-            [(name, f.health.value, f.summary) for name, f in findings.items()],
+            [(check["name"], check["status"], check["detail"]) for check in checks],
             empty="no checks",
         )
     if status == "unhealthy":
         ctx.exit(1)
+
+
+def _seen_from_here(invocation: Invocation) -> list[Check]:
+    with invocation.session(upgrade=False) as session:
+        findings = session.health()
+    return [
+        {"name": name, "status": finding.health.value, "detail": finding.summary, "rows": finding.rows}
+        for name, finding in findings.items()
+    ]
+
+
+def _told_by(url: str) -> list[Check]:
+    reply = ask(url, READY)
+    told = reply.document.get("checks")
+    if isinstance(told, list) and told:
+        return [{name: check.get(name, "") for name in ("name", "status", "detail")} | {"rows": ()} for check in told]
+    return [{"name": "status_page", "status": _status_of(reply), "detail": _words(url, reply), "rows": ()}]
+
+
+def _status_of(reply: Reply) -> str:
+    """Without details: what it says in one word, where it is a status page at all."""
+    status = str(reply.document.get("status", ""))
+    return status if status in ("healthy", "degraded") and reply.status == HTTPStatus.OK else "unhealthy"
+
+
+def _words(url: str, reply: Reply) -> str:
+    if not reply.status:
+        return f"{url} does not answer"
+    if "status" not in reply.document:
+        return f"{url} is no status page of dbplanmon"
+    return f"{url} says {reply.document['status']}; details are for viewers"
+
+
+def _worst(checks: Sequence[Check]) -> str:
+    states = [check["status"] for check in checks]
+    return next((status for status in ("unhealthy", "degraded") if status in states), "healthy")
