@@ -17,7 +17,7 @@ import pytest
 from dbplanmon_pipeline.composition import spooling
 from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer
-from dbplanmon_pipeline.errors import StoreUnavailable
+from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.store import DiskSpool, engine
 from dbplanmon_pipeline.store.collection import CollectionPart
@@ -281,6 +281,24 @@ class TestReplay:
         assert len(cached.files) == 3
         assert cached.tick().replayed.ticks == 3
         cached.assert_recorded_is_true()
+
+    def test_a_store_that_refuses_old_readings_takes_the_live_one_all_the_same(self, fleet, disk, monkeypatch):
+        self.outage(fleet, disk, ticks=3)
+        record = CollectionPart.record
+
+        def only_live(self, collected):
+            if collected[0].outcome.started_at < fleet.clock.moment:
+                raise StoreError("the store failed: a check of the old rows")
+            return record(self, collected)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(CollectionPart, "record", only_live)
+            report = fleet.tick()
+        assert statuses(report) == {CollectionStatus.OK}
+        assert report.replayed.problem == "the store failed: a check of the old rows"
+        assert fleet.tick().replayed.not_needed == 3 * DATABASES
+        assert fleet.files == []
+        fleet.assert_recorded_is_true()
 
     def test_killed_processes_record_everything_once(self, tmp_path, disk, clock):
         fleet = fleet_of(tmp_path, disk.url, clock, databases=6, **SOURCES["query_store_of_an_hour"])
