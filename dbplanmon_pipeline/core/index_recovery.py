@@ -60,12 +60,12 @@ def _rebuild(lost: LostIndex, scripts: IndexScripts, use: str) -> Draft:
 
 
 def _caveats(lost: LostIndex, use: str) -> str:
-    """What the script cannot know; only of an engine whose definitions we put together ourselves."""
-    if not use:
-        return ""
-    words = " Options of storage, such as compression, fill factor and partitions, are not known: compare."
+    """What the script cannot know; storage only of an engine whose definitions we put together ourselves."""
+    words = (
+        " Options of storage, such as compression, fill factor and partitions, are not known: compare." if use else ""
+    )
     if any(MASK in text for kind, text, _, _ in tsql_tokens(lost.definition) if kind in ("plain", "other")):
-        words += f" The values in its filter are masked with {MASK}; put them in before you run this."
-    if lost.known_from:
+        words += f" The values in its definition are masked with {MASK}; put them in before you run this."
+    if use and lost.known_from:
         words += f" The definition is that of {lost.known_from}, where the former plan was seen first."
     return words

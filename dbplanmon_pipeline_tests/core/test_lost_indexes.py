@@ -96,7 +96,7 @@ def test_a_lost_index_is_recreated_in_the_database_of_the_incident_and_the_plan_
 
 def test_a_masked_filter_is_pointed_out():
     masked = suggested(plan("IX", (NAME, f"{IX} WHERE ([b]=?)")))["recreate_index"]
-    assert "filter are masked with ?" in masked.rationale
+    assert "definition are masked with ?" in masked.rationale
     assert "masked" not in suggested(plan("IX", (NAME, f"{IX} WHERE ([b?] IS NULL)")))["recreate_index"].rationale
 
 

@@ -1,11 +1,15 @@
 """What explains a plan and helps to restore it, read for all plans of a reading in three statements."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import statement
+
+_STORAGE = re.compile(r"(?<=\)) WITH \((?:\w+='?[\w.]+'?(?:, )?)+\)")
 
 Name = tuple[str, str]
 """Schema and name."""
@@ -38,7 +42,7 @@ class PlanContexts:
         tables = {name for document in documents for name in table_names(document)}
         indexes: dict[Name, dict[str, str]] = {}
         for schema, table, index, definition in session.rows(statement("indexes"), _arrays(tables)):
-            indexes.setdefault((schema, table), {})[index] = definition
+            indexes.setdefault((schema, table), {})[index] = masked_definition(definition)
         return cls(
             indexes=indexes,
             tables={(row[0], row[1]): _table(row) for row in session.rows(statement("tables"), _arrays(tables))},
@@ -58,6 +62,17 @@ class PlanContexts:
             "tables": {".".join(name): self.tables[name] for name in tables if name in self.tables},
             "settings": {**self.settings, **role_settings},
         }
+
+
+def masked_definition(definition: str) -> str:
+    """The definition of an index without the literals of its expressions and its filter.
+
+    Storage parameters stay as they are, but for the rare index with a string before them.
+    """
+    found = _STORAGE.search(definition)
+    if found is None or "'" in definition[: found.start()]:
+        return mask_literals(definition)
+    return mask_literals(definition[: found.start()]) + found.group() + mask_literals(definition[found.end() :])
 
 
 def table_names(document: Any) -> list[Name]:
