@@ -3,10 +3,11 @@
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -77,7 +78,7 @@ class Site:
 
     url: str
     store: SqlStore
-    clock: FixedClock
+    clock: Any
     app: Starlette
     clients: list[httpx.Client] = field(default_factory=list)
 
@@ -130,15 +131,20 @@ def serving(
     """Serve a settings file whose section `web` has these lines."""
     lines = "".join(f"  {line}\n" for line in web.splitlines())
     (folder / "dbplanmon.yaml").write_text("environment: test\n" + (f"web:\n{lines}" if lines else ""))
-    settings = load_settings(environ={}, cwd=folder)
-    clock = FixedClock(START)
-    monitor = Monitor(settings, clock)
+    monitor = Monitor(load_settings(environ={}, cwd=folder), FixedClock(START))
     if store_there:
         with monitor.session():
             pass
-    app = build_app(monitor)
-    app.router.routes[:0] = PAGES
     done.clear()
+    with running(monitor, PAGES, path=path, bind=bind) as site:
+        yield site
+
+
+@contextmanager
+def running(monitor: Monitor, more: Sequence[Route] = (), *, path: str = "", bind: str = "127.0.0.1") -> Iterator[Site]:
+    """The status page of a monitor on a free port, with more routes if need be."""
+    app = build_app(monitor)
+    app.router.routes[:0] = more
     with socket.create_server((bind, 0)) as listener:
         ready = threading.Event()
         server = status_server(app, path=path, ready=ready.set)
@@ -146,7 +152,7 @@ def serving(
         thread.start()
         assert ready.wait(30)
         store = monitor.open_session().store
-        site = Site(f"http://{bind}:{listener.getsockname()[1]}", store, clock, app)
+        site = Site(f"http://{bind}:{listener.getsockname()[1]}", store, monitor.clock, app)
         try:
             yield site
         finally:
