@@ -4,6 +4,7 @@ SQLite takes `executemany`; PostgreSQL takes one array per column and `unnest` (
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
@@ -50,6 +51,14 @@ def plain_rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
     finally:
         cursor.close()
+
+
+def plain_moment(value: str | datetime | None) -> datetime | None:
+    """Aware UTC, from a moment of `plain_rows`."""
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def insert_records(

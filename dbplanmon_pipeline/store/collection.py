@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, Select, func, select
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports import CaptureState, CollectedDatabase, KnownStatement
-from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, plain_rows
+from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, plain_moment, plain_rows
 from dbplanmon_pipeline.store.counter_states import (
     LockedStates,
     keep_sightings,
@@ -131,16 +131,9 @@ def _known_statements(
     moments: dict[str | datetime | None, datetime | None] = {}
     for number, query_hash, plan_hash, checked_at, has_text in plain_rows(connection, sql):
         if checked_at not in moments:
-            moments[checked_at] = _moment(checked_at)
+            moments[checked_at] = plain_moment(checked_at)
         statements[number][query_hash] = KnownStatement(plan_hash, moments[checked_at], bool(has_text))
     return statements
-
-
-def _moment(value: str | datetime | None) -> datetime | None:
-    if value is None:
-        return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _known_plans(

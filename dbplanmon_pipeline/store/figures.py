@@ -19,7 +19,7 @@ from dbplanmon_pipeline.core.ports.figures import (
     LoggedReading,
     StoreFigures,
 )
-from dbplanmon_pipeline.store.bulk import plain_rows
+from dbplanmon_pipeline.store.bulk import plain_moment, plain_rows
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
     HOUR_US,
@@ -37,7 +37,6 @@ from dbplanmon_pipeline.store.schema import (
     audit_log,
     baseline,
     collection_log,
-    counter_state,
     database_hour,
     incident,
     job_state,
@@ -51,6 +50,16 @@ _UNSENT = [AlertState.PENDING.value, AlertState.HELD.value, AlertState.GIVEN_UP.
 _BEGINNINGS = [f"incident {event.value}" for event in (IncidentEvent.OPENED, IncidentEvent.REOPENED)]
 _BUSY_SPAN = timedelta(hours=3)
 _LATELY = timedelta(days=1)
+_STATES = """
+SELECT d.instance, d."database", l.started_at, s.read_at, l.status, l.error_class, l.lag_seconds, l.duration_ms,
+    l.cost_ms
+FROM monitored_database d
+LEFT JOIN collection_log l ON l.database_id = d.database_id
+    AND l.started_at = (SELECT MAX(o.started_at) FROM collection_log o WHERE o.database_id = d.database_id)
+LEFT JOIN counter_state s ON s.database_id = d.database_id
+ORDER BY d.instance, d."database"
+"""
+"""The newest outcome of each database, one look into the key each."""
 
 
 class FigurePart(StorePart):
@@ -58,29 +67,31 @@ class FigurePart(StorePart):
 
     def database_states(self) -> list[DatabaseState]:
         """Every database ever read, by name."""
-        log, target, state = collection_log, monitored_database, counter_state
-        older = collection_log.alias("older")
-        newest = select(func.max(older.c.started_at)).where(older.c.database_id == target.c.database_id)
-        mine = (log.c.database_id == target.c.database_id) & (log.c.started_at == newest.scalar_subquery())
-        statement = (
-            select(
-                target.c.instance,
-                target.c.database,
-                log.c.started_at,
-                state.c.read_at,
-                log.c.status,
-                log.c.error_class,
-                log.c.lag_seconds,
-                log.c.duration_ms,
-                log.c.cost_ms,
-            )
-            .outerjoin_from(target, log, mine)
-            .outerjoin(state, state.c.database_id == target.c.database_id)
-            .order_by(target.c.instance, target.c.database)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(statement).all()
-        return [_database_state(*row) for row in rows]
+            rows = plain_rows(connection, _STATES)
+        return [
+            DatabaseState(
+                DatabaseRef(instance, database),
+                plain_moment(logged_at),
+                plain_moment(last_success_at),
+                CollectionStatus(status) if status else None,
+                error_class or "",
+                lag_seconds,
+                duration_ms or 0.0,
+                cost_ms,
+            )
+            for (
+                instance,
+                database,
+                logged_at,
+                last_success_at,
+                status,
+                error_class,
+                lag_seconds,
+                duration_ms,
+                cost_ms,
+            ) in rows
+        ]
 
     def named_shares(self, since: datetime) -> dict[DatabaseRef, float]:
         """Share of the time of each database that belongs to statements kept by name, 0..1.
@@ -202,29 +213,6 @@ class FigurePart(StorePart):
         statement = select(table.c.name, table.c.started_at, table.c.state).where(table.c.started_at >= since)
         with self._database.read() as connection:
             return [LoggedKpi(*row) for row in connection.execute(statement)]
-
-
-def _database_state(
-    instance: str,
-    database: str,
-    logged_at: datetime | None,
-    last_success_at: datetime | None,
-    status: str | None,
-    error_class: str | None,
-    lag_seconds: float | None,
-    duration_ms: float | None,
-    cost_ms: float | None,
-) -> DatabaseState:
-    return DatabaseState(
-        DatabaseRef(instance, database),
-        logged_at,
-        last_success_at,
-        CollectionStatus(status) if status else None,
-        error_class or "",
-        lag_seconds,
-        duration_ms or 0.0,
-        cost_ms,
-    )
 
 
 def _store_bytes(connection: Connection, *, is_sqlite: bool) -> int:
