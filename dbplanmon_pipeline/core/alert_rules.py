@@ -200,15 +200,21 @@ class _Pass:
                 if not self._history.knows(told.alert_id) and told.alert_id not in self._added:
                     self._release(AlertRow(told), is_new=True)
 
-    def _end_of_group(self, row: AlertRow, group_id: str) -> AlertRow:
+    def _end_of_group(self, row: AlertRow, group_id: str) -> AlertRow | None:
         members = self._history.members(group_id)
         standing = [self._situation.incidents.get(member) for member in members]
         slow = sum(1 for incident in standing if incident is not None and incident.state.is_open)
         if slow:
+            if self._is_tracked(row.alert) and self._history.told_alone(row.alert):
+                return None
             return self._suppressed(row, AlertRule.GROUPING, f"{slow} others that were told with it are still slow")
         end = group_is_well(row.alert, group_id, len(members))
         if not self._history.knows(end.alert_id) and end.alert_id not in self._added:
             self._release(AlertRow(end), is_new=True)
+            if self._is_tracked(end):
+                self._end_carriers(end, "")
+        if self._is_tracked(row.alert) and self._history.told_alone(row.alert):
+            return None
         return self._grouped(row, AlertRule.GROUPING, end.alert_id, "told as the end of a group")
 
     def _flapping(self, row: AlertRow) -> AlertRow | None:

@@ -78,9 +78,19 @@ class History:
                 break
             if past.event in ENDING_EVENTS:
                 found = None
-            elif past.event in _BAD_NEWS and found is None:
+            elif past.event in _BAD_NEWS and (found is None or self._ended_with_group(found, past.created_at)):
                 found = past
         return found
+
+    def _ended_with_group(self, told: PastAlert, before: datetime) -> bool:
+        """True where the group in which it was told had ended, for all of its members, by then."""
+        group_id = self.group_of(told)
+        ends = self._by_topic[group_id, told.channel] if group_id else []
+        return any(past.event in ENDING_EVENTS and told.created_at <= past.created_at < before for past in ends)
+
+    def told_alone(self, end: Alert) -> bool:
+        """True where the channel got bad news of an incident that ends now in a message of its own."""
+        return any(past.event in _BAD_NEWS and not past.grouped_into for past in self._told(end))
 
     def is_over(self, incident_id: str, channel: str) -> bool:
         """True where the last that the channel was told of it is its end."""

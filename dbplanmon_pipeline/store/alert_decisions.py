@@ -188,7 +188,10 @@ def _past(connection: Connection, incident_ids: AbstractSet[str]) -> list[PastAl
     members = _past_where(connection, alert.c.grouped_into, {one.alert_id for one in groups})
     # What is no incident has no state of its own: the messages say whether it is over.
     others = {one.incident_id for one in (*members, *groups) if ":" in one.incident_id} - set(incident_ids)
-    found += [*carriers, *members, *_past_where(connection, alert.c.incident_id, others)]
+    about_others = _past_where(connection, alert.c.incident_id, others)
+    notices = {past.grouped_into for past in about_others if past.grouped_into} - {one.alert_id for one in carriers}
+    found += [*carriers, *members, *about_others]
+    found += _past_where(connection, alert.c.alert_id, notices) + _past_where(connection, alert.c.grouped_into, notices)
     return list({past.alert_id: past for past in found}.values())
 
 
