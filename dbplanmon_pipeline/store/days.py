@@ -83,6 +83,16 @@ def longest_us(connection: Connection, days: Sequence[date]) -> int:
     return int(connection.scalar(statement) or 0)
 
 
+def allow_new_days(connection: Connection, days: Sequence[date]) -> None:
+    """Called before a row of any of these days is locked; all lock days in order, and only one makes new ones.
+
+    Whoever made a day while holding a later one, or waited for another maker while holding any, met somebody on the way
+    back: on PostgreSQL one of the two ended with "deadlock detected".
+    """
+    if connection.dialect.name == "postgresql" and not set(days) <= set(hot_days(connection)):
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_DAY_LOCK,))
+
+
 def ensure_day(connection: Connection, day: date, longest: int, now: datetime) -> None:
     """Make the hot table of a day unless it exists, and remember its longest interval [microseconds].
 

@@ -17,9 +17,11 @@ from dbplanmon_pipeline.store.counter_states import hold_state
 from dbplanmon_pipeline.store.database_hours import WORK_SUMS, add_work, taken_back
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
+    allow_new_days,
     count_late_write,
     day_number,
     day_of,
+    ensure_day,
     hot_days,
     hours_between,
     table_name,
@@ -62,9 +64,7 @@ class HistoryPart(StorePart):
             hold_state(connection, number)
             if imported.rows is not None:
                 batch = IntervalBatch.of([(number, imported.rows)])
-                days = _days(imported.day, batch)
-                for day in days:
-                    count_late_write(connection, day)
+                days = _hold_days(connection, imported.day, batch, self._clock())
                 if _is_sealed_since(connection, number, imported.day, days):
                     return False
                 _remove(connection, number, imported.day, recorded_from)
@@ -98,10 +98,19 @@ def _known(connection: Connection, ref: DatabaseRef) -> tuple[int, datetime]:
     return database_ids(connection)[ref], recorded_from
 
 
-def _days(day: date, batch: IntervalBatch) -> list[date]:
-    """Hot days that may hold rows of one day of an import: intervals belong to the day in which they end."""
-    ends = map(day_of, np.unique(day_number(batch.keys[:, 4])).tolist())
-    return sorted({day, day + timedelta(days=1), *ends})
+def _hold_days(connection: Connection, day: date, batch: IntervalBatch, now: datetime) -> list[date]:
+    """Make and lock, in order, the hot days that may hold rows of one day of an import; returns them.
+
+    Intervals belong to the day in which they end.
+    """
+    written = {day_of(number) for number in np.unique(day_number(batch.keys[:, 4])).tolist()}
+    days = sorted({day, day + timedelta(days=1)} | written)
+    allow_new_days(connection, sorted(written))
+    for one in days:
+        if one in written:
+            ensure_day(connection, one, 0, now)
+        count_late_write(connection, one)
+    return days
 
 
 def _is_sealed_since(connection: Connection, number: int, day: date, days: Sequence[date]) -> bool:

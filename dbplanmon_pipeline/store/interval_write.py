@@ -16,7 +16,15 @@ from sqlalchemy import Connection
 from dbplanmon_pipeline.core.counters import EXECUTIONS, Floats, IntervalRows, Longs
 from dbplanmon_pipeline.store.adding import KEY, add_equal_keys, add_on_conflict
 from dbplanmon_pipeline.store.database_hours import add_work, hours_of_rows
-from dbplanmon_pipeline.store.days import STORED_COLUMNS, day_number, day_of, ensure_day, quoted, table_name
+from dbplanmon_pipeline.store.days import (
+    STORED_COLUMNS,
+    allow_new_days,
+    day_number,
+    day_of,
+    ensure_day,
+    quoted,
+    table_name,
+)
 
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
@@ -89,7 +97,9 @@ def write_intervals(connection: Connection, batch: IntervalBatch, now: datetime)
         return
     add_work(connection, hours_of_rows(batch.keys, batch.metrics))
     numbers = day_number(batch.keys[:, 4])
-    for number in np.unique(numbers).tolist():
+    chosen = np.unique(numbers).tolist()
+    allow_new_days(connection, [day_of(number) for number in chosen])
+    for number in chosen:
         part = (batch if (numbers == number).all() else batch.take(numbers == number)).with_unique_keys()
         longest = int((part.keys[:, 4] - part.keys[:, 3]).max())
         ensure_day(connection, day_of(number), longest, now)

@@ -229,3 +229,25 @@ def test_import_of_history_waits_for_a_collection_that_has_locked_the_database(
         live.commit()
         assert importing.result(30)
     store.close()
+
+
+def test_imports_of_many_databases_into_new_days_get_along(store: SqlStore) -> None:
+    refs = [DatabaseRef("alpha", f"d{number}") for number in range(8)]
+    for ref in refs:
+        store.record([collected(ref, NOON, HASHES)])
+
+    def us_of(hours: int) -> int:
+        return hours * 3_600_000_000
+
+    def bring(ref: DatabaseRef) -> None:
+        for back in range(1, 6):
+            start = NOON - timedelta(days=back)
+            work = rows(start, start + timedelta(hours=1), HASHES)
+            work.interval_start_us[::2] += us_of(11)
+            work.interval_end_us[::2] += us_of(12)
+            assert store.record_history(ImportedDay(ref, start.date(), ImportStatus.IMPORTED, work))
+
+    with ThreadPoolExecutor(len(refs)) as pool:
+        list(pool.map(bring, refs))
+    found = store.interval_frame(NOON - timedelta(days=9), NOON).rows
+    assert len(found) == len(refs) * 5 * len(HASHES)
