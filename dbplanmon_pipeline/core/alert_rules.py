@@ -199,6 +199,8 @@ class _Pass:
                 told = all_are_well(end, carrier.incident_id, len(members) + 1)
                 if not self._history.knows(told.alert_id) and told.alert_id not in self._added:
                     self._release(AlertRow(told), is_new=True)
+                    self._history.note_told(told, self._now)
+                    self._end_carriers(told, "")
 
     def _end_of_group(self, row: AlertRow, group_id: str) -> AlertRow | None:
         members = self._history.members(group_id)
@@ -212,6 +214,7 @@ class _Pass:
         if not self._history.knows(end.alert_id) and end.alert_id not in self._added:
             self._release(AlertRow(end), is_new=True)
             if self._is_tracked(end):
+                self._history.note_told(end, self._now)
                 self._end_carriers(end, "")
         if self._is_tracked(row.alert) and self._history.told_alone(row.alert):
             return None
