@@ -177,6 +177,8 @@ class _Pass:
             return None
         told = self._history.told_beginning(alert)
         if told is None:
+            if self._is_tracked(alert) and alert.event in ENDING_EVENTS:
+                self._end_carriers(alert, "")
             return self._suppressed(row, AlertRule.RESOLUTION, "its beginning was not sent on this channel")
         if alert.event == IncidentEvent.AUTO_RESOLVED and self._is_held_for_flapping(row):
             until = alert.created_at + self._policy.flap_within
