@@ -24,7 +24,8 @@ from dbplanmon_pipeline.errors import StoreError
 if TYPE_CHECKING:
     from dbplanmon_pipeline.composition import Monitor
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Windows has no SIGHUP.
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 LEAVE_SECONDS = 0.3
 
 _log = logging.getLogger(__name__)
