@@ -191,7 +191,10 @@ def _past(connection: Connection, incident_ids: AbstractSet[str]) -> list[PastAl
     about_others = _past_where(connection, alert.c.incident_id, others)
     notices = {past.grouped_into for past in about_others if past.grouped_into} - {one.alert_id for one in carriers}
     found += [*carriers, *members, *about_others]
-    found += _past_where(connection, alert.c.alert_id, notices) + _past_where(connection, alert.c.grouped_into, notices)
+    in_notices = _past_where(connection, alert.c.grouped_into, notices)
+    further = {one.incident_id for one in in_notices if ":" in one.incident_id} - others - set(incident_ids)
+    found += _past_where(connection, alert.c.alert_id, notices) + in_notices
+    found += _past_where(connection, alert.c.incident_id, further)
     return list({past.alert_id: past for past in found}.values())
 
 
