@@ -12,6 +12,21 @@ _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Cn"})
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
+# Controls but for tab and line ends, soft hyphen, marks of direction and width, tags, halves of surrogate pairs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000110bd\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """Text whose invisible characters show by their number, such as `<U+202E>` in angle brackets of mathematics.
+
+    So that nothing on a page is written in another order, or holds more, than people see.
+    """
+    return _UNSEEN.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text)
+
+
 def one_line(text: str, limit: int | None = None) -> str:
     """Text without line breaks, control characters and marks that turn the direction of writing.
 

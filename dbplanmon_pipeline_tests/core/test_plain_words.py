@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.plain_words import (
     one_line,
     ratio_words,
     seconds_words,
+    visible,
 )
 
 
@@ -98,3 +99,16 @@ def test_scripts_keep_their_lines_and_blanks():
 
 def test_a_comment_of_a_script_never_becomes_a_command():
     assert lines_of("-- note\u2028DROP TABLE t\x0bx") == ["-- note DROP TABLE t x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("SELECT 'é', '漢', '🦜'\n\tFROM t\r\n", "SELECT 'é', '漢', '🦜'\n\tFROM t\r\n"),
+        ("a\u202eb", "a⟨U+202E⟩b"),
+        ("a\x00\x1b[31m", "a⟨U+0000⟩⟨U+001B⟩[31m"),
+        ("\ufeff\ud800\U000e0041", "⟨U+FEFF⟩⟨U+D800⟩⟨U+E0041⟩"),
+    ],
+)
+def test_what_nobody_sees_is_shown_by_number(text, shown):
+    assert visible(text) == shown

@@ -14,11 +14,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.errors import DbPlanMonError, StoreError
 from dbplanmon_pipeline.logs import places_of
+from dbplanmon_pipeline.web.foreign_text import shown
 
 _log = logging.getLogger(__name__)
 _FOR_PROGRAMS = ("/api/", "/health", "/metrics")
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"), autoescape=True, undefined=StrictUndefined
+    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    autoescape=True,
+    finalize=shown,
+    undefined=StrictUndefined,
 )
 
 

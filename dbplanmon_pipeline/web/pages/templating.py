@@ -24,6 +24,7 @@ from dbplanmon_pipeline.core.plain_words import (
 from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.context import context_of
+from dbplanmon_pipeline.web.foreign_text import shown
 from dbplanmon_pipeline.web.pages import words
 from dbplanmon_pipeline.web.pages.navigation import sections
 
@@ -76,6 +77,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
