@@ -16,6 +16,7 @@ BENCHMARKS = (
     "bench_verdict",
     "bench_events",
     "bench_alerts",
+    "bench_web",
     "bench_postgres",
     "bench_sqlserver",
     "bench_showplan",
