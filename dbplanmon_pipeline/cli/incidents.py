@@ -24,7 +24,7 @@ from dbplanmon_pipeline.core.records import (
     place,
     suggestion_record,
 )
-from dbplanmon_pipeline.services.decide_incident import decide_incident, find_incident
+from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import explain_incident
 
 OPEN_STATES = tuple(state for state in IncidentState if state.is_open)
@@ -154,15 +154,14 @@ def reopen(invocation: Invocation, incident_id: str, actor: str | None, note: st
 def _decide(
     invocation: Invocation, incident_id: str, event: IncidentEvent, actor: str | None, note: str, *, as_json: bool
 ) -> None:
-    from dbplanmon_pipeline.composition.alert_rules import (  # noqa: PLC0415 - see `Invocation.session`
-        tracking_channels,
+    from dbplanmon_pipeline.composition.incidents import (  # noqa: PLC0415 - see `Invocation.session`
+        decide_by_person,
     )
 
     who = actor or operating_system_user()
     with invocation.session() as session:
-        trackers = tracking_channels(session.settings)
-        change = decide_incident(
-            session.store, incident_id, event, actor=who, at=utc_now(), note=note, trackers=trackers
+        change = decide_by_person(
+            session.store, session.settings, incident_id, event, actor=who, at=utc_now(), note=note
         )
     incident = change.incident
     if as_json:

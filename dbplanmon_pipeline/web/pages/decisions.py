@@ -8,11 +8,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from dbplanmon_pipeline.composition.incidents import decide_by_person
 from dbplanmon_pipeline.core.incident_machine import IllegalTransition
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.records import change_record
-from dbplanmon_pipeline.services.decide_incident import decide_incident, find_incident
+from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.mute_alerts import MuteScope, mute_alerts
 from dbplanmon_pipeline.web.access.guard import form_of, require
 from dbplanmon_pipeline.web.access.user import Role, user_of
@@ -71,8 +72,9 @@ def mute(request: Request) -> Response:
 
 def _decide(request: Request, event: IncidentEvent, note: str) -> IncidentChange:
     context = context_of(request)
-    return decide_incident(
+    return decide_by_person(
         context.session.store,
+        context.settings,
         request.path_params["incident_id"],
         event,
         actor=user_of(request).name,

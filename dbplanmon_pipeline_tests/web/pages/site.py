@@ -66,13 +66,20 @@ def write_slow_past(folder: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *, past: Path | None = None, settings: str = SETTINGS, path: str = "") -> Iterator[Site]:
+def serving(
+    folder: Path,
+    *,
+    past: Path | None = None,
+    settings: str = SETTINGS,
+    path: str = "",
+    environ: dict[str, str] | None = None,
+) -> Iterator[Site]:
     """Serve what was recorded in `past`, on a copy of it; without one there is no store."""
     if past is not None:
         shutil.copytree(past, folder, dirs_exist_ok=True)
     (folder / "dbplanmon.yaml").write_text(f"state_dir: {folder}\n{settings}")
     clock = FixedClock(NOW)
-    monitor = Monitor(load_settings(folder / "dbplanmon.yaml", environ={}), clock)
+    monitor = Monitor(load_settings(folder / "dbplanmon.yaml", environ=environ or {}), clock)
     app = build_app(monitor)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ready = threading.Event()

@@ -205,3 +205,15 @@ def test_anonymous_people_may_be_kept_out(past, tmp_path):
             assert closed.get(path).headers["location"].startswith("/login?next=")
         assert closed.get("/api/incidents").status_code == 401
         assert closed.get("/api/incidents", headers=closed.bearer(Role.VIEWER)).status_code == 200
+
+
+def test_a_channel_that_keeps_it_open_hears_of_the_decision(past, tmp_path):
+    from dbplanmon_pipeline_tests.web.pages.site import SETTINGS, serving
+
+    channel = "{type: pagerduty, routing_key: 'env:ROUTING_KEY', enabled: true}"
+    settings = f"{SETTINGS}alerts: {{channels: [{channel}]}}\n"
+    with serving(tmp_path, past=past, settings=settings, environ={"ROUTING_KEY": "r" * 32}) as pager:
+        answer = pager.post(f"/api{path_of(pager)}/resolve", headers=pager.bearer(), json={"note": "index is back"})
+        assert answer.status_code == 200
+        (queued,) = [row.alert for row in pager.store.alert_rows(limit=1000) if row.alert.event == "resolved"]
+        assert queued.channel == "pagerduty"
