@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
@@ -128,17 +129,22 @@ class IntervalPart(StorePart):
         for day in sorted(found.hot.keys() | found.sealed.keys()):
             both = []
             if day in found.sealed:
-                with self._open_sealed().open(found.sealed[day]) as stream:
-                    both.append(read_sealed(stream, chosen, found.ids))
+                both.append(self._sealed_rows(found.sealed[day], chosen, found.ids))
             if day in found.hot:
                 both.append(found.hot[day])
             parts.append(add_equal_keys(join_columns(both, wanted)) if len(both) > 1 else both[0])
         return join_columns(parts, wanted)
 
-    def _open_sealed(self) -> ArchiveFolder:
+    def _sealed_rows(self, name: str, chosen: Selection, ids: dict[DatabaseRef, int]) -> Columns:
         if self._archive is None:
             raise StoreError("a day is sealed, but no archive is configured; set the archive of the store")
-        return self._archive
+        with self._archive.open(name) as stream:
+            try:
+                return read_sealed(stream, chosen, ids)
+            except (pa.ArrowException, OSError) as error:
+                raise StoreError(
+                    f"the sealed day {name} in the archive {self._archive} cannot be read; restore the file"
+                ) from error
 
 
 def _of(wanted: Selection, ids: dict[DatabaseRef, int], databases: Sequence[DatabaseRef] | None) -> Selection:

@@ -62,11 +62,12 @@ class SealingPart(IntervalPart):
         for _attempt in range(_ATTEMPTS):
             if not self._hot_rows(day):
                 return self._sealed(day)
-            with archive.writer() as draft:
-                with parquet_writer(draft.stream) as writer:
-                    seen, rows = self._write_day(day, writer)
-                name, size, digest = draft.publish(day)
-            if self._swap(day, seen, {"location": name, "rows": rows, "bytes": size, "sha256": digest}):
+            try:
+                seen, segment = self._write_file(day, archive)
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                raise StoreError(f"{day} stays in the store, the archive {archive} cannot take it: {reason}") from error
+            if self._swap(day, seen, segment):
                 return self._sealed(day)
         raise StoreError(f"{day} cannot be sealed, rows for it keep coming; try again later")
 
@@ -128,6 +129,14 @@ class SealingPart(IntervalPart):
             connection.execute(table.delete().where(of_day & table.c.database_id.in_(numbers)))
             lists = {name: _optional(column) for name, column in totals.items()}
             return insert_rows(connection, table, lists)
+
+    def _write_file(self, day: date, archive: ArchiveFolder) -> tuple[_Seen, dict[str, Any]]:
+        """Bring the hot rows of a day into the archive; what was seen of them, and the row of the manifest."""
+        with archive.writer() as draft:
+            with parquet_writer(draft.stream) as writer:
+                seen, rows = self._write_day(day, writer)
+            name, size, digest = draft.publish(day)
+        return seen, {"location": name, "rows": rows, "bytes": size, "sha256": digest}
 
     def _open_archive(self) -> ArchiveFolder:
         if self._archive is None:
