@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_CHUNK = bytes(1 << 20)
-
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -26,13 +24,17 @@ class Disk:
         return (found.f_blocks - found.f_bfree) * found.f_frsize
 
     def fill(self) -> int:
-        """Take what is free; returns the bytes taken. Whatever the others free in the meantime is taken too."""
+        """Take what is free; returns the bytes taken. What the others free in the meantime is taken the next time."""
         taken = 0
         with (self.folder / "ballast").open("ab", buffering=0) as ballast:
-            for chunk in (_CHUNK, _CHUNK[:4096]):
+            for block in (1 << 20, 4096):
+                size = ballast.tell()
+                found = os.statvfs(self.folder)
+                room = found.f_bavail * found.f_frsize // block * block
                 with contextlib.suppress(OSError):
-                    while True:
-                        taken += ballast.write(chunk)
+                    os.posix_fallocate(ballast.fileno(), size, room)
+                    ballast.seek(size + room)
+                    taken += room
         return taken
 
     def free(self) -> None:

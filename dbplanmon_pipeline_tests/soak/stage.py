@@ -25,7 +25,7 @@ from dbplanmon_pipeline_tests.soak.targets import provider_maker
 from dbplanmon_pipeline_tests.support.postgres import any_binaries, connect
 
 ROOT = Path(__file__).parents[2]
-DISK_MB = 3_000
+DISK_MB = 2_500
 SERVER_SETTINGS = {
     "fsync": "on",
     "max_wal_size": "256MB",

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.cli.running.loglines import read_line
 
+# A pipe whose other end only we hold: when we are killed, `read` ends and the group is told to go.
+_GUARD = 'read -r _; kill -TERM "-$1"; sleep 5; kill -KILL "-$1"'
+
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
@@ -20,7 +23,7 @@ class ChildSpec:
 
 
 class Child:
-    """A running child; everything it starts itself stays in its process group.
+    """A running child; everything it starts itself stays in its process group, which ends with us however we end.
 
     Args:
         spec: what to start.
@@ -40,6 +43,7 @@ class Child:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._guard = _guard_of(self._process.pid)
         self._reader = threading.Thread(target=self._forward, name=f"log-{spec.name}", daemon=True)
         self._reader.start()
 
@@ -61,10 +65,17 @@ class Child:
         """End what is left of it and of everything it started."""
         signal_group(self.pid, signal.SIGKILL)
         self._process.wait()
+        self._end_guard()
 
     def group_lives(self) -> bool:
         """True while any process of the group is there."""
         return self.exit_code() is None or signal_group(self.pid, 0)
+
+    def _end_guard(self) -> None:
+        self._guard.kill()
+        self._guard.wait()
+        if self._guard.stdin is not None:
+            self._guard.stdin.close()
 
     def _forward(self) -> None:
         stream = self._process.stdout
@@ -73,6 +84,16 @@ class Child:
                 level, message = line
                 self.last_line = message
                 self._log.log(level, "%s: %s", self.spec.name, message)
+
+
+def _guard_of(group: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - the shell of the system with our own words
+        ("/bin/sh", "-c", _GUARD, "guard", str(group)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def signal_group(group: int, number: int) -> bool:
