@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from dbplanmon_pipeline.cli.running.home import DagsterHome
+from dbplanmon_pipeline.cli.up import _children_log
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
@@ -156,3 +158,17 @@ def test_a_spool_without_room_is_one_clear_error(disk: Disk, tmp_path: Path) -> 
         fleet.tick()
     assert "\n" not in str(caught.value)
     assert "No space left on device" in str(caught.value)
+
+
+def test_a_full_disk_costs_lines_of_the_log_and_one_complaint(disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    home = DagsterHome(disk.folder, disk.folder)
+    with _children_log(home) as log:
+        log.info("before")
+        disk.fill()
+        for _ in range(3):
+            log.info("meanwhile %s", "x" * 5_000)
+        disk.free()
+        log.info("after")
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"{home.log_file} cannot be written: No space left on device; lines are lost until it can"]
+    assert home.log_file.read_text("utf-8").splitlines()[-1].endswith("after")

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
@@ -99,11 +100,35 @@ def _stop_requests() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+class _FileWithGaps(RotatingFileHandler):
+    """Loses lines while its disk is full, and says so once, in place of a traceback for each."""
+
+    _failed = _told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line where that is possible."""
+        self._failed = False
+        super().emit(record)
+        self._told = self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of the standard library
+        """Called within the handling of what went wrong."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._failed = True
+        if not self._told:
+            click.echo(
+                f"{self.baseFilename} cannot be written: {error.strerror}; lines are lost until it can", err=True
+            )
+
+
 @contextmanager
 def _children_log(home: DagsterHome) -> Iterator[logging.Logger]:
     """A log file of what the children say; warnings also go where our own log goes."""
     log = logging.getLogger("dbplanmon_pipeline.up")
-    handler = RotatingFileHandler(home.log_file, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    handler = _FileWithGaps(home.log_file, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     handler.addFilter(ScrubbingFilter())
     handler.setFormatter(HumanLines())
     root = logging.getLogger()
