@@ -10,8 +10,9 @@ from dbplanmon_pipeline_tests.soak.measure import growth
 from dbplanmon_pipeline_tests.soak.plan import OF_TARGETS, OURS, Plan
 from dbplanmon_pipeline_tests.soak.run import Record
 
-GRACE_SECONDS = 90.0
-"""How long after the end of a fault it may still be spoken of."""
+GRACE_SECONDS = 150.0
+"""How long after the end of a fault it may still be spoken of: a run that could not be started is given up after 120 s,
+which is looked at every 30 s."""
 
 WARM_UP = 0.2
 MOST_GROWTH = 0.05
