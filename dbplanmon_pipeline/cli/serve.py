@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Windows has no SIGHUP.
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
-LEAVE_SECONDS = 0.3
+LEAVE_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
 

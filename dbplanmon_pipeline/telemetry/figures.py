@@ -1,5 +1,6 @@
 """The figures of the metrics, sent every minute (OTEL_METRIC_EXPORT_INTERVAL) to where the spans go."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 Values = Iterable[tuple[Mapping[str, str], float]]
 
-END_MILLISECONDS = 500
+END_SECONDS = 0.2
+"""A collector that does not answer keeps nothing from ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,13 @@ def export_figures(destination: Destination, figures: Sequence[ExportedFigure]) 
     for figure in figures:
         make: Any = meter.create_observable_counter if figure.is_counter else meter.create_observable_gauge
         make(figure.name, callbacks=[_callback(figure)], description=figure.meaning)
-    return lambda: provider.shutdown(END_MILLISECONDS)
+
+    def end() -> None:
+        sender = threading.Thread(target=provider.shutdown, name="send last figures", daemon=True)
+        sender.start()
+        sender.join(END_SECONDS)
+
+    return end
 
 
 def _callback(figure: ExportedFigure) -> "Callable[[CallbackOptions], list[Observation]]":

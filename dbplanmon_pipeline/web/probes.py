@@ -16,7 +16,7 @@ from dbplanmon_pipeline.web.metrics.exposition import Exposition
 from dbplanmon_pipeline.web.metrics.figures import Figures
 from dbplanmon_pipeline.web.metrics.telemetry import exported_figures
 
-END_SECONDS = 0.5
+END_SECONDS = 0.2
 
 
 class Probes:

@@ -113,5 +113,12 @@ def status_server(app: ASGIApp, *, path: str = "", ready: Callable[[], None] = l
         "timeout_graceful_shutdown": STOP_SECONDS,
         "h11_max_incomplete_event_size": HEADER_BYTES,
     }
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    log = logging.getLogger("uvicorn.error")
+    log.setLevel(logging.WARNING)
+    log.addFilter(_is_no_cancellation)
     return StatusServer(uvicorn.Config(UnderPath(app, path), **config), ready)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """An answer that is cut off when the server stops is no failure of it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

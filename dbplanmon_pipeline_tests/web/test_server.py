@@ -1,5 +1,6 @@
 """The server itself: limits on clients, paths below a prefix, and an end that waits for nobody."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -91,10 +93,10 @@ def test_a_taken_port_is_one_clear_line():
 
 
 @contextmanager
-def process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def process(folder: Path, **variables: str) -> Iterator[tuple[subprocess.Popen, str]]:
     """`dbplanmon serve` on a free port, with the address it told."""
-    command = [*SERVE, "--port", "0", "--json", *options]
-    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [*SERVE, "--port", "0", "--json"]
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
     with subprocess.Popen(
         command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
@@ -152,3 +154,34 @@ def test_a_store_that_cannot_be_made_does_not_keep_the_page_from_serving(tmp_pat
         assert child.wait(20) == 0
         events = [json.loads(line)["event"] for line in child.stderr.read().splitlines()]
     assert "store_not_ready" in events
+
+
+def test_a_store_that_hangs_neither_hangs_the_probes_nor_the_end(tmp_path, postgres_server, postgres_database):
+    store = postgres_server.url(postgres_database).replace("+psycopg", "")
+    with process(tmp_path, DBPLANMON_STORE_URL=store) as (child, url), psycopg.connect(store) as other:
+        assert get(f"{url}/health/ready").status_code == 200
+        other.execute("LOCK TABLE alembic_version, monitored_database, incident IN ACCESS EXCLUSIVE MODE")
+        page = threading.Thread(target=ask_in_vain, args=(f"{url}/incidents",))
+        page.start()
+        late = until_unhealthy(f"{url}/health/ready")
+        assert {check["detail"] for check in late["checks"]} == {"no answer within 5 s"}
+        assert get(f"{url}/health/live").status_code == 200
+        child.send_signal(signal.SIGTERM)
+        # Nobody gives the lock back: whoever waited for the store would wait forever.
+        assert child.wait(15) == 0
+        page.join(20)
+
+
+def ask_in_vain(url: str) -> None:
+    with contextlib.suppress(httpx.HTTPError):
+        get(url)
+
+
+def until_unhealthy(url: str) -> dict:
+    """Old answers are good for some seconds; a probe comes again and again."""
+    for _ in range(120):
+        answer = get(url)
+        if answer.status_code == 503:
+            return answer.json()
+        time.sleep(0.5)
+    raise AssertionError(f"{url} stayed healthy")
