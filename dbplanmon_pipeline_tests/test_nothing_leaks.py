@@ -51,6 +51,7 @@ LITERALS = {
     "default": "pl4nted-default",
     "block": "pl4nted-do-block",
     "prepared": "pl4nted-prepared",
+    "comment": "pl4nted-comment",
     "KPI": "pl4nted-kpi",
 }
 SCHEMA = (
@@ -65,6 +66,7 @@ WORK = (
     f"SELECT count(*) FROM customers WHERE email = '{LITERALS['select']}' OR card = {LITERALS['number']}",
     f"SELECT id FROM customers WHERE kind IN ('a', '{LITERALS['list']}') ORDER BY id",
     "SELECT count(*) FROM vip WHERE id > 3",
+    f"SELECT /* {LITERALS['comment']} */ min(id) FROM customers -- {LITERALS['comment']}",
     f"SELECT max(card) FROM customers WHERE card > 7 AND kind <> '{LITERALS['partial index']}'",
     f"CREATE TEMP TABLE t (c text DEFAULT '{LITERALS['default']}')",
     "DROP TABLE t",

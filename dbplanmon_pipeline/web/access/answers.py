@@ -28,7 +28,8 @@ _TEMPLATES = Environment(
 
 def root_of(scope: Scope) -> str:
     """Path below which the app is served, without a slash at its end."""
-    root: str = scope.get("root_path", "")
+    # Within a mounted folder `root_path` is that of the folder.
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
     return root.rstrip("/")
 
 

@@ -1,5 +1,6 @@
 """Names of hosts, proxies, headers, sizes and errors, over real HTTP."""
 
+import http.client
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,12 +100,26 @@ def test_every_answer_carries_the_headers(site: Site, method: str, path: str, st
     assert "server" not in headers
 
 
-def test_refused_hosts_and_large_bodies_carry_them_too(site: Site) -> None:
+def test_files_of_ours_may_be_kept_while_their_address_has_their_hash(site: Site) -> None:
     browser = site.browser()
-    refused = [browser.get("/look", headers={"Host": "evil.example"}), browser.post("/look", content=b"x" * 1_000_001)]
-    assert [answer.status_code for answer in refused] == [400, 413]
-    for answer in refused:
-        assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    link = next(part for part in browser.get("/").text.split('"') if "/static/" in part and ".css?v=" in part)
+    assert browser.get(link).headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert browser.get(link.partition("?")[0]).headers["cache-control"] == "no-cache"
+    assert browser.get(link).headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [({"Host": "evil.example"}, 400), ({"Host": "localhost", "Content-Length": "1000001"}, 413)]
+)
+def test_what_is_refused_at_the_door_carries_them_too(site: Site, headers: dict[str, str], status: int) -> None:
+    connection = http.client.HTTPConnection(site.host, site.port, timeout=20)
+    connection.putrequest("POST", "/look", skip_host=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("content-security-policy")) == (status, CONTENT_SECURITY_POLICY)
+    connection.close()
 
 
 def test_over_https_the_browser_is_told_to_stay_there(proxied: Site) -> None:
@@ -230,3 +245,9 @@ def test_a_probe_may_ask_by_the_address_it_reached(tmp_path: Path) -> None:
     with serving(tmp_path, bind="127.0.0.2") as fresh:
         assert fresh.raw("GET", "/health/live", [("Host", f"127.0.0.2:{fresh.port}")])[0] == 200
         assert fresh.raw("GET", "/health/live", [("Host", "127.0.0.3")])[0] == 400
+
+
+def test_a_file_that_is_not_there_leads_back_to_the_first_page(proxied: Site) -> None:
+    answer = proxied.browser().get("/db/static/nothing.css")
+    assert answer.status_code == 404
+    assert 'href="/db/"' in answer.text
