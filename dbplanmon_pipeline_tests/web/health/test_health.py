@@ -8,9 +8,24 @@ from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
 from dagster._daemon.types import DaemonHeartbeat
+from dagster._utils.error import SerializableErrorInfo
 
 from dbplanmon_pipeline.composition.daemon import DaemonWatch
+from dbplanmon_pipeline.composition.monitor import utc_now
 from dbplanmon_pipeline.core.health import Finding, Health
 from dbplanmon_pipeline.core.ports import Alert, JobState
 from dbplanmon_pipeline.testing import FixedClock
@@ -222,8 +237,6 @@ def test_a_daemon_nobody_told_of_is_not_known():
 
 
 def test_the_daemon_is_judged_by_its_heartbeats(tmp_path):
-    from dbplanmon_pipeline.composition.monitor import utc_now
-
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     watch = loaded(DaemonWatch(tmp_path, STEP, utc_now))
     silent = watch.finding()
@@ -235,6 +248,46 @@ def test_the_daemon_is_judged_by_its_heartbeats(tmp_path):
     alive = watch.finding()
     assert (alive.health, alive.summary) == (Health.DEGRADED, "collection_schedule does not run")
     assert {row["state"] for row in alive.rows} == {"alive"}
+
+
+def ticked(instance: dg.DagsterInstance, moment, status: TickStatus) -> None:
+    """What the daemon writes down about one tick of the collection schedule."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("dbplanmon"), "__repository__")
+    origin = RemoteInstigatorOrigin(repository, "collection_schedule")
+    data = ScheduleInstigatorData("*/5 * * * *", moment.timestamp())
+    state = InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)
+    if not instance.get_instigator_state(state.instigator_origin_id, state.selector_id):
+        instance.add_instigator_state(state)
+    instance.create_tick(
+        TickData(
+            state.instigator_origin_id,
+            "collection_schedule",
+            InstigatorType.SCHEDULE,
+            status,
+            moment.timestamp(),
+            run_ids=["run"] if status is TickStatus.SUCCESS else None,
+            error=SerializableErrorInfo("away", [], "Away") if status is TickStatus.FAILURE else None,
+            selector_id=state.selector_id,
+        )
+    )
+
+
+def test_ticks_that_fail_or_stay_away_are_told(tmp_path):
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    watch = loaded(DaemonWatch(tmp_path, STEP, utc_now))
+    now = utc_now()
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        beat(instance, now)
+        ticked(instance, now - timedelta(minutes=40), TickStatus.SUCCESS)
+        late = watch.finding()
+        ticked(instance, now, TickStatus.FAILURE)
+        failed = watch.finding()
+        ticked(instance, now + timedelta(seconds=1), TickStatus.SUCCESS)
+        well = watch.finding()
+    assert (late.health, failed.health, well.health) == (Health.DEGRADED, Health.DEGRADED, Health.HEALTHY)
+    assert late.summary == "the newest tick of collection_schedule is 40 minutes old"
+    assert failed.summary == "the newest tick of collection_schedule failed"
+    assert well.summary.endswith("daemons alive, 0 runs queued")
 
 
 def test_a_home_that_cannot_be_read_is_told(tmp_path):
