@@ -27,7 +27,7 @@ COMMANDS = {
     "init": CommandSource(f"{_HERE}.init", "init", "Write a commented settings file."),
     "check": CommandSource(f"{_HERE}.check", "check", "Check settings, store and every target."),
     "grants": CommandSource(f"{_HERE}.grants", "grants", "Print the script that gives the monitor its rights."),
-    "up": CommandSource(f"{_HERE}.up", "up", "Run the daemon and the web UI on this host."),
+    "up": CommandSource(f"{_HERE}.up", "up", "Run daemon, Dagster UI and status page on this host."),
     "serve": CommandSource(f"{_HERE}.serve", "serve", "Serve the status page, the health and the metrics."),
     "collect": CommandSource(f"{_HERE}.collect", "collect", "Read every target once."),
     "history": CommandSource(f"{_HERE}.history", "history", "Import what engines know from before they were watched."),

@@ -9,15 +9,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json_line, print_line
 from dbplanmon_pipeline.cli.running.home import DagsterHome, find_home, only_one
-from dbplanmon_pipeline.cli.running.ports import require_free
+from dbplanmon_pipeline.cli.running.ports import free_port, require_free
 from dbplanmon_pipeline.logs import HumanLines, ScrubbingFilter
 from dbplanmon_pipeline.settings.environment import child_environment, variables
+
+if TYPE_CHECKING:
+    from dbplanmon_pipeline.settings.web import WebSettings
 
 LOG_BYTES, LOG_FILES = 10_000_000, 3
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -25,19 +29,34 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65_535), default=3000, show_default=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_535), default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address on which the Dagster UI listens.")
+@click.option(
+    "--status-port",
+    type=click.IntRange(0, 65_535),
+    help="Port of the status page on `web.host`, 0 for a free one; default: `web.port`.",
+)
+@click.option("--no-status-page", is_flag=True, help="Leave the status page to `dbplanmon serve`.")
 @json_option
 @pass_invocation
 @click.pass_context
-def up(ctx: click.Context, invocation: Invocation, port: int, host: str, as_json: bool) -> None:
-    """Run Dagster's daemon and web UI on this host until SIGTERM or Ctrl-C.
+def up(
+    ctx: click.Context,
+    invocation: Invocation,
+    port: int,
+    host: str,
+    status_port: int | None,
+    no_status_page: bool,
+    as_json: bool,
+) -> None:
+    """Run Dagster's daemon, its web UI and the status page on this host until SIGTERM or Ctrl-C.
 
     State lies in DAGSTER_HOME, else in the working directory where it holds dagster.yaml, else in the state folder.
-    The web UI asks for no password: keep it on the loopback address, or put a proxy that does before it.
+    The Dagster UI asks for no password: keep it on the loopback address, or put a proxy that does before it.
     """
     settings = invocation.settings()
     require_free(host, port)
+    status = None if no_status_page else _status_address(settings.web, status_port)
     try:
         home = find_home(settings.state_dir, variables(), Path.cwd())
     except OSError as error:
@@ -50,9 +69,17 @@ def up(ctx: click.Context, invocation: Invocation, port: int, host: str, as_json
 
         if host not in LOOPBACK:
             log.warning("the web UI on %s asks for no password: whoever reaches it may start runs", host)
-        Supervisor(home, Address(host, port), environ, lambda: bool(requests), teller.tell, log).run()
+        shown = None if status is None else Address(*status)
+        Supervisor(home, Address(host, port), shown, environ, lambda: bool(requests), teller.tell, log).run()
     if requests and requests[0] == signal.SIGINT:
         ctx.exit(128 + signal.SIGINT)
+
+
+def _status_address(web: "WebSettings", port: int | None) -> tuple[str, int]:
+    """Where the status page will listen."""
+    chosen = web.port if port is None else port
+    require_free(web.host, chosen, "--status-port")
+    return web.host, chosen or free_port()
 
 
 class _Teller:
@@ -78,7 +105,9 @@ def _words(event: str, facts: Mapping[str, object]) -> str:
         case "starting":
             return f"starting; Dagster home {facts['home']}, log {facts['log']}"
         case "ready":
-            return f"Dagster answers at {facts['url']} (stop with Ctrl-C)"
+            rest = ("the status page at {status_url}", "its health at {health_url}") if "status_url" in facts else ()
+            places = ", ".join([f"Dagster answers at {facts['url']}", *(place.format(**facts) for place in rest)])
+            return f"{places} (stop with Ctrl-C)"
         case "restarting":
             return f"the {facts['child']} ended with {facts['exit_code']}; again in {facts['wait_seconds']:.0f} s"
         case "stopped":

@@ -16,9 +16,10 @@ CADENCES = ("5", "10", "15", "30")
 
 @click.command()
 @click.option("--engine", type=click.Choice(["postgres", "simulated"]), help="What to watch; by default PostgreSQL.")
-@click.option("--no-ui", is_flag=True, help="End after the story instead of leaving the Dagster UI running.")
+@click.option("--no-ui", is_flag=True, help="End after the story instead of leaving its pages running.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--status-port", default=3001, show_default=True, help="Port of the status page.")
 @click.option("--postgres-bin", type=click.Path(file_okay=False, path_type=Path), help="Programs of PostgreSQL.")
 @click.option("--tick", default=DEFAULT_TICK, show_default=True, type=click.IntRange(2, 60), help="Seconds a tick.")
 @click.option("--days", type=click.IntRange(2, 31), help="A simulated week of life instead, so many days long.")
@@ -28,6 +29,7 @@ def demo(
     no_ui: bool,
     json_path: Path | None,
     port: int,
+    status_port: int,
     postgres_bin: Path | None,
     tick: int,
     days: int | None,
@@ -39,7 +41,7 @@ def demo(
     if days is not None:
         if engine == "postgres" or postgres_bin is not None:
             raise click.UsageError("--days is for --engine simulated: a real PostgreSQL cannot live faster")
-        _play_week(days, int(cadence or CADENCES[0]), json_path, None if no_ui else port)
+        _play_week(days, int(cadence or CADENCES[0]), json_path, None if no_ui else (port, status_port))
         return
     # Everything below costs seconds to import; `--help` must not.
     from dbplanmon_pipeline.demo.choose import choose_source, demo_folder  # noqa: PLC0415
@@ -63,12 +65,12 @@ def demo(
             result.write(json_path)
         _print_result(console, result)
         if not no_ui:
-            leave_running(console, home, folder / "dbplanmon.yaml", port)
+            leave_running(console, home, folder / "dbplanmon.yaml", port, status_port)
     if not result.succeeded:
         raise SystemExit(1)
 
 
-def _play_week(days: int, cadence_minutes: int, json_path: Path | None, ui_port: int | None) -> None:
+def _play_week(days: int, cadence_minutes: int, json_path: Path | None, ports: tuple[int, int] | None) -> None:
     # As above: seconds of imports.
     from dbplanmon_pipeline.demo.choose import demo_folder  # noqa: PLC0415
     from dbplanmon_pipeline.demo.play import fresh_home  # noqa: PLC0415
@@ -91,8 +93,8 @@ def _play_week(days: int, cadence_minutes: int, json_path: Path | None, ui_port:
         if json_path:
             result.write(json_path)
         print_week(console, result)
-        if ui_port is not None:
-            leave_running(console, home, place.settings_file, ui_port)
+        if ports is not None:
+            leave_running(console, home, place.settings_file, *ports)
     if not result.succeeded:
         raise SystemExit(1)
 

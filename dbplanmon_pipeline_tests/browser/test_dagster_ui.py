@@ -55,7 +55,7 @@ def running(tmp_path_factory):
     }
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dbplanmon_pipeline", "up", "--port", str(port)],
+            [sys.executable, "-m", "dbplanmon_pipeline", "up", "--port", str(port), "--status-port", "0"],
             cwd=home,
             env=environment,
             stdout=log,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import psutil
@@ -177,7 +178,7 @@ def test_up_starts_on_an_empty_home_restarts_a_child_and_leaves_nothing_behind(t
     out, port, home = tmp_path / "out", free_port(), tmp_path / ".dbplanmon"
     with out.open("w") as stdout, (tmp_path / "err").open("w") as stderr:
         process = subprocess.Popen(
-            [*DBPLANMON, "up", "--port", str(port), "--json"],
+            [*DBPLANMON, "up", "--port", str(port), "--status-port", "0", "--json"],
             cwd=tmp_path,
             env=environment(),
             stdout=stdout,
@@ -188,6 +189,9 @@ def test_up_starts_on_an_empty_home_restarts_a_child_and_leaves_nothing_behind(t
         ready = wait_for(lambda: process.poll() is not None or of_kind(out, "ready"), "ready event")
         assert ready[0]["url"] == f"http://127.0.0.1:{port}"
         assert status_of(port, "/server_info") == 200
+        assert ready[0]["health_url"] == f"{ready[0]['status_url']}/health"
+        page = urlsplit(ready[0]["status_url"]).port
+        assert (status_of(page, "/"), status_of(page, "/health/live")) == (200, 200)
 
         live = [*DBPLANMON, "health", "live"]
         assert subprocess.run(live, check=False, cwd=tmp_path, env=environment(), capture_output=True).returncode == 0

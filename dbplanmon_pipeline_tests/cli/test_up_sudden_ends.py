@@ -29,7 +29,7 @@ class Up:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.out = folder / f"out-{time.monotonic_ns()}"
-        command = [*DBPLANMON, "up", "--port", str(free_port()), "--json"]
+        command = [*DBPLANMON, "up", "--port", str(free_port()), "--status-port", "0", "--json"]
         with self.out.open("w") as stdout, (folder / "err").open("a") as stderr:
             self.process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=stdout, stderr=stderr)
 
@@ -71,6 +71,10 @@ def left_in(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if belongs(process)]
 
 
+def daemon_of(folder: Path) -> psutil.Process:
+    return next(process for process in left_in(folder) if "dagster._daemon" in process.cmdline())
+
+
 def runs(folder: Path, *statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
     with dg.DagsterInstance.from_config(str(folder / ".dbplanmon")) as instance:
         return list(instance.get_runs(dg.RunsFilter(statuses=list(statuses))))
@@ -92,10 +96,13 @@ def test_sigterm_during_the_start_leaves_nothing_behind_and_the_home_usable(tmp_
 
 
 @pytest.mark.slow
-def test_children_and_runs_of_a_killed_up_end_by_themselves(tmp_path: Path) -> None:
+def test_killed_daemon_comes_back_and_children_and_runs_of_a_killed_up_end(tmp_path: Path) -> None:
     (tmp_path / "dbplanmon.yaml").write_text(SLOW_TARGETS)
     with up_in(tmp_path) as up:
         up.ready()
+        daemon_of(tmp_path).kill()
+        wait_for(lambda: of_kind(up.out, "restarting"), "restart")
+        assert of_kind(up.out, "restarting")[0]["child"] == "daemon"
         wait_for(lambda: runs(tmp_path, STARTED), "collection in progress")
         up.kill()
         wait_for(lambda: not left_in(tmp_path), "end of all processes")

@@ -11,8 +11,8 @@ class CannotListen(DbPlanMonError):
     """The port is taken, or the address is none of this host."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; the caller closes it. Port 0 takes a free one.
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
+    """A socket that listens there; the caller closes it. Port 0 takes a free one; `option` chooses another.
 
     Raises:
         CannotListen: says why not and what to do.
@@ -29,18 +29,18 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise CannotListen(f"port {port} on {host} is taken; choose another with --port") from None
+            raise CannotListen(f"port {port} on {host} is taken; choose another with {option}") from None
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     return listener
 
 
-def require_free(host: str, port: int) -> None:
-    """Try to listen there for a moment.
+def require_free(host: str, port: int, option: str = "--port") -> None:
+    """Try to listen there for a moment; `option` chooses another port.
 
     Raises:
         CannotListen: says why not and what to do.
     """
-    listen(host, port).close()
+    listen(host, port, option).close()
 
 
 def free_port() -> int:

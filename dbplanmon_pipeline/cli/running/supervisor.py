@@ -1,4 +1,4 @@
-"""Code server, daemon and webserver as one: started in order, watched, and stopped so that nothing stays behind."""
+"""Code server, daemon, webserver and status page as one: started in order, watched, and nothing stays behind."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ from dbplanmon_pipeline.cli.running.restarts import RestartPolicy
 from dbplanmon_pipeline.cli.running.runs import migrate, terminate_runs
 from dbplanmon_pipeline.errors import DbPlanMonError
 
-CODE_SERVER, DAEMON, WEBSERVER = "code server", "daemon", "webserver"
+CODE_SERVER, DAEMON, WEBSERVER, STATUS = "code server", "daemon", "webserver", "status page"
 MODULE = "dbplanmon_pipeline.definitions"
 
 POLL_SECONDS = 0.2
@@ -31,7 +31,7 @@ class ChildFailed(DbPlanMonError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the webserver listens."""
+    """Where a server listens."""
 
     host: str
     port: int
@@ -45,11 +45,12 @@ class Address:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Looks after the three children.
+    """Looks after the children.
 
     Attributes:
         home: where state lies.
         address: where the webserver listens.
+        status: where the status page listens; None: it is not started.
         environ: variables of the children.
         stopping: asked often; true ends everything.
         tell: gets an event (`starting`, `ready`, `restarting`, `stopping`, `stopped`) and its facts.
@@ -59,6 +60,7 @@ class Supervisor:
 
     home: DagsterHome
     address: Address
+    status: Address | None
     environ: Mapping[str, str]
     stopping: Callable[[], bool]
     tell: Callable[[str, Mapping[str, object]], None]
@@ -79,19 +81,32 @@ class Supervisor:
         code_port = free_port()
         self.home.write_workspace(code_port)
         self._specs = {spec.name: spec for spec in child_specs(code_port, self.home.workspace_file, self.address)}
+        if self.status is not None:
+            self._specs[STATUS] = status_spec(self.status)
         try:
+            if self.status is not None:
+                # First, so that it can say what is wrong while Dagster does not come up.
+                self._start(STATUS)
             self._start(CODE_SERVER)
             self._watch_until(lambda: accepts(code_port), CODE_SERVER)
             self._start(DAEMON)
             self._start(WEBSERVER)
             host = reachable_host(self.address.host)
             self._watch_until(lambda: answers(host, self.address.port, "/server_info"), WEBSERVER)
+            if self.status is not None:
+                host, port = reachable_host(self.status.host), self.status.port
+                self._watch_until(lambda: answers(host, port, "/health/live"), STATUS)
             if not self.stopping():
-                self.tell("ready", {"url": self.address.url})
+                self.tell("ready", {"url": self.address.url, **self._status_urls()})
             while not self.stopping():
                 self._watch()
         finally:
             self._stop()
+
+    def _status_urls(self) -> dict[str, str]:
+        if self.status is None:
+            return {}
+        return {"status_url": self.status.url, "health_url": f"{self.status.url}/health"}
 
     def _start(self, name: str) -> None:
         if not self.stopping():
@@ -152,7 +167,7 @@ class Supervisor:
 
 
 def child_specs(code_port: int, workspace: Path, address: Address) -> tuple[ChildSpec, ...]:
-    """The three command lines.
+    """The command lines of Dagster's processes.
 
     `-P` keeps files of the working directory from being taken for modules of Dagster or its dependencies.
     """
@@ -165,6 +180,12 @@ def child_specs(code_port: int, workspace: Path, address: Address) -> tuple[Chil
         ChildSpec(DAEMON, (*python, "dagster._daemon", "run", "-w", str(workspace), *log)),
         ChildSpec(WEBSERVER, (*python, "dagster_webserver", "-w", str(workspace), *web, *log)),
     )
+
+
+def status_spec(address: Address) -> ChildSpec:
+    """The command line of the status page; it finds settings and state by its variables."""
+    listen = ("--host", address.host, "--port", str(address.port))
+    return ChildSpec(STATUS, (sys.executable, "-P", "-m", "dbplanmon_pipeline", "serve", *listen))
 
 
 def _stop_by(children: list[Child], deadline: float) -> None:
