@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.store.bulk import insert_rows
+from dbplanmon_pipeline.store.bulk import insert_rows, plain_rows
 from dbplanmon_pipeline.store.days import HOUR_US, STORED_COLUMNS, epoch_us
 from dbplanmon_pipeline.store.schema import database_hour
 from dbplanmon_pipeline.store.targets import database_ids
@@ -71,15 +71,14 @@ def add_work(connection: Connection, columns: Mapping[str, list[Any]]) -> None:
 def read_hours(connection: Connection, start: datetime, end: datetime) -> dict[DatabaseRef, Floats]:
     """Float64 [hours, 4] of `WORK` per database with work, for the whole hours from `start` to `end`; NaN unknown."""
     first, last = epoch_us(start) // HOUR_US, epoch_us(end) // HOUR_US
-    table = database_hour
-    wanted = select(table.c.database_id, table.c.hour_start_us, *(table.c[name] for name in WORK)).where(
-        table.c.hour_start_us >= first * HOUR_US, table.c.hour_start_us < last * HOUR_US
+    sql = (
+        f"SELECT database_id, hour_start_us, {', '.join(WORK)} FROM database_hour "  # noqa: S608 - our own numbers
+        f"WHERE hour_start_us >= {first * HOUR_US} AND hour_start_us < {last * HOUR_US}"
     )
     refs = {number: ref for ref, number in database_ids(connection).items()}
-    found: dict[DatabaseRef, Floats] = {}
-    for number, hour_us, *values in connection.execute(wanted):
-        ref = refs[number]
-        if ref not in found:
-            found[ref] = np.full((last - first, len(WORK)), np.nan)
-        found[ref][hour_us // HOUR_US - first] = values
-    return found
+    found: dict[int, Floats] = {}
+    for number, hour_us, *values in plain_rows(connection, sql):
+        if number not in found:
+            found[number] = np.full((last - first, len(WORK)), np.nan)
+        found[number][hour_us // HOUR_US - first] = values
+    return {refs[number]: hours for number, hours in found.items()}

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from markupsafe import Markup
 
-from dbplanmon_pipeline.web.charts.svg import element, number
+from dbplanmon_pipeline.web.charts.svg import element
 
 WIDTH, HEIGHT, MARGIN = 112, 28, 2.5
 
@@ -21,20 +22,18 @@ def sparkline(values: Sequence[float], label: str) -> Markup:
     if not known:
         return Markup("")
     highest = max(known) or 1.0
-    step = (WIDTH - 2 * MARGIN) / max(len(values) - 1, 1)
+    columns = _columns(len(values))
     floor = HEIGHT - MARGIN
-
-    def place(index: int) -> tuple[float, float]:
-        return MARGIN + index * step, floor - values[index] / highest * (floor - MARGIN)
-
     parts = []
     for first, last in _runs(values):
-        points = [place(index) for index in range(first, last + 1)]
-        line = _line(points)
-        if len(points) > 1:
-            area = f"{line}V{number(floor)}H{number(points[0][0])}Z"
+        heights = (floor - value / highest * (floor - MARGIN) for value in values[first : last + 1])
+        places = [f"{x} {y:.1f}" for x, y in zip(columns[first:], heights, strict=False)]
+        line = f"M{'L'.join(places)}"
+        if len(places) > 1:
+            area = f"{line}V{floor}H{columns[first]}Z"
             parts += [element("path", d=area, class_="spark-area"), element("path", d=line, class_="spark-line")]
-    x, y = place(max(index for index, value in enumerate(values) if math.isfinite(value)))
+    end = max(index for index, value in enumerate(values) if math.isfinite(value))
+    x, y = columns[end], floor - values[end] / highest * (floor - MARGIN)
     parts.append(element("circle", cx=x, cy=y, r=2, class_="spark-end"))
     return element(
         "svg",
@@ -59,6 +58,8 @@ def _runs(values: Sequence[float]) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def _line(points: Sequence[tuple[float, float]]) -> str:
-    (x, y), *rest = points
-    return f"M{number(x)} {number(y)}" + "".join(f"L{number(right)} {number(down)}" for right, down in rest)
+@cache
+def _columns(count: int) -> tuple[str, ...]:
+    """Coordinates of so many values, as text: they are the same for every line of a fleet."""
+    step = (WIDTH - 2 * MARGIN) / max(count - 1, 1)
+    return tuple(f"{MARGIN + index * step:.1f}" for index in range(count))

@@ -18,7 +18,7 @@ from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import CAUSE_WINDOW, Explanation, explain_incident
 from dbplanmon_pipeline.services.mute_alerts import SPANS
 from dbplanmon_pipeline.web.access.guard import require
-from dbplanmon_pipeline.web.access.user import Role
+from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.charts.history import history_chart
 from dbplanmon_pipeline.web.context import WebContext, context_of
 from dbplanmon_pipeline.web.pages.incident_series import (
@@ -96,7 +96,7 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
         mutes=[mute for mute in store.mutes(at=now) if is_muted_by(found, mute, explanation)],
         actions=_actions(found),
         spans=[(span, _SPAN_WORDS.get(span, span)) for span in SPANS],
-        told=TOLD.get(request.query_params.get("told", ""), ""),
+        told=TOLD.get(request.query_params.get("told", ""), "") if user_of(request).role.covers(Role.OPERATOR) else "",
         problem=problem,
     )
 

@@ -1,15 +1,16 @@
 """Templates: one environment that always escapes, and what every page finds in it."""
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
-from starlette.routing import NoMatchFound
+from starlette.routing import BaseRoute
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
@@ -38,12 +39,17 @@ def render(request: Request, template: str, *, status: int = 200, **facts: Any) 
 
 def link(request: Request, name: str, **parameters: object) -> str:
     """Path to a page by the name of its route, the prefix of a proxy included; empty where there is no such page."""
-    quoted = {key: quote(str(value), safe="") for key, value in parameters.items()}
-    try:
-        path = request.app.url_path_for(name, **quoted)
-    except NoMatchFound:
+    route = _routes(request.app).get(name)
+    if route is None:
         return ""
+    path = route.url_path_for(name, **{key: quote(str(value), safe="") for key, value in parameters.items()})
     return f"{request.scope.get('app_root_path', request.scope.get('root_path', ''))}{path}"
+
+
+@lru_cache(maxsize=4)
+def _routes(app: Starlette) -> dict[str, BaseRoute]:
+    """Routes by name: a fleet has hundreds of links, and looking through all routes for each of them shows."""
+    return {name: route for route in reversed(app.routes) if (name := getattr(route, "name", None))}
 
 
 def with_query(path: str, **parameters: object) -> str:

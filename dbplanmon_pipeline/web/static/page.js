@@ -46,6 +46,9 @@
     if (box.value) narrow();
   }
 
+  // On a narrow screen the latest part of a chart is seen first.
+  for (const box of document.querySelectorAll(".chart-box")) box.scrollLeft = box.scrollWidth;
+
   // The value under the pointer; the table below the chart has them all.
   for (const box of document.querySelectorAll("[data-readout]")) {
     const chart = box.querySelector("svg.chart");

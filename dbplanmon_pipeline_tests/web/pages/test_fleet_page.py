@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline_tests.web.pages.site import serving
+from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
+from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline_tests.web.pages.site import SETTINGS, serving
 
 pytestmark = pytest.mark.browser
 
@@ -77,3 +79,27 @@ def test_without_instances_it_says_what_to_write(open_page, tmp_path):
         page = open_page(empty)
         assert "No database is watched yet" in page.get_by_role("heading", level=1).inner_text()
         assert "engine: sqlserver" in page.locator("pre").inner_text()
+
+
+def test_a_database_that_is_tried_no_more_is_told_apart_and_not_missed(open_page, own_site):
+    (one,) = own_site.store.open_incidents()
+    own_site.post(f"/api/incidents/{one.incident_id}/dismiss", headers=own_site.bearer())
+    own_site.clock.advance(timedelta(days=2))
+    outcome = CollectionOutcome(
+        DatabaseRef("fleet", "sim0001"), own_site.clock(), CollectionStatus.FAILED, message="no answer"
+    )
+    own_site.store.record([CollectedDatabase(outcome, Engine.SIMULATED)])
+    page = open_page(own_site)
+
+    assert page.get_by_role("heading", level=1).inner_text() == "1 database is not read well"
+    failing, gone = (row.inner_text() for row in page.locator("table.databases tbody tr").all())
+    assert "no answer" in failing
+    assert "No longer read" in gone
+
+
+def test_an_instance_that_the_settings_no_longer_name_is_folded_at_the_end(open_page, past, tmp_path):
+    with serving(tmp_path, past=past, settings=SETTINGS.replace("name: fleet", "name: other")) as site:
+        page = open_page(site)
+        last = page.locator("details.instance").last
+        assert "no longer in the settings" in last.inner_text()
+        assert not last.locator("table").is_visible()
