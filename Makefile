@@ -43,8 +43,12 @@ audit: install  ## known weaknesses of the installed libraries; exit code 3 wher
 bench: install  ## the figures of docs/benchmarks.md
 	$(BIN)/python -m dbplanmon_pipeline_tests.bench
 
+soak: install  ## the whole program for 45 minutes under all kinds of faults; see docs/reliability.md
+	$(BIN)/python -m dbplanmon_pipeline_tests.soak $(SOAK_ARGS)
+
 docs: install  ## rewrite the generated pages
 	$(BIN)/python -m dbplanmon_pipeline.settings.reference
 
+.PHONY: soak
 clean:
 	rm -rf .dbplanmon build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ from statistics import median
 
 from dbplanmon_pipeline_tests.soak.logwatch import Complaint
 from dbplanmon_pipeline_tests.soak.measure import growth
-from dbplanmon_pipeline_tests.soak.plan import OF_TARGETS, OURS, Plan
+from dbplanmon_pipeline_tests.soak.plan import OF_TARGETS, OURS, Plan, Trouble
 from dbplanmon_pipeline_tests.soak.run import Record
 
 GRACE_SECONDS = 150.0
@@ -19,6 +19,9 @@ MOST_GROWTH = 0.05
 LONG_ENOUGH_SECONDS = 20 * 60
 """Below, memory is told but not judged: a start is still going on."""
 
+TRUE_WORK = "recorded work is true work, per database, statement and plan"
+RECOVERED = "the last collection runs went well"
+OF_SERVERS = (*OF_TARGETS, Trouble.SERVER_RESTART)
 TARGET_WORDS = ("simulated server", "targets could not be read", "left alone")
 
 
@@ -41,7 +44,7 @@ def verdict(record: Record) -> list[Finding]:
     judged = record.plan.seconds >= LONG_ENOUGH_SECONDS
     return [
         Finding(
-            "recorded work is true work, per database, statement and plan",
+            TRUE_WORK,
             not wrong and bool(record.comparisons),
             f"{len(record.comparisons) - len(wrong)} of {len(record.comparisons)} databases; "
             + "; ".join(f"{one.ref}: {one.wrong}" for one in wrong[:3]),
@@ -50,7 +53,8 @@ def verdict(record: Record) -> list[Finding]:
         Finding(
             "every error line is explained by a fault",
             not unexplained,
-            f"{len(unexplained)} of {len(complaints(record))} lines are not",
+            f"{len(unexplained)} of {len(complaints(record))} lines are not"
+            + "".join(f"; {one.text}" for one in unexplained[:1]),
         ),
         Finding(
             "memory of the processes that stay grows by less than 5 %",
@@ -62,7 +66,7 @@ def verdict(record: Record) -> list[Finding]:
             record.stop_seconds < 10 and not record.left and record.exit_code == 0,
             f"{record.stop_seconds:.1f} s, {len(record.left)} processes left",
         ),
-        Finding("the last collection runs went well", _recovered(record), ""),
+        Finding(RECOVERED, _recovered(record), ""),
         Finding("no alert was sent twice", not doubles, f"{len(record.alerts)} alerts, {len(doubles)} twice"),
     ]
 
@@ -78,7 +82,7 @@ def explained(one: Complaint, plan: Plan) -> bool:
         near = injection.begins <= one.seconds <= injection.ends + GRACE_SECONDS
         if near and injection.kind in OURS:
             return True
-        if near and injection.kind in OF_TARGETS and any(word in one.text for word in TARGET_WORDS):
+        if near and injection.kind in OF_SERVERS and any(word in one.text for word in TARGET_WORDS):
             return True
     return False
 

@@ -60,8 +60,23 @@ class Record:
         self.notes.append(f"{self.plan.elapsed():.0f} s: {text}")
 
 
-def soak(folder: Path, seconds: float, *, instances: int = 4, databases: int = 50, statements: int = 50) -> Record:
-    """Run everything for so long, with faults, and gather what there is to judge."""
+def soak(
+    folder: Path,
+    seconds: float,
+    *,
+    instances: int = 4,
+    databases: int = 50,
+    statements: int = 50,
+    full_disk: bool = True,
+) -> Record:
+    """Run everything for so long, with faults, and gather what there is to judge.
+
+    Args:
+        folder: absent; keeps journal and logs.
+        seconds: from the moment at which everything is up.
+        instances: how many servers, of so many `databases` with so many `statements` each.
+        full_disk: whether the disk is filled; what was starting then is given up after two minutes only.
+    """
     journal = folder / "journal"
     journal.mkdir(parents=True)
     folder.chmod(0o755)
@@ -70,7 +85,7 @@ def soak(folder: Path, seconds: float, *, instances: int = 4, databases: int = 5
         plan.write(made.plan_file)
         record = Record(plan)
         _collect_all(made, plan, "first")
-        _run_up(made, record, seconds)
+        _run_up(made, record, seconds, full_disk=full_disk)
         record.runs = runs_of(made.server.dsn("dagster"))
         record.ticks = ticks_of(made.server.dsn("dagster"))
         _collect_all(made, record.plan, "last")
@@ -88,7 +103,7 @@ def _collect_all(made: Stage, plan: Plan, which: str) -> None:
     assert not report.failed, f"the {which} collection failed: {report.failed[0].message}"
 
 
-def _run_up(made: Stage, record: Record, seconds: float) -> None:
+def _run_up(made: Stage, record: Record, seconds: float, *, full_disk: bool) -> None:
     port, out, err = free_port(), made.folder / "up.out", made.folder / "up.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
@@ -99,7 +114,9 @@ def _run_up(made: Stage, record: Record, seconds: float) -> None:
     try:
         _await_ready(process, out)
         record.began = record.plan.elapsed()
-        record.plan = with_troubles(record.plan, after=record.began, disk=made.disk.own, clock=made.clock.movable)
+        record.plan = with_troubles(
+            record.plan, after=record.began, disk=full_disk and made.disk.own, clock=made.clock.movable
+        )
         record.plan.write(made.plan_file)
         _watch(made, record, supervisor, record.began + seconds, port)
     finally:

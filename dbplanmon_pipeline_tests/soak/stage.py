@@ -90,7 +90,17 @@ class Stage:
 
     def command(self, port: int) -> list[str]:
         """`dbplanmon up` over the location of the run."""
-        return [sys.executable, "-m", "dbplanmon_pipeline_tests.soak.up", "up", "--port", str(port), "--json"]
+        return [
+            sys.executable,
+            "-m",
+            "dbplanmon_pipeline_tests.soak.up",
+            "up",
+            "--port",
+            str(port),
+            "--status-port",
+            "0",
+            "--json",
+        ]
 
 
 @contextmanager
