@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := dbplanmon_pipeline dbplanmon_pipeline_tests
 
-.PHONY: install demo test check format audit bench docs clean
+.PHONY: install demo test check format audit bench soak docs clean
 
 install: $(VENV)/.installed  ## a virtual environment with everything that demo, tests and checks need
 
@@ -49,6 +49,5 @@ soak: install  ## the whole program for 45 minutes under all kinds of faults; se
 docs: install  ## rewrite the generated pages
 	$(BIN)/python -m dbplanmon_pipeline.settings.reference
 
-.PHONY: soak
 clean:
 	rm -rf .dbplanmon build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
