@@ -21,6 +21,7 @@ WORK = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_p
 WORK_SUMS = f"database_id, (interval_end_us - 1) / {HOUR_US} AS hour, {', '.join(f'SUM({name})' for name in WORK)}"
 
 _FIRST_METRIC = 5
+_ID_BITS = 32
 _COLUMNS = [STORED_COLUMNS.index(name) - _FIRST_METRIC for name in WORK]
 _KEY = ("hour_start_us", "database_id")
 
@@ -33,11 +34,11 @@ def hours_of_rows(keys: Longs, metrics: Floats) -> dict[str, list[Any]]:
         metrics: float64 [n, m] in the order of the stored columns, NaN unknown.
     """
     hours = (keys[:, 4] - 1) // HOUR_US
-    found, member = np.unique(np.column_stack([hours, keys[:, 0]]), axis=0, return_inverse=True)
-    place = member.reshape(-1)
+    # One number for both: sorting pairs takes ten times as long.
+    found, place = np.unique((hours << _ID_BITS) + keys[:, 0], return_inverse=True)
     columns: dict[str, list[Any]] = {
-        "hour_start_us": (found[:, 0] * HOUR_US).tolist(),
-        "database_id": found[:, 1].tolist(),
+        "hour_start_us": ((found >> _ID_BITS) * HOUR_US).tolist(),
+        "database_id": (found & ((1 << _ID_BITS) - 1)).tolist(),
     }
     for name, column in zip(WORK, _COLUMNS, strict=True):
         values = metrics[:, column]
