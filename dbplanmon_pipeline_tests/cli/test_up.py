@@ -119,6 +119,20 @@ def test_run_that_nobody_can_stop_is_marked_as_canceled(tmp_path):
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED
 
 
+def test_code_server_that_hangs_does_not_hold_up_the_stop(tmp_path):
+    (tmp_path / "dagster.yaml").write_text(instance_yaml(tmp_path / "state"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        tags = {".dagster/grpc_info": json.dumps({"host": "127.0.0.1", "port": silent.getsockname()[1]})}
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            job = dg.GraphDefinition("nothing").to_job()
+            run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+        began = time.monotonic()
+        assert terminate_runs(tmp_path, began + 0.5) == 1
+        assert time.monotonic() - began < 30
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED
+
+
 def test_taken_port_ends_up_with_one_line(tmp_path):
     (tmp_path / "dbplanmon.yaml").write_text(SETTINGS)
     with socket.socket() as taken:
