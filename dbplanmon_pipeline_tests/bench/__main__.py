@@ -17,6 +17,7 @@ BENCHMARKS = (
     "bench_events",
     "bench_alerts",
     "bench_web",
+    "bench_pages",
     "bench_postgres",
     "bench_sqlserver",
     "bench_showplan",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 from markupsafe import Markup
@@ -203,17 +204,25 @@ def _load(works: Sequence[Floats], metric: int, name: str) -> tuple[float, Marku
     """Seconds in the last hour that is known, and the line of a day."""
     if not works:
         return math.nan, Markup("")
-    stacked = np.stack([work[:, metric] for work in works]) / 1e6
+    if len(works) == 1:
+        return _drawn(name, works[0][:, metric].tobytes())
+    stacked = np.stack([work[:, metric] for work in works])
     known = np.isfinite(stacked).any(axis=0)
-    seconds = np.where(known, np.nansum(stacked, axis=0), np.nan)
-    if not known.any():
+    return _drawn(name, np.where(known, np.nansum(stacked, axis=0), np.nan).tobytes())
+
+
+@lru_cache(maxsize=10_000)
+def _drawn(name: str, microseconds: bytes) -> tuple[float, Markup]:
+    """The last figure and the line; whole hours stay what they are, so a fleet is drawn once an hour."""
+    seconds = (np.frombuffer(microseconds) / 1e6).tolist()
+    known = [value for value in seconds if math.isfinite(value)]
+    if not known:
         return math.nan, Markup("")
-    last = float(seconds[np.flatnonzero(known)[-1]])
-    highest = seconds_words(float(np.nanmax(seconds)))
+    highest = seconds_words(max(known))
     words = (
-        f"{one_line(name, 80)}: {seconds_words(last)} in the last hour, at most {highest} in one hour of the last 24"
+        f"{one_line(name, 80)}: {seconds_words(known[-1])} in the last hour, at most {highest} in one of the last 24"
     )
-    return last, sparkline(seconds.tolist(), words)
+    return known[-1], sparkline(seconds, words)
 
 
 def _trouble(card: DatabaseCard) -> tuple[object, ...]:
