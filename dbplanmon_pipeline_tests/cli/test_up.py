@@ -97,6 +97,11 @@ def test_old_deaths_are_forgotten():
         (b"plain \x1b]0;x\x07\xff text\r\n", (logging.INFO, "plain 0;x \N{REPLACEMENT CHARACTER} text")),
         (b'{"a": 1}\n', (logging.INFO, '{"a": 1}')),
         (b"\x1b[0m \n", None),
+        (b"INFO:dagster.daemon.SensorDaemon:Checking for new runs\n", None),
+        (
+            b"WARNING:root:Retrying failed database connection\n",
+            (20, "WARNING:root:Retrying failed database connection"),
+        ),
     ],
 )
 def test_child_lines_become_readable(raw, expected):

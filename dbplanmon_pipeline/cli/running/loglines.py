@@ -6,14 +6,17 @@ import re
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]")
 _COLOURED = re.compile(r"^[\d-]+ [\d:]+ \+\d{4} - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<message>.*)$")
+_ECHO = re.compile(r"^[A-Z]+:dagster[\w.]*:")
+"""dagster-postgres sets up a second handler when its server goes away; from then on Dagster says everything twice."""
+
 _LEVELS = logging.getLevelNamesMapping()
 
 
 def read_line(raw: bytes) -> tuple[int, str] | None:
-    """Level and message of one line, JSON log records unpacked and control characters gone; None for an empty line."""
+    """Level and message, JSON log records unpacked and control characters gone; None for an empty line or an echo."""
     text = _ESCAPES.sub("", raw.decode("utf-8", "replace"))
     text = "".join(character if character.isprintable() else " " for character in text).rstrip()
-    if not text:
+    if not text or _ECHO.match(text):
         return None
     if text.startswith("{"):
         return _from_json(text) or (logging.INFO, text)
