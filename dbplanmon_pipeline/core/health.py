@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
+from dbplanmon_pipeline.core.plain_words import duration_words
 from dbplanmon_pipeline.core.ports.figures import DatabaseState
 
 Row = Mapping[str, str | float | None]
@@ -67,10 +68,11 @@ def freshness(
         }
         for ref, at in sorted(stale.items())
     )
+    within = duration_words(limit.total_seconds())
     if not stale:
-        return Finding(Health.HEALTHY, f"{len(last_success)} databases read within {limit}")
+        return Finding(Health.HEALTHY, f"{len(last_success)} databases read within {within}")
     health = Health.UNHEALTHY if len(stale) >= unhealthy_share * len(last_success) else Health.DEGRADED
-    return Finding(health, f"{len(stale)} of {len(last_success)} databases not read within {limit}", rows)
+    return Finding(health, f"{len(stale)} of {len(last_success)} databases not read within {within}", rows)
 
 
 def coverage(outcomes: Sequence[Outcome], named_share: Mapping[DatabaseRef, float], least: float) -> Finding:
@@ -107,6 +109,8 @@ def baseline_age(newest: datetime | None, judged: int, now: datetime, limit: tim
     if newest is None:
         return Finding(Health.DEGRADED, "no baseline yet: materialise `baselines`, or wait for its schedule")
     age = now - newest
+    old = duration_words(age.total_seconds())
     if age > limit:
-        return Finding(Health.DEGRADED, f"the newest baseline is {age} old, more than {limit}")
-    return Finding(Health.HEALTHY, f"baselines of {judged} statements, {age} old")
+        most = duration_words(limit.total_seconds())
+        return Finding(Health.DEGRADED, f"the newest baseline is {old} old, more than {most}")
+    return Finding(Health.HEALTHY, f"baselines of {judged} statements, {old} old")
