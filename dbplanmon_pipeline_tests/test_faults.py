@@ -17,12 +17,12 @@ import pytest
 
 from dbplanmon_pipeline.cli.running.home import DagsterHome
 from dbplanmon_pipeline.cli.up import _children_log
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
+from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.store import open_store
 from dbplanmon_pipeline.testing import FixedClock
-from dbplanmon_pipeline_tests.services.fleets import START, STEP
+from dbplanmon_pipeline_tests.services.fleets import START, STEP, Fleet, assert_same_work, recorded
 from dbplanmon_pipeline_tests.services.spools import SpooledFleet
 from dbplanmon_pipeline_tests.services.stories import BROKEN_TICKS, continue_story, open_story, write_calm_past
 from dbplanmon_pipeline_tests.soak.disk import Disk, small_disk
@@ -33,6 +33,8 @@ CLEAN = multiprocessing.get_context("forkserver")
 CLEAN.set_forkserver_preload([__name__])
 DISK_MB = 16
 REF = DatabaseRef("alpha", "Sales")
+REF_OF_FLEET = DatabaseRef("fleet", "sim0001")
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -172,3 +174,24 @@ def test_a_full_disk_costs_lines_of_the_log_and_one_complaint(disk: Disk, capsys
     told = capsys.readouterr().err.splitlines()
     assert told == [f"{home.log_file} cannot be written: No space left on device; lines are lost until it can"]
     assert home.log_file.read_text("utf-8").splitlines()[-1].endswith("after")
+
+
+@pytest.mark.parametrize("source", ["plan_cache", "query_store"])
+def test_our_clock_jumps_an_hour_ahead_and_back(tmp_path: Path, source: str) -> None:
+    server, ours = FixedClock(START), FixedClock(START)
+    provider = SimulatedProvider("fleet", 1, clock=server, statements=12, seed=3, source=source, interval_minutes=5)
+    store = open_store(f"sqlite:///{tmp_path}/store.db", clock=ours)
+    store.upgrade()
+    fleet = Fleet(store, ours, provider)
+
+    def tick(ahead: timedelta = timedelta()) -> CollectionOutcome:
+        ours.moment = server.advance(STEP) + ahead
+        return fleet.collect().outcomes[0]
+
+    fleet.collect()
+    assert [tick().status, tick(HOUR).status] == [CollectionStatus.OK] * 2
+    waiting = [tick().message for _ in range(11)]
+    assert all(message.startswith("nothing counted: the clock went back") for message in waiting)
+    assert [tick().message for _ in range(3)][-1] == ""
+    assert_same_work(recorded(store, REF_OF_FLEET), provider.recordable("sim0001", [START, server.moment]))
+    store.close()
