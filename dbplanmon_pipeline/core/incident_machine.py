@@ -256,8 +256,13 @@ def _continue(
 
 
 def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentChange:
-    """New figures; the severity only rises, the plan before is kept once known."""
+    """New figures; the severity only rises, the plan before is kept once known.
+
+    After the way back to the plan before, the last windows still hold slow intervals; the plans of the incident stay.
+    """
     worse = fresh.severity.rank > incident.severity.rank
+    went_back = fresh.plan_hash and fresh.plan_hash == incident.previous_plan_hash
+    plans = incident if went_back else fresh
     same_label = fresh.label is Label.UNKNOWN or incident.label is Label.PLAN_REGRESSION
     changed = replace(
         fresh,
@@ -265,7 +270,8 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
         state=incident.state,
         label=incident.label if same_label else fresh.label,
         severity=fresh.severity if worse else incident.severity,
-        previous_plan_hash=fresh.previous_plan_hash or incident.previous_plan_hash,
+        plan_hash=plans.plan_hash,
+        previous_plan_hash=plans.previous_plan_hash or incident.previous_plan_hash,
         began_at=min(incident.began_at, fresh.began_at),
         opened_at=incident.opened_at,
         reopened_count=incident.reopened_count,

@@ -109,6 +109,13 @@ def test_further_verdicts_update_the_figures_and_keep_the_start():
     assert (incident.label, incident.previous_plan_hash) == (Label.PLAN_REGRESSION, 5)
 
 
+def test_the_way_back_to_the_plan_before_does_not_turn_the_incident_round():
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    ledger.judge(evaluation(1, replace(verdict(1), plan_hash=5, previous_plan_hash=6)))
+    assert (ledger.only.plan_hash, ledger.only.previous_plan_hash) == (6, 5)
+
+
 def test_a_label_is_learnt_later_where_it_was_unknown():
     ledger = Ledger()
     ledger.judge(evaluation(0, verdict(0, label=Label.UNKNOWN)))
