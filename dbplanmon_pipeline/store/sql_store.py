@@ -19,8 +19,10 @@ from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
 from dbplanmon_pipeline.store.kpis import KpiPart
 from dbplanmon_pipeline.store.mutes import MutePart
+from dbplanmon_pipeline.store.page_lists import PageListPart
 from dbplanmon_pipeline.store.pages import PagePart
 from dbplanmon_pipeline.store.purging import PurgingPart
+from dbplanmon_pipeline.store.statement_pages import StatementPagePart
 from dbplanmon_pipeline.store.statements import StatementPart
 from dbplanmon_pipeline.store.upkeep import UpkeepPart
 
@@ -42,6 +44,8 @@ class SqlStore(
     UpkeepPart,
     DaySummaryPart,
     PagePart,
+    PageListPart,
+    StatementPagePart,
     FigurePart,
     ExportPart,
 ):

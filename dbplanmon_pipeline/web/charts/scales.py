@@ -45,13 +45,17 @@ class ValueScale:
 
 
 def value_scale(values: Sequence[float], bottom: float, top: float, *, may_be_logarithmic: bool = True) -> ValueScale:
-    """An axis that holds all finite values with some room; linear ones begin at 0."""
+    """An axis that holds all finite values with some room; linear ones begin at 0, or below where a value does."""
     known = [value for value in values if math.isfinite(value)]
     positive = [value for value in known if value > 0]
     highest = max(positive, default=1.0)
     lowest = min(positive, default=highest)
     if may_be_logarithmic and lowest > 0 and len(positive) == len(known) and highest / lowest > LOG_FROM:
         return ValueScale(lowest / 1.4, highest * 1.4, bottom, top, logarithmic=True)
+    if known and min(known) < 0:
+        low = min(known)
+        room = (max(*known, 0.0) - low) * 0.08
+        return ValueScale(low - room, max(*known, 0.0) + room, bottom, top)
     return ValueScale(0.0, highest * 1.08, bottom, top)
 
 

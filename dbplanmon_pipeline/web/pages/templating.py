@@ -26,7 +26,7 @@ from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.context import context_of
 from dbplanmon_pipeline.web.foreign_text import shown
-from dbplanmon_pipeline.web.pages import words
+from dbplanmon_pipeline.web.pages import spans, words
 from dbplanmon_pipeline.web.pages.navigation import sections
 
 _PACKAGE = "dbplanmon_pipeline.web"
@@ -98,12 +98,18 @@ def _environment() -> Environment:
         "hash": hash_words,
         "digits": hash_text,
         "line": one_line,
+        "count": spans.count_words,
+        "reads": spans.count_words,
+        "megabytes": spans.megabytes_words,
+        "period": lambda key: spans.PERIODS[key][0].lower(),
     }
     environment.globals |= {
         "ago": words.ago_words,
         "counted": words.counted,
         "severity_badge": words.severity_badge,
         "state_badge": words.state_badge,
+        "reading_badge": words.reading_badge,
+        "is_incident_id": words.is_incident_id,
         "place": words.place_words,
         "title_of": words.incident_title,
         "effect_of": words.effect_words,

@@ -1,11 +1,12 @@
 """Words and marks of the pages: one name, one sign and one colour class for each severity, state and label."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope, IncidentState
-from dbplanmon_pipeline.core.model import Label, Severity
+from dbplanmon_pipeline.core.model import CollectionStatus, Label, Severity
 from dbplanmon_pipeline.core.plain_words import cost_words, duration_words, hash_words, one_line, ratio_words
 
 MOST_NAME = 120
@@ -38,6 +39,7 @@ LABELS: Mapping[Label, str] = {
 METRICS: Mapping[str, str] = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time"}
 ENGINES: Mapping[str, str] = {"sqlserver": "SQL Server", "postgres": "PostgreSQL", "simulated": "Simulated"}
 
+_INCIDENT_ID = re.compile(r"[0-9a-f]{12}")
 _SPAN_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -65,6 +67,25 @@ def state_badge(state: IncidentState) -> Badge:
     if state is IncidentState.ACKNOWLEDGED:
         return Badge("held", "ring", STATES[state])
     return Badge("ended", "tick" if state is not IncidentState.DISMISSED else "cross", STATES[state])
+
+
+READINGS: Mapping[CollectionStatus, Badge] = {
+    CollectionStatus.OK: Badge("good", "tick", "Read"),
+    CollectionStatus.FIRST_READING: Badge("good", "tick", "First reading"),
+    CollectionStatus.FAILED: Badge("high", "triangle", "Failed"),
+    CollectionStatus.SKIPPED: Badge("unknown", "ring", "Skipped"),
+    CollectionStatus.SPOOLED: Badge("unknown", "ring", "Waits on disk"),
+}
+
+
+def reading_badge(status: CollectionStatus) -> Badge:
+    """How the reading of a database ended."""
+    return READINGS[status]
+
+
+def is_incident_id(text: str) -> bool:
+    """True for the number of an incident; KPIs, groups and jobs have other names."""
+    return _INCIDENT_ID.fullmatch(text) is not None
 
 
 def place_words(incident: Incident) -> str:

@@ -1,0 +1,111 @@
+"""`/hotspots`: the dearest statements of the fleet, as ranked after each analysis."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
+from dbplanmon_pipeline.core.plain_words import one_line
+from dbplanmon_pipeline.core.ports import Hotspot
+from dbplanmon_pipeline.core.ports.page_lists import ListFilter
+from dbplanmon_pipeline.web.access.guard import require
+from dbplanmon_pipeline.web.access.user import Role
+from dbplanmon_pipeline.web.charts.bars import bar
+from dbplanmon_pipeline.web.context import context_of
+from dbplanmon_pipeline.web.pages.list_query import list_query, one_of
+from dbplanmon_pipeline.web.pages.templating import render
+
+STATEMENT_WORDS = 220
+MOMENTS: Mapping[str, tuple[str, timedelta]] = {
+    "now": ("Newest", timedelta(0)),
+    "1h": ("1 hour ago", timedelta(hours=1)),
+    "6h": ("6 hours ago", timedelta(hours=6)),
+    "24h": ("Yesterday, same time", timedelta(hours=24)),
+    "7d": ("A week ago, same time", timedelta(days=7)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A way to rank: its title, and its column of hotspots."""
+
+    title: str
+    column: str
+
+
+RANKINGS: Mapping[str, Ranking] = {
+    "cpu": Ranking("CPU time", "worker_time_us"),
+    "elapsed": Ranking("Elapsed time", "elapsed_time_us"),
+    "reads": Ranking("Logical reads", "logical_reads_pages"),
+    "combined": Ranking("All together", "combined"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HotspotLine:
+    """One statement; means per execution, NaN unknown, and its share of the whole as a bar."""
+
+    hotspot: Hotspot
+    statement: str
+    elapsed_us: float
+    cpu_us: float
+    reads_pages: float
+    bar: Markup
+
+
+def chosen_ranking(text: str, known: Sequence[str]) -> str:
+    """Key of the ranking that is asked for; else by CPU where the engine tells it, else by elapsed time.
+
+    Raises:
+        HTTPException: 400, there is no such ranking.
+    """
+    default = "cpu" if RANKINGS["cpu"].column in known or not known else "elapsed"
+    return one_of("ranking", text, list(RANKINGS)) or default
+
+
+def lines(top: Sequence[Hotspot], texts: Mapping[tuple[DatabaseRef, int], StatementText]) -> list[HotspotLine]:
+    """Hotspots as a table shows them."""
+    largest = max((one.share for one in top if math.isfinite(one.share)), default=0.0)
+    found = []
+    for one in top:
+        text = texts.get((one.ref, one.query_hash))
+        words = one_line(text.text[: 4 * STATEMENT_WORDS], STATEMENT_WORDS) if text else ""
+        count = one.execution_count if one.execution_count > 0 else math.nan
+        means = (one.elapsed_time_us / count, one.worker_time_us / count, one.logical_reads_pages / count)
+        found.append(HotspotLine(one, words, *means, bar(one.share, largest)))
+    return found
+
+
+@require(Role.VIEWER)
+def hotspots(request: Request) -> Response:
+    """The newest ranking, or that of an earlier moment."""
+    context = context_of(request)
+    store = context.session.store
+    query = list_query(request.query_params, by="", at="now", q="", instance="", database="")
+    at = one_of("moment", query.chosen["at"], list(MOMENTS))
+    chosen = ListFilter(query.chosen["instance"], query.chosen["database"], query.chosen["q"])
+    by = one_of("ranking", query.chosen["by"], list(RANKINGS))
+    moment = context.clock() - MOMENTS[at][1]
+    ranking = store.hotspot_ranking(moment, RANKINGS[by or "cpu"].column, chosen)
+    if not by and ranking is not None and not ranking.rows:
+        # Not every engine tells CPU.
+        by = "elapsed"
+        ranking = store.hotspot_ranking(moment, RANKINGS[by].column, chosen)
+    top = ranking.rows if ranking else ()
+    return render(
+        request,
+        "hotspots.html",
+        ranking=ranking,
+        by=RANKINGS[by or "cpu"],
+        lines=lines(top, store.statement_texts([(one.ref, one.query_hash) for one in top])),
+        chosen={**query.chosen, "by": by or "cpu"},
+        is_narrowed=query.is_narrowed,
+        instances=sorted({ref.instance for ref in store.known_databases()}),
+        rankings=tuple((key, one.title) for key, one in RANKINGS.items()),
+        moments=tuple((key, words) for key, (words, _) in MOMENTS.items()),
+    )
