@@ -37,7 +37,7 @@ from dbplanmon_pipeline.services.breakers import breaker_states, resting_instanc
 from dbplanmon_pipeline.services.channel_breaker import ChannelBreaker
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
-from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts
+from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts, ends_due
 from dbplanmon_pipeline.services.import_history import MAX_WORKERS, HistoryReport, import_history
 from dbplanmon_pipeline.services.process_alerts import AlertReport, process_alerts
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
@@ -298,12 +298,12 @@ class Session:
         return self.store.maintain(may_rewrite=may_rewrite)
 
     def alerts_due(self) -> bool:
-        """True where an alert waits for a decision, or may be sent over a channel that does not rest."""
+        """True where an alert waits for a decision, an end is missing, or something may be sent over a channel."""
         now = self._clock()
-        return self.store.decisions_due(now) or any(
-            not ChannelBreaker(self.store, channel, self.breaker, self._clock).rests()
-            for channel in self.store.due_channels(now)
-        )
+        if self.store.decisions_due(now) or ends_due(self.store, alert_policy(self.settings), now):
+            return True
+        resting = (ChannelBreaker(self.store, name, self.breaker, self._clock) for name in self.store.due_channels(now))
+        return any(not breaker.rests() for breaker in resting)
 
     def decide_alerts(self) -> DecisionReport:
         """Decide what of the queue is sent, and when."""

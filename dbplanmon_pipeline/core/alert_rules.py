@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dbplanmon_pipeline.core.alert_rules_ends import tracked_as
 from dbplanmon_pipeline.core.alert_rules_grouping import grouped, joining
 from dbplanmon_pipeline.core.alert_rules_history import History
 from dbplanmon_pipeline.core.alert_rules_messages import (
     GROUP,
-    all_are_well,
     comes_and_goes,
     group_is_well,
     group_message,
@@ -38,8 +38,9 @@ def decide(situation: Situation, policy: AlertPolicy) -> Decisions:
     """Decide about every alert of a situation, in the order in which they were created.
 
     The rules, in their order: reminders that are not needed, mute rules, what ended while it waited, maintenance
-    windows, ends of what was never told, flapping, cooldown, grouping, and the cap of the hour. A channel that tracks
-    incidents gets every end of what it was told of: no mute rule, group or cap stands against it.
+    windows, ends of what was never told, flapping, cooldown, grouping, and the cap of the hour. On a channel that
+    tracks incidents no mute rule, group or cap stands against the end of what was told by itself; `alert_rules_ends`
+    ends whatever else is open there.
     """
     return _Pass(situation, policy).run()
 
@@ -160,6 +161,8 @@ class _Pass:
         return None
 
     def _is_over(self, incident_id: str, channel: str) -> bool:
+        if incident_id.startswith(GROUP):
+            return all(self._is_over(member, channel) for member in self._history.members(incident_id))
         incident = self._situation.incidents.get(incident_id)
         return self._history.is_over(incident_id, channel) if incident is None else not incident.state.is_open
 
@@ -177,8 +180,6 @@ class _Pass:
             return None
         told = self._history.told_beginning(alert)
         if told is None:
-            if self._is_tracked(alert) and alert.event in ENDING_EVENTS:
-                self._end_carriers(alert, "")
             return self._suppressed(row, AlertRule.RESOLUTION, "its beginning was not sent on this channel")
         if alert.event == IncidentEvent.AUTO_RESOLVED and self._is_held_for_flapping(row):
             until = alert.created_at + self._policy.flap_within
@@ -187,39 +188,22 @@ class _Pass:
         if alert.event not in ENDING_EVENTS:
             return self._suppressed(row, AlertRule.GROUPING, "it was told with others") if group_id else None
         if self._is_tracked(alert):
-            self._end_carriers(alert, group_id)
+            why = "no message of its own is open there; those that told of it end with the last they told of"
+            return None if self._history.told_alone(alert) else self._suppressed(row, AlertRule.GROUPING, why)
         return self._end_of_group(row, group_id) if group_id else None
 
     def _is_held_for_flapping(self, row: AlertRow) -> bool:
         return row.rule is not AlertRule.FLAPPING and self._history.flaps(row.alert)
-
-    def _end_carriers(self, end: Alert, group_id: str) -> None:
-        """Later groups and notices that told of an incident end with the last of what they told of."""
-        for carrier in self._history.carriers(end):
-            members = self._history.members(carrier.alert_id) - {end.incident_id}
-            if carrier.incident_id != group_id and all(self._is_over(one, end.channel) for one in members):
-                told = all_are_well(end, carrier.incident_id, len(members) + 1)
-                if not self._history.knows(told.alert_id) and told.alert_id not in self._added:
-                    self._release(AlertRow(told), is_new=True)
-                    self._history.note_told(told, self._now)
-                    self._end_carriers(told, "")
 
     def _end_of_group(self, row: AlertRow, group_id: str) -> AlertRow | None:
         members = self._history.members(group_id)
         standing = [self._situation.incidents.get(member) for member in members]
         slow = sum(1 for incident in standing if incident is not None and incident.state.is_open)
         if slow:
-            if self._is_tracked(row.alert) and self._history.told_alone(row.alert):
-                return None
             return self._suppressed(row, AlertRule.GROUPING, f"{slow} others that were told with it are still slow")
         end = group_is_well(row.alert, group_id, len(members))
         if not self._history.knows(end.alert_id) and end.alert_id not in self._added:
             self._release(AlertRow(end), is_new=True)
-            if self._is_tracked(end):
-                self._history.note_told(end, self._now)
-                self._end_carriers(end, "")
-        if self._is_tracked(row.alert) and self._history.told_alone(row.alert):
-            return None
         return self._grouped(row, AlertRule.GROUPING, end.alert_id, "told as the end of a group")
 
     def _flapping(self, row: AlertRow) -> AlertRow | None:
@@ -358,13 +342,16 @@ class _Pass:
             reason="",
             next_attempt_at=self._now,
             decided_at=self._now,
+            tracked_as=tracked_as(row.alert) if row.alert.channel in self._policy.trackers else "",
         )
 
     def _held(self, row: AlertRow, until: datetime, rule: AlertRule, why: str) -> AlertRow:
-        return replace(row, state=AlertState.HELD, rule=rule, reason=why, next_attempt_at=until, decided_at=self._now)
+        return replace(self._closed(row, AlertState.HELD, rule, why), next_attempt_at=until)
 
     def _closed(self, row: AlertRow, state: AlertState, rule: AlertRule, why: str) -> AlertRow:
-        return replace(row, state=state, rule=rule, reason=why, next_attempt_at=None, decided_at=self._now)
+        return replace(
+            row, state=state, rule=rule, reason=why, next_attempt_at=None, decided_at=self._now, tracked_as=""
+        )
 
     def _suppressed(self, row: AlertRow, rule: AlertRule, why: str) -> AlertRow:
         return self._closed(row, AlertState.SUPPRESSED, rule, why)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from dbplanmon_pipeline.core.alert_rules_messages import FLAPPING, GROUP, MORE
+from dbplanmon_pipeline.core.alert_rules_messages import FLAPPING, GROUP
 from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED, AlertPolicy
 from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS
 from dbplanmon_pipeline.core.incidents import IncidentEvent
@@ -14,7 +14,7 @@ from dbplanmon_pipeline.core.ports.alert_rules import AlertRule, AlertState, Pas
 
 _BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
 _BAD_NEWS = (*_BEGINNINGS, IncidentEvent.ESCALATED.value, UNACKNOWLEDGED, FLAPPING)
-_CARRIERS = (GROUP, f"{MORE}:")
+_ON_ITS_WAY = (AlertState.PENDING, AlertState.DELIVERED)
 
 
 class History:
@@ -89,19 +89,19 @@ class History:
         return any(past.event in ENDING_EVENTS and told.created_at <= past.created_at < before for past in ends)
 
     def told_alone(self, end: Alert) -> bool:
-        """True where the channel got bad news of an incident that ends now in a message of its own."""
-        return any(past.event in _BAD_NEWS and not past.grouped_into for past in self._told(end))
+        """True where bad news of an incident that ends now went out in a message of its own since its last end."""
+        alone = False
+        for past in self._told(end):
+            if past.event in ENDING_EVENTS:
+                alone = False
+            elif past.event in _BAD_NEWS and past.state in _ON_ITS_WAY:
+                alone = True
+        return alone
 
     def is_over(self, incident_id: str, channel: str) -> bool:
         """True where the last that the channel was told of it is its end."""
         told = [past for past in self._by_topic[incident_id, channel] if _is_told(past)]
         return bool(told) and told[-1].event in ENDING_EVENTS
-
-    def carriers(self, end: Alert) -> list[PastAlert]:
-        """Groups and notices in which the channel was told of an incident that ends now, the first one first."""
-        into = {past.grouped_into: None for past in self._told(end) if past.event in _BAD_NEWS and past.grouped_into}
-        found = [self._by_id[one] for one in into if one in self._by_id]
-        return [one for one in found if one.incident_id.startswith(_CARRIERS)]
 
     def group_of(self, past: PastAlert) -> str:
         """Id of the group in which an alert was told, empty where it was told by itself."""

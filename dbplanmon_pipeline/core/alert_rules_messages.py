@@ -102,20 +102,6 @@ def group_is_well(end: Alert, group_id: str, count: int) -> Alert:
     )
 
 
-def all_are_well(end: Alert, carrier_id: str, count: int) -> Alert:
-    """The end of a later group or of a notice, when the last of what it told of is over."""
-    what = "what it told of is over" if count == 1 else f"all {count} it told of are over"
-    return replace(
-        end,
-        alert_id=alert_key(carrier_id, IncidentEvent.AUTO_RESOLVED.value, "", end.channel),
-        incident_id=carrier_id,
-        event=IncidentEvent.AUTO_RESOLVED.value,
-        subject=one_line(f"[ok] An earlier message about several: {what}", SUBJECT_LIMIT),
-        body=f"An earlier message about several: {what}.\n\nThe last of them:\n\n{end.body}",
-        facts={**end.facts, "scope": "notice"},
-    )
-
-
 def comes_and_goes(again: Alert, returns: int, within_hours: float) -> Alert:
     """The last word about a statement that keeps coming back, until it rests or gets worse."""
     words = f"It comes and goes: {returns} returns within {within_hours:g} h."

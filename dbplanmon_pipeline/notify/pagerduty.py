@@ -3,6 +3,7 @@
 import json
 from datetime import UTC
 
+from dbplanmon_pipeline.core.alert_rules_ends import tracking_key
 from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS, AlertKind
 from dbplanmon_pipeline.core.ports import Alert, Clock
 from dbplanmon_pipeline.notify.http_sender import DEFAULT_TIMEOUT_S, HttpSender, Secret, utc_now
@@ -83,14 +84,8 @@ def pagerduty_event(alert: Alert, message: Message) -> dict[str, object]:
     if message.kind is AlertKind.SUMMARY or alert.event == "test":
         return {"payload": payload, "links": links}
     payload |= {"severity": _SEVERITIES.get(alert.severity, "warning"), **_place(alert)}
-    event = {"event_action": _action(alert.event), "dedup_key": _dedup_key(alert)}
+    event = {"event_action": _action(alert.event), "dedup_key": tracking_key(alert)[:_KEY_CHARACTERS]}
     return {**event, "client": "dbplanmon", "links": links, "payload": payload}
-
-
-def _dedup_key(alert: Alert) -> str:
-    """News of a group that was told before belongs to the alert of that group."""
-    former = alert.facts.get("former")
-    return (former if isinstance(former, str) and former else alert.incident_id)[:_KEY_CHARACTERS]
 
 
 def _action(event: str) -> str:

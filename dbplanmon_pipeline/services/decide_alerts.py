@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from dbplanmon_pipeline.core.alert_rules import decide
+from dbplanmon_pipeline.core.alert_rules_ends import tracked_ends
 from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
 from dbplanmon_pipeline.core.ports import Clock
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertRulesStore, AlertState
@@ -24,7 +25,7 @@ class DecisionReport:
     """What one pass decided.
 
     Attributes:
-        let_through: alerts that may be sent now, groups and notices included.
+        let_through: alerts that may be sent now, groups, notices and their ends included.
         states: how many were moved to each other state, groups and reminders included.
         batches: transactions.
     """
@@ -42,7 +43,7 @@ def decide_alerts(
     batch: int = BATCH,
     stopped: Callable[[], bool] = lambda: False,
 ) -> DecisionReport:
-    """Decide about everything that waits for it; repeating it at once decides nothing.
+    """Decide about everything that waits for it, and end what is over; repeating it at once decides nothing.
 
     A crash loses no decision but that of its own batch, which is made again; see `core/alert_rules.py` for the rules.
     """
@@ -56,4 +57,16 @@ def decide_alerts(
             break
         batches += 1
         states.update(row.state for row in rows)
-    return DecisionReport(states.pop(AlertState.PENDING, 0), dict(states), batches)
+    states[AlertState.PENDING] += _end_what_is_over(store, policy, now())
+    return DecisionReport(states.pop(AlertState.PENDING), dict(states), batches)
+
+
+def _end_what_is_over(store: AlertRulesStore, policy: AlertPolicy, now: datetime) -> int:
+    if not policy.trackers:
+        return 0
+    return len(store.end_tracked(now, policy.trackers, partial(tracked_ends, now=now)).ends)
+
+
+def ends_due(store: AlertRulesStore, policy: AlertPolicy, now: datetime) -> bool:
+    """True where a channel keeps open what is over."""
+    return bool(policy.trackers and tracked_ends(store.tracked_keys(policy.trackers), now).ends)

@@ -1,15 +1,14 @@
 """Decisions about alerts: what they depend on is read, and what they say is stored, in one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     RowMapping,
     Select,
     and_,
@@ -21,7 +20,7 @@ from sqlalchemy import (
 )
 
 from dbplanmon_pipeline.core.alert_rules_messages import GROUP, MORE
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
+from dbplanmon_pipeline.core.incidents import IncidentEvent
 from dbplanmon_pipeline.core.model import StatementText, hash_int
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import (
@@ -29,30 +28,27 @@ from dbplanmon_pipeline.core.ports.alert_rules import (
     AlertRule,
     AlertState,
     Decisions,
-    PastAlert,
     Situation,
     ToldGroup,
+    TrackedEnds,
+    TrackedKey,
 )
-from dbplanmon_pipeline.store.alerts import IDLE_REMINDER, alert_record
+from dbplanmon_pipeline.store.alert_past import incidents_by_id, parts, past_of
+from dbplanmon_pipeline.store.alerts import alert_record
 from dbplanmon_pipeline.store.bulk import insert_records
-from dbplanmon_pipeline.store.incidents import read_incident
 from dbplanmon_pipeline.store.mutes import mutes_in_force, windows_in_force
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.schema import alert, incident, monitored_database, query, query_text
+from dbplanmon_pipeline.store.schema import alert, monitored_database, query, query_text
+from dbplanmon_pipeline.store.tracked_alerts import settle, tracked_keys
 
-_T = TypeVar("_T")
-_AT_ONCE = 500
 _LOCK = 7_204_118_551
 """Name of the lock that keeps two processes from deciding at the same time; SQLite has one writer anyway."""
 
 _ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
-_PAST_FIELDS = tuple(PastAlert.__dataclass_fields__)
 _COUNTED = ("pending", "delivered", "given_up")
 _ENDS = (AlertState.MUTED, AlertState.SUPPRESSED, AlertState.GROUPED)
 _HOUR = timedelta(hours=1)
 _OPENED = IncidentEvent.OPENED.value
-_STATES = {state.value: state for state in AlertState}
-_RULES = {rule.value: rule for rule in AlertRule}
 _UNDECIDED = and_(alert.c.state == AlertState.PENDING.value, alert.c.next_attempt_at.is_(None))
 
 
@@ -62,14 +58,33 @@ class AlertDecisionPart(StorePart):
     def decide_alerts(self, now: datetime, limit: int, decide: Callable[[Situation], Decisions]) -> Decisions:
         """Let `decide` look at alerts that are due and store what it says, all in one transaction of its own."""
         with self._database.write() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            _lock(connection)
             due = _due(connection, now, limit)
             if not due:
                 return Decisions()
             decisions = decide(_situation(connection, due, now))
             _store(connection, due, decisions, now)
         return decisions
+
+    def tracked_keys(self, channels: Iterable[str]) -> list[TrackedKey]:
+        """What these channels keep open though no incident told under it is open."""
+        with self._database.read() as connection:
+            return tracked_keys(connection, channels)
+
+    def end_tracked(
+        self, now: datetime, channels: Iterable[str], look: Callable[[Sequence[TrackedKey]], TrackedEnds]
+    ) -> TrackedEnds:
+        """Let `look` see what these channels keep open, and store what it says, in one transaction of its own."""
+        names = sorted(channels)
+        # Most of the time nothing follows; whoever writes does not wait for finding that out.
+        if look(self.tracked_keys(names)) == TrackedEnds():
+            return TrackedEnds()
+        with self._database.write() as connection:
+            _lock(connection)
+            found = look(tracked_keys(connection, names))
+            insert_records(connection, alert, [_record(row, now) for row in found.ends], "ON CONFLICT DO NOTHING")
+            settle(connection, found.settled)
+        return found
 
     def decisions_due(self, now: datetime) -> bool:
         """True where an alert waits for a decision."""
@@ -96,6 +111,11 @@ class AlertDecisionPart(StorePart):
             counts = counts.where(alert.c.created_at >= since)
         with self._database.read() as connection:
             return {(AlertState(state), AlertRule(rule)): n for state, rule, n in connection.execute(counts)}
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def _due(connection: Connection, now: datetime, limit: int) -> list[AlertRow]:
@@ -132,8 +152,8 @@ def _situation(connection: Connection, due: Sequence[AlertRow], now: datetime) -
     about = {row.alert.incident_id for row in due}
     capped = {row.alert.incident_id for row in due if row.rule is AlertRule.CAP and ":" not in row.alert.incident_id}
     single = {row.alert.incident_id for row in due if row.rule is not AlertRule.CAP}
-    past = _past(connection, about - (capped - single))
-    incidents = _incidents(connection, about | {one.incident_id for one in past})
+    past = past_of(connection, about - (capped - single))
+    incidents = incidents_by_id(connection, about | {one.incident_id for one in past})
     mutes = mutes_in_force(connection, now)
     released, noticed = _this_hour(connection, now, {row.alert.channel for row in due})
     return Situation(
@@ -180,48 +200,6 @@ def _told_groups(connection: Connection, now: datetime, channels: AbstractSet[st
     ]
 
 
-def _past(connection: Connection, incident_ids: AbstractSet[str]) -> list[PastAlert]:
-    """Alerts about the incidents; where one was told with others, those about them, and the messages that did."""
-    found = _past_where(connection, alert.c.incident_id, incident_ids)
-    carriers = _past_where(connection, alert.c.alert_id, {past.grouped_into for past in found if past.grouped_into})
-    groups = [one for one in carriers if one.incident_id.startswith((GROUP, MORE))]
-    members = _past_where(connection, alert.c.grouped_into, {one.alert_id for one in groups})
-    # What is no incident has no state of its own: the messages say whether it is over.
-    others = {one.incident_id for one in (*members, *groups) if ":" in one.incident_id} - set(incident_ids)
-    about_others = _past_where(connection, alert.c.incident_id, others)
-    notices = {past.grouped_into for past in about_others if past.grouped_into} - {one.alert_id for one in carriers}
-    found += [*carriers, *members, *about_others]
-    in_notices = _past_where(connection, alert.c.grouped_into, notices)
-    further = {one.incident_id for one in in_notices if ":" in one.incident_id} - others - set(incident_ids)
-    found += _past_where(connection, alert.c.alert_id, notices) + in_notices
-    found += _past_where(connection, alert.c.incident_id, further)
-    return list({past.alert_id: past for past in found}.values())
-
-
-def _past_where(connection: Connection, column: ColumnElement[Any], wanted: Iterable[str]) -> list[PastAlert]:
-    statement = select(*(alert.c[name] for name in _PAST_FIELDS)).where(~IDLE_REMINDER)
-    return [
-        _past_alert(row)
-        for part in _parts(sorted(wanted))
-        for row in connection.execute(statement.where(column.in_(part)))
-    ]
-
-
-def _past_alert(row: Row[Any]) -> PastAlert:
-    alert_id, incident_id, event, channel, severity, created_at, state, rule, decided_at, grouped_into = tuple(row)
-    about = (alert_id, incident_id, event, channel, severity, created_at)
-    return PastAlert(*about, _STATES[state], _RULES[rule], decided_at, grouped_into or "")
-
-
-def _incidents(connection: Connection, incident_ids: Iterable[str]) -> dict[str, Incident]:
-    known = sorted(one for one in incident_ids if ":" not in one)
-    return {
-        row["incident_id"]: read_incident(row)
-        for part in _parts(known)
-        for row in connection.execute(select(incident).where(incident.c.incident_id.in_(part))).mappings()
-    }
-
-
 def _this_hour(connection: Connection, now: datetime, channels: Iterable[str]) -> tuple[dict[str, int], frozenset[str]]:
     """By channel, what was let through in this clock hour; and channels that got their notice about the rest."""
     hour = now.replace(minute=0, second=0, microsecond=0)
@@ -254,7 +232,7 @@ def _texts(connection: Connection, due: Sequence[AlertRow]) -> dict[str, Stateme
     )
     return {
         row.alert.incident_id: StatementText(value, statement)
-        for part in _parts(sorted(wanted))
+        for part in parts(wanted)
         for instance, database, value, statement in connection.execute(joined.where(query.c.query_hash.in_(part)))
         for row in wanted[value]
         if (row.alert.facts.get("instance"), row.alert.facts.get("database")) == (instance, database)
@@ -292,6 +270,7 @@ def _standing(row: AlertRow, now: datetime) -> dict[str, Any]:
         "reason": row.reason,
         "next_attempt_at": row.next_attempt_at,
         "grouped_into": row.grouped_into or None,
+        "tracked_as": row.tracked_as or None,
         "decided_at": row.decided_at,
         "ended_at": now if row.state in _ENDS else None,
         "queued_at": now,
@@ -319,9 +298,5 @@ def _row(row: RowMapping) -> AlertRow:
         row["next_attempt_at"],
         row["grouped_into"] or "",
         row["decided_at"],
+        row["tracked_as"] or "",
     )
-
-
-def _parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for first in range(0, len(values), _AT_ONCE):
-        yield values[first : first + _AT_ONCE]

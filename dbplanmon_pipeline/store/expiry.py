@@ -169,7 +169,11 @@ def _is_past_incident(before: datetime) -> Condition:
 
 def _is_past_alert(before: datetime) -> Condition:
     open_ones = select(incident.c.incident_id).where(incident.c.state.in_(_OPEN))
-    return and_(alert.c.created_at < before, alert.c.state.not_in(_WAITING), alert.c.incident_id.not_in(open_ones))
+    # What a channel keeps open needs its end first.
+    ended = or_(alert.c.tracked_as.is_(None), alert.c.state != AlertState.DELIVERED.value)
+    return and_(
+        alert.c.created_at < before, alert.c.state.not_in(_WAITING), alert.c.incident_id.not_in(open_ones), ended
+    )
 
 
 def _is_past_mute(before: datetime) -> Condition:

@@ -73,12 +73,19 @@ alert = Table(
     required("rule", String(32)),
     required("reason", Text),
     Column("grouped_into", String(128)),
+    Column("tracked_as", String(64)),
     Index(None, "state", "next_attempt_at"),
     Index(None, "state", "channel", "created_at"),
     Index(None, "created_at"),
     Index(None, "incident_id", "channel"),
     Index(None, "channel", "decided_at"),
     Index(None, "grouped_into"),
+    Index(
+        None,
+        "tracked_as",
+        sqlite_where=text("tracked_as IS NOT NULL"),
+        postgresql_where=text("tracked_as IS NOT NULL"),
+    ),
 )
 
 mute_rule = Table(

@@ -1,11 +1,14 @@
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline.testing import FixedClock
+from dbplanmon_pipeline_tests.notify.test_webhook import http_server
 from dbplanmon_pipeline_tests.services.fleets import START
+from dbplanmon_pipeline_tests.services.paged_stories import NOON, PagedStory
 
 
 @pytest.fixture
@@ -23,4 +26,25 @@ def store(store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
     store = open_store(store_url, clock=clock)
     store.upgrade()
     yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without rows, to be copied: making one takes longer than a short story."""
+    folder = tmp_path_factory.mktemp("empty")
+    store = open_store(f"sqlite:///{folder}/store.db")
+    store.upgrade()
+    store.close()
+    return folder / "store.db"
+
+
+@pytest.fixture
+def paged(empty_file: Path, tmp_path: Path) -> Iterator[Callable[..., PagedStory]]:
+    """Makes a story of a policy; it begins at `NOON`."""
+    shutil.copy(empty_file, tmp_path / "paged.db")
+    clock = FixedClock(NOON)
+    store = open_store(f"sqlite:///{tmp_path}/paged.db", clock=clock)
+    with http_server(202) as (port, seen):
+        yield lambda **policy: PagedStory(store, clock, port, seen, **policy)
     store.close()

@@ -1,9 +1,6 @@
 """PagerDuty keeps an alert open until it is told of the end: whatever the rules do, every alert there finds its end."""
 
-import json
-import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -12,66 +9,9 @@ from dbplanmon_pipeline.core.incidents import IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
-from dbplanmon_pipeline.notify import PagerDutyChannel
 from dbplanmon_pipeline.services.decide_incident import decide_incident
-from dbplanmon_pipeline.services.process_alerts import process_alerts
-from dbplanmon_pipeline.store import open_store
-from dbplanmon_pipeline.testing import FixedClock
-from dbplanmon_pipeline_tests.notify.test_webhook import http_server
-from dbplanmon_pipeline_tests.services.alert_stories import HOUR, MINUTE, AlertStory, level
-
-NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
-
-
-class PagedStory(AlertStory):
-    """A story whose only channel is PagerDuty, behind a real socket."""
-
-    def __init__(self, store, clock, port, seen, **policy) -> None:
-        super().__init__(store, clock, trackers=frozenset({"dba"}), **policy)
-        self._channel = PagerDutyChannel("dba", lambda: "R0UT1NG", base_url=lambda: f"http://127.0.0.1:{port}")
-        self._seen = seen
-
-    def go_on(self, by=MINUTE) -> None:
-        self.decide(by)
-        process_alerts(self.store, [self._channel], now=self.clock)
-
-    def events(self) -> list[tuple[str, str]]:
-        """Action and key of each event, in the order they arrived."""
-        documents = [json.loads(body) for _, _, body in self._seen]
-        return [(document["event_action"], document["dedup_key"]) for document in documents]
-
-    def open_keys(self) -> set[str]:
-        """Alerts that stand open at PagerDuty now."""
-        found: set[str] = set()
-        for action, key in self.events():
-            if action == "trigger":
-                found.add(key)
-            elif action == "resolve":
-                found.discard(key)
-        return found
-
-    def open_apart(self, count: int) -> list:
-        """Incidents that nothing joins, an instance each."""
-        return [self.open(number, instance=f"prod-{number}")[0] for number in range(1, count + 1)]
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("empty")
-    store = open_store(f"sqlite:///{folder}/store.db")
-    store.upgrade()
-    store.close()
-    return folder / "store.db"
-
-
-@pytest.fixture
-def paged(empty, tmp_path):
-    shutil.copy(empty, tmp_path / "store.db")
-    clock = FixedClock(NOON)
-    store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
-    with http_server(202) as (port, seen):
-        yield lambda **policy: PagedStory(store, clock, port, seen, **policy)
-    store.close()
+from dbplanmon_pipeline_tests.services.alert_stories import HOUR, MINUTE, level
+from dbplanmon_pipeline_tests.services.paged_stories import NOON
 
 
 def test_a_group_is_one_alert_that_ends_with_its_last_statement(paged):
@@ -243,7 +183,7 @@ def test_what_a_person_takes_is_acknowledged_there_once(paged):
 
 
 def test_a_channel_that_keeps_nothing_open_hears_of_no_decision(paged):
-    story = paged()
+    story = paged(trackers=frozenset())
     (one,) = story.open(1)
     story.go_on()
     decide_incident(story.store, one.incident_id, IncidentEvent.RESOLVED, actor="ann", at=story.clock())

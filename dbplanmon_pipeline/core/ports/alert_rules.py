@@ -1,6 +1,6 @@
 """What deciding about alerts needs: the queue with its past, whom nobody wants to hear of, and when all is quiet."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from enum import StrEnum
@@ -49,6 +49,7 @@ class AlertRow:
         next_attempt_at: when it is looked at or sent again; None before a decision and at the end.
         grouped_into: the alert that tells of it.
         decided_at: None before the first decision.
+        tracked_as: what it opens on a channel that tracks; empty for all others.
     """
 
     alert: Alert
@@ -58,6 +59,7 @@ class AlertRow:
     next_attempt_at: datetime | None = None
     grouped_into: str = ""
     decided_at: datetime | None = None
+    tracked_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,60 @@ class ToldGroup:
     cause: str
     count: int
     began_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedMessage:
+    """A message that opened something on a channel that tracks, told more of it, or ended it there.
+
+    Attributes:
+        key: what it opened or ended: an incident, a group, a notice, a figure or a job.
+        ended_at: when the channel took it or it was let go of; None while it waits.
+    """
+
+    alert_id: str
+    key: str
+    channel: str
+    severity: str
+    created_at: datetime
+    subject: str
+    instance: str
+    state: AlertState
+    rule: AlertRule = AlertRule.NONE
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedKey:
+    """What a channel keeps open on its side, as far as no incident told under it is open.
+
+    Attributes:
+        messages: that opened it or told more.
+        ends: of it, whatever became of them.
+        told: everything told under it, also through groups and notices: incidents, figures and jobs, with all alerts of
+            this channel about each.
+        incidents: as they stand now, by id; those that were never stored, or are gone, are missing.
+    """
+
+    key: str
+    channel: str
+    messages: Sequence[TrackedMessage]
+    ends: Sequence[TrackedMessage] = ()
+    told: Mapping[str, Sequence[PastAlert]] = field(default_factory=dict)
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedEnds:
+    """What follows from a look at tracked keys.
+
+    Attributes:
+        ends: new messages.
+        settled: ids of messages whose end was taken, or that never went out; they are looked at no more.
+    """
+
+    ends: tuple[AlertRow, ...] = ()
+    settled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +254,16 @@ class AlertRulesStore(Protocol):
 
     def decisions_due(self, now: datetime) -> bool:
         """True where an alert waits for a decision."""
+        ...
+
+    def tracked_keys(self, channels: Iterable[str]) -> list[TrackedKey]:
+        """What these channels keep open though no incident told under it is open."""
+        ...
+
+    def end_tracked(
+        self, now: datetime, channels: Iterable[str], look: Callable[[Sequence[TrackedKey]], TrackedEnds]
+    ) -> TrackedEnds:
+        """Let `look` see what these channels keep open, and store what it says, in one transaction of its own."""
         ...
 
 

@@ -374,6 +374,7 @@ def _create_alert() -> None:
         sa.Column("rule", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("grouped_into", sa.String(length=128), nullable=True),
+        sa.Column("tracked_as", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
     )
     op.create_index(op.f("ix_alert_channel_decided_at"), "alert", ["channel", "decided_at"], unique=False)
@@ -384,6 +385,15 @@ def _create_alert() -> None:
         op.f("ix_alert_state_channel_created_at"), "alert", ["state", "channel", "created_at"], unique=False
     )
     op.create_index(op.f("ix_alert_state_next_attempt_at"), "alert", ["state", "next_attempt_at"], unique=False)
+    is_tracked = sa.text("tracked_as IS NOT NULL")
+    op.create_index(
+        op.f("ix_alert_tracked_as"),
+        "alert",
+        ["tracked_as"],
+        unique=False,
+        sqlite_where=is_tracked,
+        postgresql_where=is_tracked,
+    )
 
 
 def _create_mute_rule() -> None:
