@@ -136,9 +136,18 @@ def _operator(node: Mapping[str, Any]) -> Operator:
         actual_rows=_number(node, "Actual Rows"),
         actual_loops=_number(node, "Actual Loops"),
         actual_ms=_number(node, "Actual Total Time"),
+        rows_by_worker=_rows_by_worker(node),
         children=tuple(_operator(child) for child in plan_children(node)),
         attributes={key: value for key, value in node.items() if key not in _FIELDS},
     )
+
+
+def _rows_by_worker(node: Mapping[str, Any]) -> tuple[float, ...]:
+    """Rows of each worker; what the leader did is not told apart."""
+    workers = [worker for worker in node.get("Workers") or () if isinstance(worker, dict)]
+    rows = [(_number(worker, "Actual Rows"), _number(worker, "Actual Loops")) for worker in workers]
+    delivered = tuple(one * (loops or 1.0) for one, loops in rows if one is not None)
+    return delivered if len(delivered) > 1 else ()
 
 
 def _kind(node: Mapping[str, Any]) -> NodeKind:

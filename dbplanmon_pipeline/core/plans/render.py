@@ -1,13 +1,23 @@
 """A plan as an indented text tree."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
+_NO_MARKS: Mapping[tuple[int, int], Sequence[int]] = MappingProxyType({})
 
-def render_tree(plan: Plan) -> str:
-    """All statements, one operator per line with cost and rows, its conditions below; ends without a line break."""
+
+def render_tree(plan: Plan, marks: Mapping[tuple[int, int], Sequence[int]] = _NO_MARKS) -> str:
+    """All statements, one operator per line with cost and rows, its conditions below; ends without a line break.
+
+    Args:
+        plan: of either engine.
+        marks: numbers to put behind operators, by (statement, operator), both counted from 0.
+    """
     lines: list[str] = []
     for number, statement in enumerate(plan.statements, 1):
         if len(plan.statements) > 1:
@@ -15,19 +25,25 @@ def render_tree(plan: Plan) -> str:
         if not statement.trees:
             lines.append("(no operators)")
             continue
+        told = {operator: numbers for (place, operator), numbers in marks.items() if place == number - 1}
+        first = 0
         for tree in statement.trees:
-            lines.extend(_tree(tree, plan.engine))
+            lines.extend(_tree(tree, plan.engine, first, told))
+            first += sum(1 for _ in tree.walk())
     return "\n".join(lines)
 
 
-def _tree(root: Operator, engine: Engine) -> list[str]:
+def _tree(root: Operator, engine: Engine, first: int, marks: Mapping[int, Sequence[int]]) -> list[str]:
+    """Lines of one tree; `first` is the number of its root."""
     readable = short_expression if engine == Engine.SQLSERVER else str
     lines: list[str] = []
     waiting = [(root, 0)]
+    number = first
     while waiting:
         operator, depth = waiting.pop()
         arrow = f"{'  ' * (depth - 1)}-> " if depth else ""
-        lines.append(f"{arrow}{_headline(operator)}")
+        lines.append(f"{arrow}{_headline(operator)}{''.join(f' [{mark}]' for mark in marks.get(number, ()))}")
+        number += 1
         inset = " " * (len(arrow) + 4)
         lines.extend(f"{inset}{name}: {readable(expression)}" for name, expression in operator.conditions)
         waiting.extend((child, depth + 1) for child in reversed(operator.children))

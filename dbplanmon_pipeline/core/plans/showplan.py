@@ -1,6 +1,6 @@
 """SQL Server showplan XML as an operator tree."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,8 @@ _COUNTED = {
     f"{MARK}ColumnsWithNoStatistics": "columns_with_no_statistics",
     **dict.fromkeys(_STATEMENTS, "statements"),
 }
-_VISITED = (*_COUNTED, _QUERY_PLAN, _WARNINGS, _PARAMETERS)
+_FUNCTION, _CURSOR = f"{MARK}UserDefinedFunction", f"{MARK}CursorPlan"
+_VISITED = (*_COUNTED, _QUERY_PLAN, _WARNINGS, _PARAMETERS, _FUNCTION, _CURSOR)
 _FIELDS = frozenset({"StatementText", "StatementType", "QueryHash", "QueryPlanHash", "StatementSubTreeCost"})
 _SUBQUERY = f"{MARK}Subquery"
 
@@ -38,6 +39,8 @@ class _Parts:
     roots: list[Operator] = field(default_factory=list)
     plans: list[etree._Element] = field(default_factory=list)
     warnings: list[PlanWarning] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+    cursor: dict[str, str] = field(default_factory=dict)
 
 
 def parse_showplan(text: str) -> Plan:
@@ -54,10 +57,11 @@ def parse_showplan(text: str) -> Plan:
     statements = {element: _Parts(element) for element in visited if element.tag in _STATEMENTS}
     if not statements:
         raise PlanParseError("no showplan: it holds no statement")
+    warned: dict[etree._Element, tuple[PlanWarning, ...]] = {}
     for element in visited:
-        if element.tag in (_QUERY_PLAN, _WARNINGS):
-            _add(statements, element)
-    for parent, operator in _roots([element for element in visited if element.tag == _RELOP]):
+        if element.tag in _OF_STATEMENTS:
+            _add(statements, element, warned)
+    for parent, operator in _roots([element for element in visited if element.tag == _RELOP], warned):
         if parent in statements:
             statements[parent].roots.append(operator)
     return Plan(
@@ -68,12 +72,30 @@ def parse_showplan(text: str) -> Plan:
     )
 
 
-def _add(statements: dict[etree._Element, _Parts], element: etree._Element) -> None:
+_OF_STATEMENTS = frozenset({_QUERY_PLAN, _WARNINGS, _FUNCTION, _CURSOR})
+
+
+def _add(
+    statements: dict[etree._Element, _Parts],
+    element: etree._Element,
+    warned: dict[etree._Element, tuple[PlanWarning, ...]],
+) -> None:
+    """Give an element to its statement; warnings also to the operator they stand at."""
     parts = statements.get(_owner(element, _STATEMENTS))
-    if parts is not None and element.tag == _QUERY_PLAN:
+    if parts is None:
+        return
+    if element.tag == _QUERY_PLAN:
         parts.plans.append(element)
-    elif parts is not None:
-        parts.warnings.extend(warnings_of(element))
+    elif element.tag == _FUNCTION:
+        parts.functions.append(element.get("FunctionName", ""))
+    elif element.tag == _CURSOR:
+        parts.cursor.update(pairs_of(element))
+    else:
+        said = tuple(warnings_of(element))
+        parts.warnings.extend(said)
+        above = element.getparent()
+        if above is not None and above.tag == _RELOP:
+            warned[above] = said
 
 
 _OWNERS = _STATEMENTS | {_RELOP}
@@ -87,7 +109,9 @@ def _owner(element: etree._Element, tags: frozenset[str]) -> etree._Element:
     return element if above is None else above
 
 
-def _roots(elements: Sequence[etree._Element]) -> Iterator[tuple[etree._Element, Operator]]:
+def _roots(
+    elements: Sequence[etree._Element], warned: Mapping[etree._Element, tuple[PlanWarning, ...]]
+) -> Iterator[tuple[etree._Element, Operator]]:
     """(statement, operator) for operators that deliver to a statement, in document order.
 
     Operators are made from the last to the first, so that inputs exist before what takes them, however deep.
@@ -104,7 +128,7 @@ def _roots(elements: Sequence[etree._Element]) -> Iterator[tuple[etree._Element,
             roles.update(_roles(element, below))
     for element in reversed(elements):
         children = tuple(made.pop(child) for child in inputs.get(element, ()))
-        made[element] = operator_of(element, roles.get(element, ""), children)
+        made[element] = operator_of(element, roles.get(element, ""), children, warned.get(element, ()))
     for element, parent in zip(elements, parents, strict=True):
         if element in made:
             yield parent, made[element]
@@ -130,6 +154,10 @@ def _statement(parts: _Parts) -> PlanStatement:
         described.attributes["StatementSetOptions"] = dict(pairs_of(options))
     for plan in parts.plans:
         described.add(plan)
+    if parts.functions:
+        described.attributes["UserDefinedFunctions"] = parts.functions
+    if parts.cursor:
+        described.attributes["CursorPlan"] = parts.cursor
     return PlanStatement(
         root=parts.roots[0] if parts.roots else None,
         text=said.get("StatementText", ""),

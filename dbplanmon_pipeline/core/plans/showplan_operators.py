@@ -6,7 +6,7 @@ from lxml import etree
 
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pairs_of, plain_name
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK
-from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator
+from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanWarning
 
 _KINDS = {
     "Table Scan": NodeKind.TABLE_SCAN,
@@ -77,8 +77,10 @@ _BESIDE = frozenset(
 _SIGNS = {"EQ": "=", "GE": ">=", "GT": ">", "LE": "<=", "LT": "<", "NE": "<>"}
 
 
-def operator_of(element: etree._Element, role: str, children: tuple[Operator, ...]) -> Operator:
-    """One operator from its RelOp, with inputs already made.
+def operator_of(
+    element: etree._Element, role: str, children: tuple[Operator, ...], warnings: tuple[PlanWarning, ...] = ()
+) -> Operator:
+    """One operator from its RelOp, with inputs and warnings already made.
 
     Actual figures follow the house: rows and time per execution, threads counted as executions of their own.
     """
@@ -93,6 +95,7 @@ def operator_of(element: etree._Element, role: str, children: tuple[Operator, ..
         conditions = tuple(_conditions(detail))
     runtime = element.find(_RUNTIME)
     rows, executions, spent_ms = _actual(runtime) if runtime is not None else (None, None, None)
+    rows_read, by_worker = _work(runtime) if runtime is not None else (None, ())
     remote = said.get("RemoteSource", "")
     take = said.pop
     name, logical = _name(take("PhysicalOp", ""), said), take("LogicalOp", "")
@@ -116,6 +119,9 @@ def operator_of(element: etree._Element, role: str, children: tuple[Operator, ..
         actual_rows=rows,
         actual_loops=executions,
         actual_ms=spent_ms,
+        actual_rows_read=rows_read,
+        rows_by_worker=by_worker,
+        warnings=warnings,
         children=children,
         attributes=said,
     )
@@ -172,6 +178,15 @@ def _actual(runtime: etree._Element) -> tuple[float | None, float | None, float 
     executions = sum(loops)
     per_thread = max([1.0, *loops])
     return rows / max(1.0, executions), executions, max(known) / per_thread if known else None
+
+
+def _work(runtime: etree._Element) -> tuple[float | None, tuple[float, ...]]:
+    """Rows looked at by all threads, and rows delivered by each worker; thread 0 only coordinates the others."""
+    read = [figure_of(thread.get("ActualRowsRead")) for thread in runtime]
+    known = [value for value in read if value is not None]
+    workers = [thread for thread in runtime if thread.get("Thread") != "0"]
+    delivered = tuple(figure_of(thread.get("ActualRows")) or 0.0 for thread in workers)
+    return sum(known) if known else None, delivered if len(delivered) > 1 else ()
 
 
 def _conditions(detail: etree._Element) -> Iterator[tuple[str, str]]:

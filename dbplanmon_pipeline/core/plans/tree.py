@@ -84,6 +84,9 @@ class Operator:
         estimated_width_bytes: size of one row.
         actual_rows: rows per execution [count]; actual_loops: executions; actual_ms: time per execution, inputs
             included [ms]; only in plans of statements that ran.
+        actual_rows_read: rows that it looked at in all its executions to deliver those [count].
+        rows_by_worker: rows that each parallel worker delivered [count]; empty where one did all.
+        warnings: those that the engine wrote at this operator.
         children: inputs, outer first.
         attributes: everything else the engine says, under its own names.
     """
@@ -107,6 +110,9 @@ class Operator:
     actual_rows: float | None = None
     actual_loops: float | None = None
     actual_ms: float | None = None
+    actual_rows_read: float | None = None
+    rows_by_worker: tuple[float, ...] = ()
+    warnings: tuple["PlanWarning", ...] = ()
     children: tuple["Operator", ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 

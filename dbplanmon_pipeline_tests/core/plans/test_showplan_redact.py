@@ -32,7 +32,13 @@ def shape(plan):
             [warning.kind for warning in one.warnings],
             [(part.name, part.data_type) for part in one.parameters],
             [
-                replace(operator, conditions=tuple(name for name, _ in operator.conditions), children=(), attributes={})
+                replace(
+                    operator,
+                    conditions=tuple(name for name, _ in operator.conditions),
+                    children=(),
+                    warnings=(),
+                    attributes={},
+                )
                 for operator in one.operators()
             ],
         )

@@ -1,0 +1,203 @@
+"""Indexes that the optimizer asks for, merged, and set against those that are there."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.context import DISABLED
+from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rule
+from dbplanmon_pipeline.core.plans.findings.view import StatementView
+from dbplanmon_pipeline.core.plans.showplan_values import plain_name
+from dbplanmon_pipeline.core.plans.tree import MissingIndex
+from dbplanmon_pipeline.core.sqlnames import quote_name
+
+WORTH_PERCENT = 20.0
+"""A wish that promises less is not told."""
+
+HIGH_PERCENT = 80.0
+WIDE_KEYS = 5
+WIDE_INCLUDES = 8
+NAME_LENGTH = 128
+_COLUMNS = re.compile(
+    r"\(((?:\[(?:[^\]]|\]\])+\]|[^()\[\]])+)\)(?:\s*INCLUDE\s*\(((?:\[(?:[^\]]|\]\])+\]|[^()\[\]])+)\))?", re.IGNORECASE
+)
+_NAME = re.compile(r"\[(?:[^\]]|\]\])+\]|[^\s,]+")
+_ON = " on "
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Wishes for one table whose keys begin alike, as one index.
+
+    Attributes:
+        keys / included: columns, in the order of the index.
+        equality: how many of the keys are compared for equality; their order is free.
+        impact_percent: the largest promise among them.
+        merged: how many wishes it stands for.
+    """
+
+    schema: str
+    relation: str
+    keys: tuple[str, ...]
+    included: tuple[str, ...]
+    equality: int
+    impact_percent: float
+    merged: int = 1
+
+    @property
+    def table(self) -> str:
+        """`dbo.Orders`."""
+        return f"{self.schema}.{self.relation}" if self.schema else self.relation
+
+    @property
+    def is_wide(self) -> bool:
+        """So many columns that every write to the table pays for it."""
+        return len(self.keys) > WIDE_KEYS or len(self.included) > WIDE_INCLUDES
+
+
+def merged_wishes(wishes: Iterable[MissingIndex]) -> list[Wish]:
+    """One index for wishes of which one serves the other, the most promising first.
+
+    Two wishes fall together where all keys of one are the leading keys of the other; equality columns may change
+    places for that. Included columns are put together.
+    """
+    found: list[Wish] = []
+    for wish in sorted(map(_wish, wishes), key=lambda one: -len(one.keys)):
+        place = next((number for number, other in enumerate(found) if _serves(other, wish)), None)
+        if not wish.keys:
+            continue
+        if place is None:
+            found.append(wish)
+        else:
+            found[place] = _joined(found[place], wish)
+    return sorted(found, key=lambda one: -one.impact_percent)
+
+
+def _wish(index: MissingIndex) -> Wish:
+    keys = (*index.equality_columns, *index.inequality_columns)
+    return Wish(
+        index.schema, index.relation, keys, index.included_columns, len(index.equality_columns), index.impact_percent
+    )
+
+
+def _serves(wide: Wish, narrow: Wish) -> bool:
+    """True where the keys of the narrow one can lead those of the wide one."""
+    if (wide.schema, wide.relation) != (narrow.schema, narrow.relation):
+        return False
+    if wide.keys[: len(narrow.keys)] == narrow.keys:
+        return True
+    return narrow.equality == len(narrow.keys) <= wide.equality and set(narrow.keys) <= set(wide.keys[: wide.equality])
+
+
+def _joined(wide: Wish, narrow: Wish) -> Wish:
+    """The wide one, with its free equality columns put so that it serves both."""
+    free = wide.keys[: wide.equality]
+    if wide.keys[: len(narrow.keys)] != narrow.keys:
+        free = (*narrow.keys, *(name for name in free if name not in narrow.keys))
+    keys = (*free, *wide.keys[wide.equality :])
+    included = tuple(dict.fromkeys(name for name in (*wide.included, *narrow.included) if name not in keys))
+    # Once its order serves two wishes it must not be changed for a third.
+    return replace(
+        wide,
+        keys=keys,
+        included=included,
+        equality=min(wide.equality, narrow.equality),
+        impact_percent=max(wide.impact_percent, narrow.impact_percent),
+        merged=wide.merged + 1,
+    )
+
+
+def known_keys(table: str, context: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
+    """Key columns and all columns of the indexes of a table that are there and in use, by name."""
+    indexes = context.get("indexes")
+    found = {}
+    for name, definition in indexes.items() if isinstance(indexes, dict) else ():
+        index, _, on = str(name).rpartition(_ON)
+        columns = _COLUMNS.search(str(definition))
+        if (
+            columns
+            and not str(definition).startswith(DISABLED)
+            and (on == table or (not index and table in str(definition)))
+        ):
+            keys, included = _listed(columns[1]), _listed(columns[2] or "")
+            found[index or on] = (keys, frozenset((*keys, *included)))
+    return found
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """`a`, `b` for `[a] DESC, [b]`; the last word of a part is a direction, not a column."""
+    parts = (_NAME.search(part) for part in text.split(","))
+    return tuple(plain_name(part.group()) for part in parts if part)
+
+
+def existing_for(wish: Wish, context: Mapping[str, Any]) -> tuple[str, bool]:
+    """Name of an index that begins with the wished keys, and whether it has all columns; empty where none does."""
+    wanted = {*wish.keys, *wish.included}
+    near = ""
+    for name, (keys, columns) in known_keys(wish.table, context).items():
+        leading = keys[: len(wish.keys)]
+        if leading == wish.keys or (wish.equality == len(wish.keys) and set(leading) == set(wish.keys)):
+            if wanted <= columns:
+                return name, True
+            near = near or name
+    return near, False
+
+
+def index_script(wish: Wish) -> str:
+    """The statement that makes the index; never run by us."""
+    name = "_".join(("IX", wish.relation, *wish.keys))[:NAME_LENGTH]
+    table = ".".join(_quoted(part) for part in (wish.schema, wish.relation) if part)
+    included = f" INCLUDE ({_list(wish.included)})" if wish.included else ""
+    return f"CREATE NONCLUSTERED INDEX {_quoted(name)} ON {table} ({_list(wish.keys)}){included};"
+
+
+@rule(
+    "missing-index",
+    "Index that the optimizer misses",
+    "It looks at this statement only: compare with the indexes that are there, mind that every write maintains one "
+    "more, and build it in a quiet hour, or online where the edition can.",
+    SQLSERVER,
+)
+def missing_index(view: StatementView) -> Iterator[Found]:
+    """Wishes of the optimizer that promise enough, each group as one index."""
+    if not view.matters:
+        return
+    for wish in merged_wishes(view.statement.missing_indexes):
+        if wish.impact_percent < WORTH_PERCENT or wish.relation.startswith(("#", "@")):
+            continue
+        near, covered = existing_for(wish, view.context)
+        if covered:
+            continue
+        yield Found(
+            f"an index on {wish.table} ({', '.join(wish.keys)}) would save an estimated {wish.impact_percent:.0f} %"
+            f"{f', {wish.merged} wishes in one' if wish.merged > 1 else ''}",
+            share=wish.impact_percent / 100,
+            measures=(Measure("estimated_gain", wish.impact_percent, "%"),),
+            subject=f"{wish.table} ({', '.join(wish.keys)})",
+            advice=_advice(wish, near),
+            script="" if near else index_script(wish),
+            weight=Weight.HIGH if wish.impact_percent >= HIGH_PERCENT and not wish.is_wide else Weight.MEDIUM,
+        )
+
+
+def _advice(wish: Wish, near: str) -> str:
+    if near:
+        missing = ", ".join(wish.included)
+        return f"The index {near} begins with these columns: include {missing} there instead of making another."
+    if wish.is_wide:
+        columns = len(wish.keys) + len(wish.included)
+        return f"It is wide ({columns} columns): begin with the keys alone, and see how much of the gain they bring."
+    return ""
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(_quoted, names))
+
+
+def _quoted(name: str) -> str:
+    return quote_name(name, Engine.SQLSERVER)
+
+
+RULES: tuple[Rule, ...] = (missing_index,)
