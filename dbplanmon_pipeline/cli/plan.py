@@ -1,7 +1,7 @@
 """`dbplanmon plan`: one plan as a tree, or what differs between two."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +11,9 @@ from dbplanmon_pipeline.cli.output import print_json, print_line, print_text
 from dbplanmon_pipeline.core.model import hash_int, hash_text
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.encoding import plan_text
+from dbplanmon_pipeline.core.plans.findings.model import Finding
+from dbplanmon_pipeline.core.plans.findings.registry import findings_of, new_findings
+from dbplanmon_pipeline.core.plans.findings.words import finding_line, finding_record, marks_of, numbered_lines
 from dbplanmon_pipeline.core.plans.render import render_tree
 from dbplanmon_pipeline.core.plans.stored import parse_plan
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
@@ -30,7 +33,10 @@ def plan() -> None:
 @json_option
 @pass_invocation
 def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
-    """Show the operators of a plan: a file (EXPLAIN in JSON or a SQL Server showplan), or a stored plan's hash."""
+    """Show the operators of a plan and what stands out in it.
+
+    The plan is a file (EXPLAIN in JSON or a SQL Server showplan), or a stored one, named by its hash.
+    """
     found = read_plan(invocation, source)
     if as_json:
         print_json(plan_record(found))
@@ -38,7 +44,11 @@ def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
     for statement in found.statements:
         cost = f", cost {statement.estimated_cost:,.2f}" if statement.estimated_cost is not None else ""
         print_line(f"{statement.kind} plan {hash_text(statement.plan_hash)}{cost}")
-    print_text(render_tree(found))
+    findings = findings_of(found)
+    print_text(render_tree(found, marks_of(findings)))
+    if findings:
+        click.echo()
+        print_text("\n".join(numbered_lines(findings, statements=len(found.statements))))
 
 
 @plan.command("diff")
@@ -53,15 +63,18 @@ def diff(invocation: Invocation, old: str, new: str, as_json: bool) -> None:
         raise click.ClickException(
             f"{old} and {new} are plans of {before.engine} and {after.engine}; give one engine's"
         )
-    difference = diff_plans(before, after)
+    difference, fresh = diff_plans(before, after), new_findings(before, after)
     if as_json:
         changes = [
             {"kind": c.kind, "node": c.node, "before": c.before, "after": c.after, "text": c.text}
             for c in difference.changes
         ]
-        print_json({"changes": changes, "summary": difference.summary})
+        findings = [finding_record(finding) for finding in fresh]
+        print_json({"changes": changes, "summary": difference.summary, "new_findings": findings})
         return
     print_line(difference.summary)
+    for finding in fresh:
+        print_line(f"! {finding_line(finding)}. {finding.advice}")
     for change in difference.changes:
         print_line(f"- {change.text}")
 
@@ -113,15 +126,19 @@ def _stored_body(invocation: Invocation, digits: str) -> str:
 
 def plan_record(found: Plan) -> dict[str, object]:
     """A plan in the keys of docs/cli.md."""
+    findings = findings_of(found)
     return {
         "engine": found.engine,
         "version": found.version,
-        "statements": [_statement_record(statement) for statement in found.statements],
+        "statements": [
+            _statement_record(statement, [one for one in findings if one.statement == number])
+            for number, statement in enumerate(found.statements)
+        ],
         "counts": found.counts,
     }
 
 
-def _statement_record(statement: PlanStatement) -> dict[str, object]:
+def _statement_record(statement: PlanStatement, findings: Sequence[Finding]) -> dict[str, object]:
     return {
         "text": statement.text,
         "type": statement.kind,
@@ -132,6 +149,7 @@ def _statement_record(statement: PlanStatement) -> dict[str, object]:
         "missing_indexes": statement.missing_indexes,
         "warnings": statement.warnings,
         "parameters": statement.parameters,
+        "findings": [finding_record(finding) for finding in findings],
     }
 
 
