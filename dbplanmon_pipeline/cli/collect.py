@@ -4,8 +4,8 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.core.records import outcome_record
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus
+from dbplanmon_pipeline.core.records import outcome_record
 from dbplanmon_pipeline.services.collect import CollectionReport
 
 GOOD = (CollectionStatus.OK, CollectionStatus.FIRST_READING, CollectionStatus.SPOOLED)
