@@ -39,6 +39,7 @@ from dbplanmon_pipeline.store.schema import (
 
 _MARK = "~"
 _HASH_DIGITS = 16
+_LARGEST = (1 << 63) - 1
 _BEFORE, _AT_ONCE = timedelta(minutes=15), timedelta(hours=1)
 """An incident that began so much around a change of plan is its consequence."""
 
@@ -63,7 +64,7 @@ class PageListPart(StorePart):
         wanted = select(target.c.instance, target.c.database, table).select_from(source).where(*terms)
         if after:
             moment, number, query_hash = _mark(after, 3)
-            wanted = wanted.where(_behind(order, (datetime.fromisoformat(moment), int(number), int(query_hash))))
+            wanted = wanted.where(_behind(order, (_moment(moment), _integer(number), _integer(query_hash))))
         ordered = wanted.order_by(*(column.desc() for column in order)).limit(limit + 1)
         with self._database.read(snapshot=True) as connection:
             total = connection.scalar(select(func.count()).select_from(source).where(*terms)) or 0
@@ -116,7 +117,7 @@ class PageListPart(StorePart):
         if after:
             moment, alert_id = _mark(after, 2)
             order = (columns.created_at, columns.alert_id)
-            wanted = wanted.where(_behind(order, (datetime.fromisoformat(moment), alert_id)))
+            wanted = wanted.where(_behind(order, (_moment(moment), alert_id)))
         wanted = wanted.order_by(columns.created_at.desc(), columns.alert_id.desc()).limit(limit + 1)
         with self._database.read(snapshot=True) as connection:
             rows = [_message(row) for row in connection.execute(wanted).mappings()]
@@ -138,7 +139,7 @@ class PageListPart(StorePart):
         wanted = wanted.where(columns.actor == actor) if actor else wanted
         wanted = wanted.where(columns.action.istartswith(action, autoescape=True)) if action else wanted
         wanted = wanted.where(columns.subject.icontains(subject, autoescape=True)) if subject else wanted
-        wanted = wanted.where(columns.audit_id < int(after)) if after else wanted
+        wanted = wanted.where(columns.audit_id < _integer(after)) if after else wanted
         with self._database.read() as connection:
             rows = connection.execute(wanted.order_by(columns.audit_id.desc()).limit(limit + 1)).mappings().all()
         found = tuple(AuditRow(**row) for row in rows[:limit])
@@ -166,13 +167,14 @@ class PageListPart(StorePart):
             ]
 
     def table_sizes(self) -> list[TableSize]:
-        """Tables of the store, the largest first: rows as the planner knows them, sizes on PostgreSQL alone.
+        """Tables of the store, the largest first: about how many rows, and sizes on PostgreSQL.
 
-        Counting would read the whole store.
+        Nothing is counted, since that would read the whole store.
         """
         with self._database.read() as connection:
             days = [table_name(day) for day in hot_days(connection)]
-            known = _sqlite_rows(connection) if self._database.is_sqlite else _postgres_rows(connection)
+            names = [*metadata.tables, *days]
+            known = _sqlite_rows(connection, names) if self._database.is_sqlite else _postgres_rows(connection)
         found = [TableSize(name, *known[name]) for name in metadata.tables if name in known]
         found.append(_together("interval_metric", [known[name] for name in days if name in known]))
         return sorted(found, key=lambda one: (-(one.bytes or 0), -(one.rows or 0), one.name))
@@ -224,6 +226,20 @@ def _mark(text: str, parts: int) -> list[str]:
     if len(found) != parts:
         raise ValueError("this is no mark of a page")
     return found
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("this moment has no time zone")
+    return moment
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if not -_LARGEST - 1 <= value <= _LARGEST:
+        raise ValueError("this number is too large")
+    return value
 
 
 def _behind(columns: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
@@ -287,12 +303,12 @@ def _together(name: str, sizes: Sequence[tuple[int | None, int | None]]) -> Tabl
     return TableSize(name, sum(filter(None, rows)) if rows else None, sum(filter(None, used)) if used else None)
 
 
-def _sqlite_rows(connection: Connection) -> dict[str, tuple[int | None, int | None]]:
-    names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
-    found: dict[str, tuple[int | None, int | None]] = dict.fromkeys(names, (None, None))
-    if "sqlite_stat1" in names:
-        told = connection.exec_driver_sql("SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl")
-        found |= {name: (int(rows), None) for name, rows in told}
+def _sqlite_rows(connection: Connection, names: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
+    """The span of row numbers: two looks into each table, exact where the oldest rows go first."""
+    found: dict[str, tuple[int | None, int | None]] = {}
+    for name in names:
+        sql = f'SELECT (SELECT max(rowid) FROM "{name}") - (SELECT min(rowid) FROM "{name}") + 1'  # noqa: S608 - ours
+        found[name] = (int(connection.exec_driver_sql(sql).scalar() or 0), None)
     return found
 
 

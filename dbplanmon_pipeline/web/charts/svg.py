@@ -1,6 +1,7 @@
 """SVG from escaped parts; the only place that makes markup out of values."""
 
 import math
+from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
@@ -21,6 +22,12 @@ def element(name: str, *children: Markup | str, **attributes: Attribute) -> Mark
     )
     inner = "".join(map(escape, children))
     return Markup(f"<{name}{written}>{inner}</{name}>")  # noqa: S704 - see above
+
+
+def value_rows(rows: Iterable[tuple[int, Iterable[str]]]) -> Markup:
+    """Rows of a table of values, each with its moment [s since 1970], where a chart has hundreds of them."""
+    cells = ((at, "".join(f"<td>{escape(cell)}</td>" for cell in row)) for at, row in rows)
+    return Markup("").join(Markup(f'<tr data-at="{int(at)}">{row}</tr>') for at, row in cells)  # noqa: S704 - escaped
 
 
 def number(value: float) -> str:

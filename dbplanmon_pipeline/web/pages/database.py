@@ -203,5 +203,5 @@ def _load(context: WebContext, ref: DatabaseRef, length: timedelta, now: datetim
 
 def _options(request: Request, name: str, choices: list[tuple[str, str]], chosen: str) -> list[Option]:
     path = link(request, "database", **request.path_params)
-    others = {key: request.query_params.get(key, "") for key in ("window", "by") if key != name}
-    return [Option(words, with_query(path, **{name: value}, **others), value == chosen) for value, words in choices]
+    kept = {key: request.query_params.get(key, "") for key in ("window", "by")}
+    return [Option(words, with_query(path, **kept | {name: value}), value == chosen) for value, words in choices]

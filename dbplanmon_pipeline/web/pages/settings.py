@@ -16,6 +16,7 @@ from dbplanmon_pipeline.web.pages.templating import render
 
 MASK = "********"
 MOST_ROWS_PER_SECTION = 2_000
+SHORT = 40
 _SECRET_NAME = re.compile(r"pass|pwd|token|secret|api_?key|routing_key|credential|private", re.IGNORECASE)
 _REFERENCE = re.compile(r"(?:env|file|keyring):[^\s@]+")
 _STATEMENTS = ("sql", "procedure")
@@ -44,6 +45,11 @@ class SettingGroup:
         """How many were set by hand."""
         return sum(bool(row.source) for row in self.rows)
 
+    @property
+    def is_short(self) -> bool:
+        """True where it is no burden to show it unfolded."""
+        return len(self.rows) <= SHORT
+
 
 @require(Role.VIEWER)
 def settings(request: Request) -> Response:
@@ -62,15 +68,23 @@ def setting_groups(loaded: Settings) -> list[SettingGroup]:
     """All values, by section, in the order of the reference."""
     effective = loaded.effective()
     sources: Mapping[str, str] = effective.pop("sources")
+    # In a list only some keys of an item were written; the loader knows the place of the list as a whole.
+    by_hand = {key for name, value in _written(loaded).items() for key, _ in _flat(name, value)}
     plain, sections = [], []
     for name, value in effective.items():
-        rows = [SettingRow(key, shown, _source(key, sources)) for key, shown in _flat(name, value)]
+        rows = [
+            SettingRow(key, shown, _source(key, sources) if key in by_hand else "") for key, shown in _flat(name, value)
+        ]
         if isinstance(value, Mapping | list) and rows:
             kept = rows[:MOST_ROWS_PER_SECTION]
             sections.append(SettingGroup(name, tuple(kept), len(rows) - len(kept)))
         else:
             plain += rows
     return [SettingGroup("general", tuple(plain)), *sections] if plain else sections
+
+
+def _written(loaded: Settings) -> dict[str, Any]:
+    return loaded.model_dump(mode="json", exclude_unset=True)
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:

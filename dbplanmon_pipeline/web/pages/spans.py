@@ -65,13 +65,6 @@ class Option:
     is_chosen: bool
 
 
-def pages_words(pages: float) -> str:
-    """`1,240 pages`, `3.5 pages`; a page is 8 kB."""
-    if pages != pages:  # noqa: PLR0124 - NaN
-        return "unknown"
-    return f"{pages:,.0f} pages" if abs(pages) >= 99.5 else f"{pages:,.3g} pages"
-
-
 def megabytes_words(size: int) -> str:
     """`340 MB`, `1.2 GB`; below one, with a digit behind the point."""
     megabytes = size / 1e6
@@ -92,7 +85,7 @@ METRIC_CHOICES: Mapping[str, Metric] = {
     for metric in (
         Metric("cpu", METRICS["worker_time_us"], "worker_time_us", cost_words),
         Metric("elapsed", METRICS["elapsed_time_us"], "elapsed_time_us", cost_words),
-        Metric("reads", "logical reads", "logical_reads_pages", pages_words),
+        Metric("reads", "logical reads", "logical_reads_pages", count_words),
         Metric("executions", "executions", "execution_count", count_words, per_execution=False),
     )
 }

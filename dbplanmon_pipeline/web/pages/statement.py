@@ -26,7 +26,7 @@ from dbplanmon_pipeline.web.pages.spans import (
     chosen_span,
 )
 from dbplanmon_pipeline.web.pages.statement_layout import lay_out
-from dbplanmon_pipeline.web.pages.statement_series import known_metrics, statement_series
+from dbplanmon_pipeline.web.pages.statement_series import columns_of, known_metrics, statement_series
 from dbplanmon_pipeline.web.pages.templating import link, render, with_query
 
 CHART_SPANS = (
@@ -53,7 +53,7 @@ def statement(request: Request) -> Response:
     span = chosen_span(CHART_SPANS, request.query_params.get("span", ""))
     end = now
     start = end - span.length
-    rows = (
+    rows = columns_of(
         store.hourly_work(ref, start, end, query_hash)
         if span.width
         else store.interval_frame(start, end, columns=_COLUMNS, databases=[ref], query_hash=query_hash).rows
@@ -145,8 +145,8 @@ def _options(request: Request, name: str, choices: list[tuple[str, str]], chosen
     """Links to this page with another choice of one thing."""
     names = request.path_params
     path = link(request, "statement", **names)
-    others = {key: request.query_params.get(key, "") for key in ("span", "metric") if key != name}
-    return [Option(words, with_query(path, **{name: value}, **others), value == chosen) for value, words in choices]
+    kept = {key: request.query_params.get(key, "") for key in ("span", "metric")}
+    return [Option(words, with_query(path, **kept | {name: value}), value == chosen) for value, words in choices]
 
 
 def _oldest_first(rows: Any) -> list[PlanChange]:

@@ -1,7 +1,7 @@
 """Cost of a statement over time and by plan, from its interval or hourly rows; pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,13 +68,25 @@ class StatementSeries:
     has_marks: bool = False
 
 
-def known_metrics(rows: pd.DataFrame) -> list[str]:
+Rows = Mapping[str, np.ndarray]
+"""Rows of one statement as columns: FIGURES, plan and interval; frames take several times as long for so few."""
+
+
+def columns_of(rows: pd.DataFrame) -> Rows:
+    """The columns that are needed here, ordered by the end of the interval."""
+    names = ("plan_hash", "interval_start_us", "interval_end_us", *FIGURES)
+    columns = {name: rows[name].to_numpy() for name in names}
+    order = np.argsort(columns["interval_end_us"], kind="stable")
+    return {name: column[order] for name, column in columns.items()}
+
+
+def known_metrics(rows: Rows) -> list[str]:
     """Columns of FIGURES that are known at all."""
-    return [name for name in FIGURES if len(rows) and bool(np.isfinite(rows[name].to_numpy()).any())]
+    return [name for name in FIGURES if bool(np.isfinite(rows[name]).any())]
 
 
 def statement_series(
-    rows: pd.DataFrame,
+    rows: Rows,
     span: Span,
     metric: Metric,
     *,
@@ -89,7 +101,7 @@ def statement_series(
     """Put a chart together.
 
     Args:
-        rows: of one statement, columns of FIGURES and the keys of interval rows.
+        rows: of one statement, as `columns_of` gives them.
         span: what is shown.
         metric: of the line.
         start: beginning of the time axis, aware UTC.
@@ -104,10 +116,10 @@ def statement_series(
     width = max(span.width, cadence)
     gap = 3 * width
     bins = _binned(rows, metric, span.width)
-    if not metric.per_execution and span.width and len(bins) and int(bins["end_us"].iloc[-1]) > _whole_us(end, span):
-        bins = bins.iloc[:-1]
+    if not metric.per_execution and span.width and bins and bins[-1].end_us > _whole_us(end, span):
+        bins = bins[:-1]
     troubles = [(one.began_at, one.last_bad_at if one.closed_at or one.calm_since else end) for one in incidents]
-    points = [_point(row, troubles) for row in zip(bins["start_us"], bins["end_us"], bins["value"], strict=True)]
+    points = [_point(one, troubles) for one in bins]
     newest = max((trouble for trouble in troubles if trouble[1] > start), default=None)
     band, usual = _normal(normal, metric)
     shown = [change for change in changes if start <= change.changed_at <= end][:MOST_MARKS]
@@ -125,14 +137,14 @@ def statement_series(
         marks=[(change.changed_at, f"plan {hash_text(change.plan_hash)[:8]}") for change in shown],
         longest_gap=gap,
     )
-    letters = {row.plan_hash: row.letter for row in plans}
+    letters = {row.plan_hash: f"{row.letter} {hash_words(row.plan_hash)[:8]}".strip() for row in plans}
     return StatementSeries(
         history_chart(chart) if points else Markup(""),
         plan_lanes(_lanes(rows, plans, gap), start, end),
         ("Interval (UTC)", metric.unit, "Executions", "Plan"),
         tuple(
-            (int(point.middle.timestamp()), _cells(point, metric, executions, letters.get(plan, ""), plan))
-            for point, executions, plan in zip(points, bins["execution_count"], bins["plan_hash"], strict=True)
+            (int(point.middle.timestamp()), _cells(point, metric, one.executions, letters.get(one.plan_hash, "")))
+            for point, one in zip(points, bins, strict=True)
         ),
         _cost(rows),
         plans,
@@ -142,46 +154,65 @@ def statement_series(
     )
 
 
-def _plans(rows: pd.DataFrame, uses: Sequence[PlanUse]) -> tuple[PlanRow, ...]:
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    """Intervals that end together, added up; `plan_hash` is that with most executions."""
+
+    start_us: int
+    end_us: int
+    executions: float
+    value: float
+    plan_hash: int
+
+
+def _plans(rows: Rows, uses: Sequence[PlanUse]) -> tuple[PlanRow, ...]:
     """Those that ran in the span first, by the moment of their last execution, then all others."""
     known = {use.plan_hash: use for use in uses}
-    last = rows.groupby("plan_hash")["interval_end_us"].max().sort_values(ascending=False, kind="stable")
-    ran = [int(value) for value in last.index]
+    # The last one first: of rows that end together the order does not matter.
+    ran = list(dict.fromkeys(rows["plan_hash"][::-1].tolist()))
     found = []
     for place, plan_hash in enumerate(ran):
         has_lane = place < MOST_LANES
-        cost = _cost(rows[rows["plan_hash"] == plan_hash])
+        own = rows["plan_hash"] == plan_hash
+        cost = _cost({name: column[own] for name, column in rows.items()})
         letter = _LETTERS[place] if has_lane else ""
         found.append(PlanRow(plan_hash, cost, letter, tone(place) if has_lane else "", known.get(plan_hash)))
     nothing = Cost(0.0, math.nan, math.nan, math.nan)
     return (*found, *(PlanRow(use.plan_hash, nothing, use=use) for use in uses if use.plan_hash not in set(ran)))
 
 
-def _cost(rows: pd.DataFrame) -> Cost:
-    executions = float(np.nansum(rows["execution_count"].to_numpy()))
-    return Cost(executions, *(_mean(rows, name) for name in FIGURES[1:]))
+def _cost(rows: Rows) -> Cost:
+    return Cost(float(np.nansum(rows["execution_count"])), *(_mean(rows, name) for name in FIGURES[1:]))
 
 
-def _mean(rows: pd.DataFrame, name: str) -> float:
-    values, counts = rows[name].to_numpy(), rows["execution_count"].to_numpy()
+def _mean(rows: Rows, name: str) -> float:
+    values, counts = rows[name], rows["execution_count"]
     known = np.isfinite(values) & (counts > 0)
     executions = float(counts[known].sum())
     return float(values[known].sum()) / executions if executions > 0 else math.nan
 
 
-def _binned(rows: pd.DataFrame, metric: Metric, width: timedelta) -> pd.DataFrame:
-    known = rows[(rows["execution_count"] > 0) & rows[metric.column].notna()]
+def _binned(rows: Rows, metric: Metric, width: timedelta) -> list[_Bin]:
+    """Oldest first; intervals whose figure is unknown are left out."""
+    known = (rows["execution_count"] > 0) & np.isfinite(rows[metric.column])
+    if not known.any():
+        return []
     width_us = max(int(width / timedelta(microseconds=1)), 1)
-    ordered = known.assign(bin=(known["interval_end_us"] - 1) // width_us).sort_values(["bin", "execution_count"])
-    totals = ordered.groupby("bin").agg(
-        start_us=("interval_start_us", "min"),
-        end_us=("interval_end_us", "max"),
-        execution_count=("execution_count", "sum"),
-        total=(metric.column, "sum"),
-        plan_hash=("plan_hash", "last"),
+    counts, ends = rows["execution_count"][known], rows["interval_end_us"][known]
+    bins = (ends - 1) // width_us
+    order = np.lexsort((counts, bins))
+    begins = np.flatnonzero(np.r_[True, np.diff(bins[order]) != 0])
+    last = np.r_[begins[1:], len(order)] - 1
+    executions = np.add.reduceat(counts[order], begins)
+    totals = np.add.reduceat(rows[metric.column][known][order], begins)
+    columns = (
+        np.minimum.reduceat(rows["interval_start_us"][known][order], begins).tolist(),
+        np.maximum.reduceat(ends[order], begins).tolist(),
+        executions.tolist(),
+        (totals / executions if metric.per_execution else totals).tolist(),
+        rows["plan_hash"][known][order][last].tolist(),
     )
-    value = totals["total"] / totals["execution_count"] if metric.per_execution else totals["total"]
-    return totals.assign(value=value)
+    return [_Bin(*values) for values in zip(*columns, strict=True)]
 
 
 def _whole_us(end: datetime, span: Span) -> int:
@@ -190,18 +221,18 @@ def _whole_us(end: datetime, span: Span) -> int:
     return int(end.timestamp() * 1_000_000) // step * step
 
 
-def _point(row: tuple[int, int, float], troubles: Sequence[tuple[datetime, datetime]]) -> Point:
-    start, end = from_epoch_us(int(row[0])), from_epoch_us(int(row[1]))
-    return Point(start, end, float(row[2]), any(first < end and start < last for first, last in troubles))
+def _point(one: _Bin, troubles: Sequence[tuple[datetime, datetime]]) -> Point:
+    start, end = from_epoch_us(one.start_us), from_epoch_us(one.end_us)
+    return Point(start, end, one.value, any(first < end and start < last for first, last in troubles))
 
 
-def _lanes(rows: pd.DataFrame, plans: Sequence[PlanRow], gap: timedelta) -> list[Lane]:
+def _lanes(rows: Rows, plans: Sequence[PlanRow], gap: timedelta) -> list[Lane]:
     lanes = []
     for plan in plans:
         if not plan.letter:
             continue
-        own = rows[(rows["plan_hash"] == plan.plan_hash) & (rows["execution_count"] > 0)].sort_values("interval_end_us")
-        pairs = zip(own["interval_start_us"].tolist(), own["interval_end_us"].tolist(), strict=True)
+        own = (rows["plan_hash"] == plan.plan_hash) & (rows["execution_count"] > 0)
+        pairs = zip(rows["interval_start_us"][own].tolist(), rows["interval_end_us"][own].tolist(), strict=True)
         spans = merged([(from_epoch_us(first), from_epoch_us(last)) for first, last in pairs], gap.total_seconds())
         title = f"plan {plan.letter}, {hash_words(plan.plan_hash)}: {count_words(plan.cost.executions)} executions"
         lanes.append(Lane(plan.letter, title, spans))
@@ -217,16 +248,10 @@ def _normal(normal: Normal | None, metric: Metric) -> tuple[tuple[float, float] 
     return ((median, p95) if p95 > median else None), median
 
 
-def _cells(point: Point, metric: Metric, executions: float, letter: str, plan_hash: int) -> tuple[str, ...]:
-    plan = " ".join(filter(None, (letter, hash_words(plan_hash)[:8] if plan_hash else "")))
-    return (
-        f"{short_moment(point.start)} to {point.end:%H:%M}"
-        if point.end - point.start < timedelta(days=1)
-        else f"{short_moment(point.start)} to {short_moment(point.end)}",
-        metric.words(point.value),
-        count_words(float(executions)),
-        plan,
-    )
+def _cells(point: Point, metric: Metric, executions: float, plan: str) -> tuple[str, ...]:
+    is_short = point.end - point.start < timedelta(days=1)
+    until = f"{point.end:%H:%M}" if is_short else short_moment(point.end)
+    return f"{short_moment(point.start)} to {until}", metric.words(point.value), count_words(executions), plan
 
 
 def _step_words(span: Span) -> str:

@@ -24,6 +24,7 @@ from dbplanmon_pipeline.core.plain_words import (
 )
 from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
 from dbplanmon_pipeline.web.access.user import Role, user_of
+from dbplanmon_pipeline.web.charts.svg import value_rows
 from dbplanmon_pipeline.web.context import context_of
 from dbplanmon_pipeline.web.foreign_text import shown
 from dbplanmon_pipeline.web.pages import spans, words
@@ -98,6 +99,7 @@ def _environment() -> Environment:
         "hash": hash_words,
         "digits": hash_text,
         "line": one_line,
+        "value_rows": value_rows,
         "count": spans.count_words,
         "reads": spans.count_words,
         "megabytes": spans.megabytes_words,

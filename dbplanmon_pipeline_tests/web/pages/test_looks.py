@@ -2,15 +2,51 @@
 
 import pytest
 
+from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline_tests.web.pages import told
 from dbplanmon_pipeline_tests.web.pages.site import serving
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["/", "/incidents", "/incidents?q=nothing+fits", "INCIDENT", "/login"]
+PAGES = [
+    "/",
+    "/incidents",
+    "/incidents?q=nothing+fits",
+    "INCIDENT",
+    "/login",
+    "STATEMENT",
+    "PLAN",
+    "/databases/fleet/sim0001",
+    "/plan-changes",
+    "/hotspots",
+    "/kpis",
+    "/kpis/orders",
+    "/alerts",
+    "/collector",
+    "/settings",
+    "/audit",
+]
+
+
+@pytest.fixture(scope="module")
+def site(past, tmp_path_factory):
+    """With something on each page."""
+    with serving(tmp_path_factory.mktemp("looks"), past=past, settings=told.settings()) as running:
+        told.tell(running)
+        yield running
 
 
 def _path(site, path):
-    return path.replace("INCIDENT", f"/incidents/{site.store.incidents()[0].incident_id}")
+    incident = site.store.incidents()[0]
+    place = f"{incident.instance}/{incident.database}/{hash_text(incident.query_hash)}"
+    plans = f"{hash_text(incident.plan_hash)}?before={hash_text(incident.previous_plan_hash)}"
+    for name, known in (
+        ("INCIDENT", f"/incidents/{incident.incident_id}"),
+        ("STATEMENT", f"/statements/{place}"),
+        ("PLAN", f"/plans/{plans}"),
+    ):
+        path = path.replace(name, known)
+    return path
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
