@@ -103,6 +103,32 @@ def test_neither_file_nor_hash_is_one_line(cli):
     assert "no such file" in result.stderr
 
 
+FILTERED = {**SCAN, "Plans": [{**SCAN["Plans"][0], "Index Cond": "", "Filter": "(total > $1)"}]}
+
+
+def test_show_tells_what_stands_out_and_where(cli, plans):
+    path = plans("scan.json", FILTERED)
+    (found,) = cli.json("plan", "show", path)["statements"][0]["findings"]
+    assert {key: found[key] for key in ("rule", "severity", "node", "operator", "page")} == {
+        "rule": "scan-filters-most-rows",
+        "severity": "high",
+        "node": 1,
+        "operator": "Seq Scan on orders",
+        "page": "docs/findings/scan-filters-most-rows.md",
+    }
+    assert {"name": "estimated_cost", "value": 8990.0, "unit": "cost units"} in found["evidence"]
+    lines = cli("plan", "show", path).stdout.splitlines()
+    assert next(line for line in lines if "Seq Scan" in line).endswith("[1]")
+    assert "[1] Scan that throws most rows away (high, 100% of the work)" in lines
+
+
+def test_diff_tells_first_what_is_wrong_with_the_new_plan_only(cli, plans):
+    old, new = plans("old.json", SEEK), plans("new.json", FILTERED)
+    assert [one["rule"] for one in cli.json("plan", "diff", old, new)["new_findings"]] == ["scan-filters-most-rows"]
+    assert cli("plan", "diff", old, new).stdout.splitlines()[1].startswith("! Scan that throws most rows away: ")
+    assert cli.json("plan", "diff", new, old)["new_findings"] == []
+
+
 def test_diff_says_what_changed(cli, plans):
     old, new = plans("old.json", SEEK), plans("new.json", SCAN)
     difference = cli.json("plan", "diff", old, new)

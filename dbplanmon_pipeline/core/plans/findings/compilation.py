@@ -116,7 +116,7 @@ def optimizer_gave_up(view: StatementView) -> Iterator[Found]:
     """The best plan so far was taken for lack of time or memory."""
     reason = str(view.statement.attributes.get("StatementOptmEarlyAbortReason", ""))
     words = {"TimeOut": "it had tried as many plans as it allows itself", "MemoryLimitExceeded": "it ran out of memory"}
-    if view.matters and reason in words:
+    if reason == "MemoryLimitExceeded" or (view.matters and reason in words):
         spent = view.figure("CompileTime")
         measures = (Measure("compile_time", spent, "ms"),) if spent is not None else ()
         weight = Weight.MEDIUM if reason == "MemoryLimitExceeded" else Weight.LOW

@@ -13,7 +13,7 @@ MANY_EXECUTIONS = 100_000.0
 OFF_TIMES = 10.0
 WORTH_EXECUTIONS = 1_000.0
 
-_CHEAP_AGAIN = frozenset({NodeKind.SPOOL, NodeKind.CONSTANT, NodeKind.COMPUTE})
+_TOLD_ELSEWHERE = frozenset({NodeKind.SPOOL, NodeKind.CONSTANT, NodeKind.COMPUTE, NodeKind.LOOKUP})
 
 
 def _loops(view: StatementView) -> Iterator[tuple[Node, Node, Node]]:
@@ -79,7 +79,11 @@ def nested_loops_many_rows(view: StatementView) -> Iterator[Found]:
     if not view.matters:
         return
     for node, _, inner in _loops(view):
-        if inner.operator.kind in _CHEAP_AGAIN or inner.executions < MANY_EXECUTIONS or inner.tree_share < WORTH_SHARE:
+        if (
+            inner.operator.kind in _TOLD_ELSEWHERE
+            or inner.executions < MANY_EXECUTIONS
+            or inner.tree_share < WORTH_SHARE
+        ):
             continue
         text = f"{node.words} runs {inner.words} {figure(inner.executions)} times"
         measures = (Measure("executions", inner.executions, "executions"),)

@@ -10,7 +10,7 @@ from dbplanmon_pipeline.core.plans.context import DISABLED
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rule
 from dbplanmon_pipeline.core.plans.findings.view import StatementView
 from dbplanmon_pipeline.core.plans.showplan_values import plain_name
-from dbplanmon_pipeline.core.plans.tree import MissingIndex
+from dbplanmon_pipeline.core.plans.tree import MissingIndex, NodeKind
 from dbplanmon_pipeline.core.sqlnames import quote_name
 
 WORTH_PERCENT = 20.0
@@ -24,6 +24,7 @@ _COLUMNS = re.compile(
     r"\(((?:\[(?:[^\]]|\]\])+\]|[^()\[\]])+)\)(?:\s*INCLUDE\s*\(((?:\[(?:[^\]]|\]\])+\]|[^()\[\]])+)\))?", re.IGNORECASE
 )
 _NAME = re.compile(r"\[(?:[^\]]|\]\])+\]|[^\s,]+")
+_SEARCHED = re.compile(r"\.\[((?:[^\]]|\]\])+)\] (?:=|<>|[<>]=?) ")
 _ON = " on "
 
 
@@ -145,6 +146,20 @@ def existing_for(wish: Wish, context: Mapping[str, Any]) -> tuple[str, bool]:
     return near, False
 
 
+def searched_for(wish: Wish, view: StatementView) -> str:
+    """An index that the plan itself searches by the wished keys, and which lacks only included columns."""
+    for node in view.nodes:
+        operator = node.operator
+        if operator.kind == NodeKind.INDEX_SEEK and (operator.schema, operator.relation) == (
+            wish.schema,
+            wish.relation,
+        ):
+            searched = set(_SEARCHED.findall(node.condition("Seek Predicate")))
+            if operator.attributes.get("IndexKind") == "NonClustered" and searched == set(wish.keys) and wish.included:
+                return operator.index
+    return ""
+
+
 def index_script(wish: Wish) -> str:
     """The statement that makes the index; never run by us."""
     name = "_".join(("IX", wish.relation, *wish.keys))[:NAME_LENGTH]
@@ -170,6 +185,7 @@ def missing_index(view: StatementView) -> Iterator[Found]:
         near, covered = existing_for(wish, view.context)
         if covered:
             continue
+        near = near or searched_for(wish, view)
         yield Found(
             f"an index on {wish.table} ({', '.join(wish.keys)}) would save an estimated {wish.impact_percent:.0f} %"
             f"{f', {wish.merged} wishes in one' if wish.merged > 1 else ''}",

@@ -18,8 +18,8 @@ _WRAPPED = re.compile(
     rf"\b(?!CONVERT_IMPLICIT\b|PROBE\b|AND\b|OR\b|NOT\b|IN\b)([a-zA-Z_]\w*)\((?:[^()@]*[\s,(])?({_COLUMN})"
 )
 _WRAPPED_PG = re.compile(
-    r"\b(lower|upper|date_trunc|date_part|to_char|COALESCE|EXTRACT|substr|substring|btrim|abs|timezone)\("
-    r"[^()]*?([a-z_][\w.]*)(?:\)::\w+|[),\s])"
+    r"\b(lower|upper|date_trunc|date_part|to_char|COALESCE|EXTRACT|substr|substring|btrim|abs|timezone)"
+    r"\((?:[^()]*,\s*)?(?:\w+ FROM )?\(?([a-z_][\w.]*)\)?(?:::\w+)?[,)\s]"
 )
 _CAST_PG = re.compile(r"\(?\b([a-z_][\w.]*)\)?::(date)\b\s*[=<>]")
 _LONGEST = 120

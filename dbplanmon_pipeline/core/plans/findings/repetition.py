@@ -4,8 +4,19 @@ from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.access import MANY_ROWS, WORTH_SHARE
-from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rows, rule, weight_of
-from dbplanmon_pipeline.core.plans.findings.view import StatementView
+from dbplanmon_pipeline.core.plans.findings.model import (
+    POSTGRES,
+    SQLSERVER,
+    Found,
+    Measure,
+    Rule,
+    Weight,
+    counted,
+    rows,
+    rule,
+    weight_of,
+)
+from dbplanmon_pipeline.core.plans.findings.view import WORTH_COST, StatementView
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, plain_name
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
@@ -61,6 +72,49 @@ def spool_replayed(view: StatementView) -> Iterator[Found]:
 
 
 @rule(
+    "eager-table-spool",
+    "All rows kept aside before the first is used",
+    "Where it protects a change from reading what it wrote, change fewer rows at a time, or columns that are not "
+    "searched by; elsewhere see which subquery is read several times.",
+    SQLSERVER,
+)
+def eager_table_spool(view: StatementView) -> Iterator[Found]:
+    """Table spools that are filled completely before anything goes on."""
+    if not view.matters:
+        return
+    for node in view.nodes:
+        operator = node.operator
+        kept = sum(child.rows for child in view.inputs(node)[:1])
+        if operator.name != "Table Spool" or operator.strategy != "Eager":
+            continue
+        if kept >= MANY_ROWS and node.share >= WORTH_SHARE:
+            text = f"{node.words} writes {figure(kept)} rows to tempdb before the next step begins"
+            yield Found(text, node, node.share, (rows("rows", kept),))
+
+
+@rule(
+    "trigger-time",
+    "Time spent in triggers",
+    "For foreign keys index the referencing column; else look into the trigger's function: it runs once per row unless "
+    "it is a statement trigger.",
+    POSTGRES,
+)
+def trigger_time(view: StatementView) -> Iterator[Found]:
+    """Triggers, those of foreign keys too, that take a good part of the time."""
+    triggers, elapsed = view.statement.attributes.get("Triggers"), view.elapsed_ms
+    for trigger in triggers if isinstance(triggers, list) and elapsed else ():
+        spent, calls = trigger.get("Time"), trigger.get("Calls")
+        if not isinstance(spent, int | float) or not isinstance(calls, int | float) or spent < 20.0:
+            continue
+        share = min(1.0, spent / (elapsed or 1.0))
+        if share >= 0.1:
+            name = trigger.get("Constraint Name") or trigger.get("Trigger Name") or "a trigger"
+            text = f"{name} took {figure(spent)} of {figure(elapsed or 0.0)} ms in {counted(calls, 'call')}"
+            measures = (Measure("spent", float(spent), "ms"), Measure("calls", float(calls), "calls"))
+            yield Found(text, share=share, measures=measures, subject=str(name))
+
+
+@rule(
     "subplan-per-row",
     "Subquery that runs for each row",
     "Rewrite the correlated subquery as a join or a lateral join on grouped rows, or give it an index for its "
@@ -72,8 +126,6 @@ def subplan_per_row(view: StatementView) -> Iterator[Found]:
         return
     for node in view.nodes:
         if node.operator.role != "SubPlan" or node.executions < WORTH_EXECUTIONS or node.tree_share < WORTH_SHARE:
-            continue
-        if str(node.operator.attributes.get("Subplan Name", "")).startswith("CTE "):
             continue
         text = f"the subquery over {node.words} runs {figure(node.executions)} times"
         yield Found(text, node, node.tree_share, (Measure("executions", node.executions, "executions"),))
@@ -121,8 +173,12 @@ def remote_query(view: StatementView) -> Iterator[Found]:
     """Remote operators and foreign tables."""
     if not view.matters:
         return
+    # Each access to another server has a fixed price, which alone is no news.
+    dear = 10 * WORTH_COST[view.engine]
     for node in view.nodes:
-        if node.operator.kind == NodeKind.REMOTE and (node.rows >= WORTH_EXECUTIONS or node.tree_share >= WORTH_SHARE):
+        if node.operator.kind == NodeKind.REMOTE and (
+            node.rows >= WORTH_EXECUTIONS or node.tree_share * view.cost >= dear
+        ):
             again = f" in {figure(node.executions)} executions" if node.executions > 1 else ""
             text = f"{node.words} fetches {figure(node.rows)} rows{again}"
             yield Found(text, node, node.tree_share, (rows("rows", node.rows),))
@@ -150,6 +206,8 @@ def cursor_kind(view: StatementView) -> Iterator[Found]:
 RULES: tuple[Rule, ...] = (
     eager_index_spool,
     spool_replayed,
+    eager_table_spool,
+    trigger_time,
     subplan_per_row,
     scalar_function,
     remote_query,

@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanStatement
 
-WORTH_COST = {Engine.SQLSERVER: 1.0, Engine.POSTGRES: 1000.0}
+WORTH_COST = {Engine.SQLSERVER: 1.0, Engine.POSTGRES: 100.0}
 """Estimated cost from which a statement is worth a word, in the units of its engine."""
 
 WORTH_MS = 100.0
@@ -199,10 +199,17 @@ def _planned(engine: Engine, operator: Operator, above: _Draft | None) -> float:
         return 1.0
     parent = above.operator
     if operator.role == "SubPlan":
-        return above.executions * max(1.0, parent.estimated_rows or 1.0)
+        return above.executions * (1.0 if _runs_once(operator, parent) else max(1.0, parent.estimated_rows or 1.0))
     if parent.kind == NodeKind.NESTED_LOOPS and operator is parent.children[-1] and len(parent.children) > 1:
         return above.executions * max(1.0, parent.children[0].estimated_rows or 1.0)
     return above.executions
+
+
+def _runs_once(operator: Operator, parent: Operator) -> bool:
+    """True for a subplan whose rows are hashed once and then only looked up, and for a CTE."""
+    name = str(operator.attributes.get("Subplan Name", ""))
+    texts = [*(text for _, text in parent.conditions), str(parent.attributes.get("Output", ""))]
+    return name.startswith("CTE ") or any(f"hashed {name}" in text for text in texts)
 
 
 def _spent(engine: Engine, drafts: list[_Draft]) -> list[tuple[float, float]]:

@@ -1,0 +1,329 @@
+"""Each rule on SQL Server: one plan in which it speaks, and one, as like as possible, in which it must not."""
+
+import pytest
+
+from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.findings.registry import RULES
+from dbplanmon_pipeline_tests.core.plans.findings.made_up import loops, named, predicate, ran, scan, select
+from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, table
+
+WISH = element(
+    "MissingIndexGroup",
+    element(
+        "MissingIndex",
+        element("ColumnGroup", element("Column", Name="[CustomerId]"), Usage="EQUALITY"),
+        element("ColumnGroup", element("Column", Name="[Total]"), Usage="INCLUDE"),
+        Database="[Shop]",
+        Schema="[dbo]",
+        Table="[Orders]",
+    ),
+    Impact=92.5,
+)
+FEW_WISH = WISH.replace("92.5", "12")
+
+
+def wishing(wish, cost=100.0):
+    return select(element("MissingIndexes", wish), scan(), cost=cost)
+
+
+def warned(*warnings, **said):
+    return element("Warnings", *warnings, **said)
+
+
+def converting(issue, cost=100.0, condition="CONVERT_IMPLICIT(nvarchar(40),[o].[Name],0)=[@n]"):
+    warning = element("PlanAffectingConvert", ConvertIssue=issue, Expression=condition)
+    return select(warned(warning), scan(text=condition, cost=cost, TableCardinality=50_000), cost=cost)
+
+
+def filtered(kept, read=1_000_000, physical="Clustered Index Scan", **said):
+    return select(scan(text="[o].[State]=[@s]", physical=physical, cost=100.0, beside=ran(kept, read=read), **said))
+
+
+def looked_up(times, physical="Clustered Index Seek", lookup=1):
+    inner = relop(physical, table("Orders"), Lookup=lookup, cost=80.0, EstimateRebinds=times)
+    return select(loops(scan(cost=1.0), inner, cost=100.0))
+
+
+def sorted_plan(*warnings, cost=100.0, physical="Sort", detail="Sort"):
+    beside = warned(*warnings) if warnings else ""
+    return select(relop(physical, scan(cost=cost / 2), detail=detail, beside=beside, cost=cost), cost=cost)
+
+
+SPILL = (element("SpillToTempDb", SpillLevel=2), element("SortSpillDetails", WritesToTempDb=6400))
+HASH_SPILL = (element("SpillToTempDb", SpillLevel=1), element("HashSpillDetails", WritesToTempDb=6400))
+
+
+def granted(**said):
+    return select(element("MemoryGrantInfo", **said), scan(cost=100.0))
+
+
+def misjudged(expected, came, cost=100.0):
+    outer = scan("Orders", rows=expected, beside=ran(came), cost=1.0)
+    return select(loops(outer, scan("Lines", beside=ran(5, executions=came), cost=90.0), cost=cost), cost=cost)
+
+
+def merged(many):
+    inputs = (scan("Orders", rows=50_000, cost=20.0), scan("Lines", rows=90_000, cost=20.0))
+    return select(relop("Merge Join", *inputs, detail="Merge", logical="Inner Join", cost=100.0, ManyToMany=many))
+
+
+def spool(physical, logical, filled=5000, **said):
+    seek = element(
+        "SeekPredicateNew",
+        element(
+            "SeekKeys",
+            element(
+                "Prefix",
+                element("RangeColumns", element("ColumnReference", Table="[Lines]", Column="OrderId")),
+                element("RangeExpressions", element("ScalarOperator", ScalarString="[o].[Id]")),
+                ScanType="EQ",
+            ),
+        ),
+    )
+    inner = relop(
+        physical, seek, scan("Lines", rows=filled, cost=20.0), detail="Spool", logical=logical, cost=90.0, **said
+    )
+    return select(loops(scan(cost=1.0), inner, cost=100.0))
+
+
+def called(function, cost=100.0):
+    compute = element("UserDefinedFunction", FunctionName=function) if function else ""
+    detail = element("DefinedValues", compute)
+    return select(relop("Compute Scalar", detail, scan(cost=1.0), detail="ComputeScalar", cost=cost), cost=cost)
+
+
+def variables(*known, text="select 1"):
+    parameters = [element("ColumnReference", Column=name, ParameterDataType="int") for name in known]
+    return select(element("ParameterList", *parameters), scan(text="[o].[Id]=[@id]", cost=100.0), text=text)
+
+
+def sniffed(compiled, actual, came=50_000):
+    reference = element("ColumnReference", Column="@id", ParameterCompiledValue=compiled, ParameterRuntimeValue=actual)
+    return select(element("ParameterList", reference), scan(beside=ran(came), rows=10, cost=100.0))
+
+
+def statistics(changed):
+    entry = element(
+        "StatisticsInfo",
+        Schema="[dbo]",
+        Table="[Orders]",
+        Statistics="[IX_State]",
+        ModificationCount=changed,
+        LastUpdate="2026-01-05T10:00:00.00",
+    )
+    return select(element("OptimizerStatsUsage", entry), scan(cost=100.0, TableCardinality=10_000))
+
+
+def parallel(*rows):
+    return select(scan(parallel=1, beside=ran(*rows), rows=sum(rows), cost=100.0))
+
+
+def function_scan(rows, came=None):
+    beside = ran(came) if came is not None else ""
+    function = relop("Table-valued function", table("Parts"), detail="TableValuedFunction", rows=rows, beside=beside)
+    return select(loops(function, scan("Lines", cost=60.0), cost=100.0))
+
+
+def cursor(became, asked="FastForward", cost=100.0):
+    operation = element("Operation", element("QueryPlan", scan(cost=cost)), OperationType="FetchQuery")
+    plan = element("CursorPlan", operation, CursorActualType=became, CursorRequestedType=asked)
+    return select(name="StmtCursor", cost=cost).replace("></StmtCursor>", f">{plan}</StmtCursor>")
+
+
+def late(given, kept, name="Filter"):
+    inner = relop("Stream Aggregate", scan(cost=70.0), detail="StreamAggregate", rows=given, cost=80.0)
+    return select(relop(name, predicate("[Expr1004]>(10)"), inner, detail="Filter", rows=kept, cost=100.0))
+
+
+CASES = [
+    ("missing-index", wishing(WISH), wishing(FEW_WISH)),
+    ("implicit-conversion-seek", converting("Seek Plan"), converting("Cardinality Estimate")),
+    ("implicit-conversion-estimate", converting("Cardinality Estimate"), converting("Cardinality Estimate", cost=0.1)),
+    (
+        "non-sargable-predicate",
+        select(
+            scan(text="datepart(year,[Shop].[dbo].[Orders].[At] as [o].[At])=(2026)", cost=9.0, TableCardinality=9e5)
+        ),
+        select(
+            scan(text="[Shop].[dbo].[Orders].[At] as [o].[At]>=dateadd(day,(1),[@at])", cost=9.0, TableCardinality=9e5)
+        ),
+    ),
+    ("unmatched-indexes", select(warned(UnmatchedIndexes=1), scan()), select(warned(SpatialGuess=1), scan())),
+    ("scan-filters-most-rows", filtered(40), filtered(400_000)),
+    ("scan-filters-most-rows", filtered(40), filtered(40, Storage="ColumnStore")),
+    ("index-filters-most-rows", filtered(40, physical="Index Seek"), filtered(40, read=900, physical="Index Seek")),
+    ("key-lookup", looked_up(50_000), looked_up(50)),
+    ("rid-lookup", looked_up(50_000, "RID Lookup", 0), looked_up(50_000)),
+    (
+        "backward-scan",
+        select(scan(rows=90_000, cost=100.0, ScanDirection="BACKWARD")),
+        select(scan(rows=90_000, cost=100.0, ScanDirection="FORWARD")),
+    ),
+    ("late-filter", late(500_000, 10), late(500_000, 400_000)),
+    (
+        "no-join-predicate",
+        select(loops(scan(rows=300), scan(rows=40), beside=warned(NoJoinPredicate=1))),
+        select(loops(scan(rows=1), scan(rows=40), beside=warned(NoJoinPredicate=1))),
+    ),
+    (
+        "nested-loops-many-rows",
+        select(loops(scan(cost=1.0), scan("Lines", EstimateRebinds=400_000, cost=90.0), cost=100.0)),
+        select(loops(scan(cost=1.0), scan("Lines", EstimateRebinds=400, cost=90.0), cost=100.0)),
+    ),
+    ("nested-loops-underestimated", misjudged(10, 50_000), misjudged(40_000, 50_000)),
+    ("many-to-many-merge", merged(1), merged(0)),
+    ("sort-on-disk", sorted_plan(*SPILL), sorted_plan()),
+    (
+        "hash-on-disk",
+        sorted_plan(*HASH_SPILL, physical="Hash Match", detail="Hash"),
+        sorted_plan(physical="Hash Match", detail="Hash"),
+    ),
+    (
+        "exchange-spill",
+        sorted_plan(SPILL[0], physical="Parallelism", detail="Parallelism"),
+        sorted_plan(physical="Parallelism", detail="Parallelism"),
+    ),
+    (
+        "memory-grant-too-large",
+        granted(GrantedMemory=900_000, MaxUsedMemory=2_000),
+        granted(GrantedMemory=900_000, MaxUsedMemory=700_000),
+    ),
+    (
+        "memory-grant-too-small",
+        select(
+            warned(element("MemoryGrantWarning", GrantWarningKind="Used More Than Granted", GrantedMemory=1024)), scan()
+        ),
+        select(warned(element("MemoryGrantWarning", GrantWarningKind="Excessive Grant", GrantedMemory=1024)), scan()),
+    ),
+    ("memory-grant-wait", granted(GrantedMemory=1024, GrantWaitTime=7), granted(GrantedMemory=1024, GrantWaitTime=0)),
+    (
+        "eager-table-spool",
+        spool("Table Spool", "Eager Spool", filled=90_000),
+        spool("Table Spool", "Lazy Spool", filled=90_000),
+    ),
+    ("eager-index-spool", spool("Index Spool", "Eager Spool"), spool("Index Spool", "Lazy Spool")),
+    (
+        "spool-replayed",
+        spool("Table Spool", "Lazy Spool", EstimateRewinds=5_000, rows=500),
+        spool("Table Spool", "Lazy Spool", EstimateRewinds=5, rows=500),
+    ),
+    (
+        "subplan-per-row",
+        select(
+            relop(
+                "Compute Scalar",
+                scan(cost=1.0),
+                element("Subquery", scan("Lines", EstimateRebinds=9_000, cost=90.0)),
+                detail="ComputeScalar",
+                cost=100.0,
+            )
+        ),
+        select(relop("Compute Scalar", scan(cost=1.0), detail="ComputeScalar", cost=100.0)),
+    ),
+    ("scalar-function", called("[Shop].[dbo].[Price]"), called("")),
+    ("scalar-function", called("[Shop].[dbo].[Price]"), called("[Shop].[dbo].[Price]", cost=0.2)),
+    (
+        "remote-query",
+        select(relop("Remote Query", detail="RemoteQuery", RemoteSource="far", rows=50_000, cost=100.0)),
+        select(relop("Remote Query", detail="RemoteQuery", RemoteSource="far", rows=5, cost=0.1), cost=0.1),
+    ),
+    ("cursor-kind", cursor("Dynamic", "Dynamic"), cursor("FastForward")),
+    ("row-estimate-off", misjudged(10, 50_000), misjudged(40_000, 50_000)),
+    ("row-estimate-off", misjudged(10, 50_000), select(scan(rows=10, beside=ran(50_000), cost=100.0))),
+    ("function-scan-estimate", function_scan(100, came=80_000), function_scan(100, came=120)),
+    (
+        "table-variable",
+        select(loops(scan("@ids"), scan("Lines"), cost=100.0)),
+        select(loops(scan("#ids"), scan("Lines"), cost=100.0)),
+    ),
+    (
+        "row-goal",
+        select(scan(rows=1, cost=80.0, EstimateRowsWithoutRowGoal=500_000)),
+        select(scan(rows=400_000, cost=80.0, EstimateRowsWithoutRowGoal=500_000)),
+    ),
+    ("stale-statistics", statistics(5_000), statistics(50)),
+    (
+        "missing-statistics",
+        select(warned(element("ColumnsWithNoStatistics", element("ColumnReference", Table="[T]", Column="c"))), scan()),
+        select(scan()),
+    ),
+    ("parameter-sniffing", sniffed("(1)", "(9)"), sniffed("(9)", "(9)")),
+    ("parameter-sniffing", sniffed("(1)", "(9)"), sniffed("?", "(9)")),
+    ("parameter-sniffing", sniffed("(1)", "(9)"), sniffed("(1)", "(9)", came=12)),
+    ("local-variables", variables("@other"), variables("@id", "@other")),
+    ("local-variables", variables("@other"), variables("@other", text="select 1 option (recompile)")),
+    (
+        "optimize-for-unknown",
+        select(scan(cost=9.0), text="select 1 option (optimize for (@a unknown))"),
+        select(scan(cost=9.0), text="select 1 option (optimize for (@a = 1))"),
+    ),
+    (
+        "old-cardinality-estimator",
+        select(scan(cost=9.0), plan={"CardinalityEstimationModelVersion": 70}),
+        select(scan(cost=9.0), plan={"CardinalityEstimationModelVersion": 160}),
+    ),
+    (
+        "optimizer-gave-up",
+        select(scan(), StatementOptmEarlyAbortReason="TimeOut"),
+        select(scan(), StatementOptmEarlyAbortReason="GoodEnoughPlanFound"),
+    ),
+    (
+        "hinted-plan",
+        select(scan(), text="select a from t join u on t.a = u.a option (loop join, maxdop 2)"),
+        select(scan(), text="select a from t join u on t.a = u.a -- no hash join please"),
+    ),
+    ("forced-access", select(scan(ForcedIndex=1)), select(scan(ForcedIndex=0))),
+    (
+        "serial-plan",
+        select(scan(), plan={"NonParallelPlanReason": "TSQLUserDefinedFunctionsNotParallelizable"}),
+        select(scan(), plan={"NonParallelPlanReason": "CouldNotGenerateValidParallelPlan"}),
+    ),
+    ("parallel-skew", parallel(90_000, 100, 100, 100), parallel(25_000, 21_000, 22_000, 23_000)),
+]
+
+
+@pytest.mark.parametrize(
+    ("slug", "speaks", "silent"), CASES, ids=[f"{number}-{case[0]}" for number, case in enumerate(CASES)]
+)
+def test_a_rule_speaks_where_it_should_and_only_there(slug, speaks, silent):
+    assert named(slug, speaks)
+    assert not named(slug, silent)
+
+
+def test_every_rule_for_sql_server_is_tried():
+    assert {rule.slug for rule in RULES if Engine.SQLSERVER in rule.engines} == {case[0] for case in CASES}
+
+
+def test_a_finding_names_its_operator_its_numbers_and_what_to_do():
+    (found,) = named("scan-filters-most-rows", filtered(40))
+    assert (found.node, found.operator) == (0, "Clustered Index Scan on dbo.Orders")
+    assert found.text == "Clustered Index Scan on dbo.Orders looks at 1,000,000 rows and keeps 40 (0.004 %)"
+    assert [(one.name, one.value, one.unit) for one in found.measures] == [
+        ("rows_read", 1_000_000.0, "rows"),
+        ("rows_kept", 40.0, "rows"),
+    ]
+    assert (found.weight, found.share) == ("high", 1.0)
+    assert found.advice
+
+
+def test_a_spill_tells_how_much_was_written():
+    (found,) = named("sort-on-disk", sorted_plan(*SPILL))
+    assert found.text == "Sort sorted through tempdb: 6,400 pages written (50 MB), level 2"
+
+
+def test_an_index_built_in_each_execution_names_its_columns():
+    (found,) = named("eager-index-spool", spool("Index Spool", "Eager Spool"))
+    assert found.text.endswith(
+        "of dbo.Lines are copied into an index that lives for one execution only, searched by Lines.OrderId"
+    )
+
+
+def test_values_of_parameters_are_never_told():
+    (found,) = named("parameter-sniffing", sniffed("N'secret-one'", "N'secret-two'"))
+    assert "secret" not in repr(found)
+    assert "@id" in found.text
+
+
+def test_statistics_come_with_the_statement_that_updates_them():
+    (found,) = named("stale-statistics", statistics(5_000))
+    assert found.script == "UPDATE STATISTICS [dbo].[Orders] [IX_State];"
