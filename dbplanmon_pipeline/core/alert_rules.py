@@ -161,8 +161,8 @@ class _Pass:
         return None
 
     def _is_over(self, incident_id: str, channel: str) -> bool:
-        if incident_id.startswith(GROUP):
-            return all(self._is_over(member, channel) for member in self._history.members(incident_id))
+        if members := self._history.members(incident_id):
+            return all(self._is_over(member, channel) for member in members)
         incident = self._situation.incidents.get(incident_id)
         return self._history.is_over(incident_id, channel) if incident is None else not incident.state.is_open
 

@@ -75,7 +75,9 @@ def _end_of(key: TrackedKey, now: datetime) -> Alert | None:
         return None
     if not all(_is_over(about, past, key.incidents.get(about), now) for about, past in key.told.items()):
         return None
-    return _end(key, sent, f"{last.alert_id}:{len(lost)}")
+    end = _end(key, sent, f"{last.alert_id}:{len(lost)}")
+    # One that is there already and seems older than what it ended was taken by a clock that is behind.
+    return None if any(one.alert_id == end.alert_id for one in key.ends) else end
 
 
 def _order(message: TrackedMessage) -> tuple[datetime, datetime, str]:

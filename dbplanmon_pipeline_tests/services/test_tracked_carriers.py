@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from dbplanmon_pipeline.core.incidents import IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.services.decide_alerts import ends_due
 from dbplanmon_pipeline.services.decide_incident import decide_incident
 from dbplanmon_pipeline_tests.services.alert_stories import HOUR, MINUTE
@@ -149,8 +150,9 @@ def test_news_of_one_statement_of_a_group_ends_beside_the_group(paged):
 
 def test_a_statement_that_came_back_after_its_group_had_ended_ends_by_itself(paged):
     story = paged(cooldown=timedelta())
-    ended = story.resolve(*story.open(*range(1, 7)))
+    group = story.open(*range(1, 7))
     story.go_on()
+    ended = story.resolve(*group)
     story.go_on()
     (again,) = story.reopen(ended[0])
     story.go_on()
@@ -175,3 +177,72 @@ def test_a_notice_that_told_of_groups_ends_whichever_of_them_ends_last(paged):
     story.resolve(*late)
     story.go_on()
     assert story.open_keys() == {first.incident_id}
+
+
+def test_a_notice_about_what_joined_a_group_waits_for_the_whole_group(paged):
+    story = paged(max_per_hour=1)
+    group = story.open(1, 2, 3, causes=("statistics",))
+    story.go_on()
+    (late,) = story.open(4, causes=("statistics",))
+    story.go_on(5 * MINUTE)
+    story.go_on(HOUR)
+    (notice,) = [key for key in story.open_keys() if key.startswith("more:")]
+    story.resolve(late)
+    story.go_on()
+    assert notice in story.open_keys()
+    story.resolve(*group)
+    story.go_on()
+    assert story.open_keys() == set()
+
+
+def test_the_end_of_a_group_waits_for_news_of_it_that_is_on_its_way(paged):
+    story = paged()
+    group = story.open(1, 2, 3, causes=("statistics",))
+    story.go_on()
+    (late,) = story.open(4, causes=("statistics",))
+    story.decide(5 * MINUTE)
+    story.resolve(late, *group)
+    story.go_on()
+    story.go_on()
+    assert [action for action, _ in story.events()] == ["trigger", "trigger", "resolve"]
+
+
+def test_what_was_told_by_itself_ends_in_its_own_words(paged):
+    story = paged()
+    one = story.open(1)
+    story.go_on()
+    story.resolve(*one)
+    story.go_on()
+    (end,) = story.rows("auto_resolved")
+    assert end.state is AlertState.DELIVERED
+    assert "is normal again" in end.alert.subject
+
+
+def test_what_ended_by_itself_before_it_was_told_with_others_ends_only_with_them(paged):
+    story = paged(cooldown=timedelta())
+    one = story.open(1)
+    story.go_on()
+    five = story.open(*range(2, 7))
+    story.go_on()
+    over = story.resolve(*one, *five)
+    story.go_on()
+    back = story.reopen(*over)
+    story.go_on()
+    (group,) = story.open_keys()
+    before = len(story.events())
+    story.resolve(*back)
+    story.go_on()
+    assert story.events()[before:] == [("resolve", group)]
+
+
+def test_what_has_ended_is_looked_at_no_more(paged):
+    story = paged(max_per_hour=1)
+    incidents = [*story.open_apart(3), *story.open(*range(11, 17))]
+    story.go_on()
+    story.go_on(HOUR)
+    assert len(story.open_keys()) == 2
+    story.resolve(*incidents)
+    story.go_on()
+    story.go_on()
+    assert story.open_keys() == set()
+    assert [row.alert.subject for row in story.rows() if row.tracked_as] == []

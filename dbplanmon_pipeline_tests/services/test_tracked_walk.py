@@ -174,8 +174,10 @@ def test_every_key_ends_and_none_too_early(empty_file, tmp_path, seed):
     store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
     walk = Walk(store, clock, seed)
     walk.run()
+    tracked = [row for row in store.alert_rows(limit=100_000) if row.tracked_as and row.state != "given_up"]
     store.close()
     assert walk.seen
+    assert tracked == []
     assert walk.open_keys == set()
     assert walk.too_early == []
 
@@ -187,7 +189,9 @@ def test_every_key_ends_and_none_too_early_on_postgresql(postgres_server, postgr
     store.upgrade()
     walk = Walk(store, clock, 100)
     walk.run()
+    tracked = [row for row in store.alert_rows(limit=100_000) if row.tracked_as and row.state != "given_up"]
     store.close()
     assert walk.seen
+    assert tracked == []
     assert walk.open_keys == set()
     assert walk.too_early == []
