@@ -16,6 +16,8 @@ from dbplanmon_pipeline.core.plain_words import (
     ratio_words,
     seconds_words,
 )
+from dbplanmon_pipeline.core.plans.findings.model import Finding
+from dbplanmon_pipeline.core.plans.findings.words import finding_line
 from dbplanmon_pipeline.core.ports import Suggestion
 from dbplanmon_pipeline.core.records import place
 from dbplanmon_pipeline.services.explain import Explanation
@@ -34,13 +36,19 @@ def print_incident(
     if explanation.statement:
         click.echo("\nStatement")
         print_text(explanation.statement.text, indent="  ")
+    print_section("What is wrong with the new plan", _findings(explanation.new_findings))
     print_section("What changed in the plan", [explanation.plan_summary, *explanation.plan_lines])
+    print_section("What else stands out in the plan", _findings(explanation.findings))
     print_section("Around that time", explanation.context_lines)
     print_section("What the server itself advises", [explanation.engine_advice] if explanation.engine_advice else [])
     print_section("Evidence", incident.evidence)
     for suggestion in suggestions:
         _print_suggestion(suggestion)
     print_section("History (UTC)", _history(history))
+
+
+def _findings(findings: Sequence[Finding]) -> list[str]:
+    return [f"{finding_line(finding)}. {finding.advice} ({finding.page})" for finding in findings]
 
 
 def _figures(incident: Incident) -> list[tuple[str, Cell]]:

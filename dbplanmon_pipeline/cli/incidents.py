@@ -17,6 +17,7 @@ from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_ta
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import ratio_words
+from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.records import (
     captured_plan_record,
     change_record,
@@ -97,6 +98,8 @@ def show_incident(invocation: Invocation, incident_id: str, as_json: bool) -> No
             "statement": explanation.statement.text if explanation.statement else "",
             "plan_summary": explanation.plan_summary,
             "plan_changes": explanation.plan_lines,
+            "new_findings": [finding_record(finding) for finding in explanation.new_findings],
+            "findings": [finding_record(finding) for finding in explanation.findings],
             "context": explanation.context_lines,
             "engine_advice": explanation.engine_advice,
             "old_plan": captured_plan_record(explanation.old_plan),

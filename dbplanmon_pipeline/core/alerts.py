@@ -82,6 +82,7 @@ def alert_for(
     link: str | None,
     engine_advice: str = "",
     causes: Sequence[str] = (),
+    finding_lines: Sequence[str] = (),
 ) -> Alert:
     """The message about one step of an incident, for one channel.
 
@@ -97,6 +98,7 @@ def alert_for(
         link: shows it in a browser.
         engine_advice: what the server itself would do, in its words.
         causes: what changed around that time, in words that are the same for every statement it may have slowed.
+        finding_lines: what stands out in the plan, what is new in it first.
 
     Raises:
         ValueError: this event makes no alert.
@@ -107,6 +109,7 @@ def alert_for(
     sections = [
         [_headline(change)],
         _facts_lines(change, statement),
+        _listed("What stands out in the plan", finding_lines if _is_bad(change) else []),
         _listed("What changed in the plan", [plan_summary, *plan_lines] if _is_bad(change) else []),
         _listed("Around that time", context_lines if _is_bad(change) else []),
         _listed("What the server itself advises", [engine_advice] if _is_bad(change) else []),
@@ -127,6 +130,7 @@ def alert_for(
             **_facts(change, statement, plan_summary, plan_lines, context_lines, suggestion, command, link),
             "engine_advice": one_line(engine_advice, LINE_LIMIT),
             "causes": [one_line(cause, LINE_LIMIT) for cause in causes],
+            "findings": [one_line(line, LINE_LIMIT) for line in finding_lines[:LISTED_LINES]],
         },
     )
 

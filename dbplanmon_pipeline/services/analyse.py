@@ -251,6 +251,7 @@ def _alerts(change: IncidentChange, explanation: Explanation, policy: AnalysisPo
             statement=explanation.statement,
             plan_summary=explanation.plan_summary,
             plan_lines=explanation.plan_lines,
+            finding_lines=explanation.finding_lines,
             context_lines=explanation.context_lines,
             engine_advice=explanation.engine_advice,
             suggestion=explanation.suggestions[0] if explanation.suggestions else None,

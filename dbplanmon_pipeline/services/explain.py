@@ -15,6 +15,9 @@ from dbplanmon_pipeline.core.lost_indexes import LostIndex, lost_indexes, tells_
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
 from dbplanmon_pipeline.core.plans.diff import DifferenceKind, PlanDiff, PlanDifference, context_changes, diff_plans
+from dbplanmon_pipeline.core.plans.findings.model import Finding
+from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
+from dbplanmon_pipeline.core.plans.findings.words import finding_line
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
@@ -24,6 +27,8 @@ FORMER_PLAN_WINDOW = timedelta(hours=24)
 """How long before an incident the rows are counted that executions returned under the former plan."""
 
 MAX_PLAN_LINES = 6
+MAX_FINDING_LINES = 3
+"""Findings told in a message; pages show all."""
 
 _OF_TABLES = (DifferenceKind.INDEX, DifferenceKind.TABLE, DifferenceKind.STATISTICS)
 
@@ -73,6 +78,8 @@ class Explanation:
         old_plan / new_plan: the stored plans, None where unknown.
         engine_advice: what the engine itself would do about the statement, in its words; empty where it says nothing.
         causes: what changed shortly before, in words that are the same for every statement it may have slowed.
+        new_findings: what stands out in the present plan and did not in the former one; empty where one is unknown.
+        findings: what else stands out in the present plan.
     """
 
     statement: StatementText | None
@@ -84,6 +91,13 @@ class Explanation:
     new_plan: CapturedPlan | None = None
     engine_advice: str = ""
     causes: tuple[str, ...] = ()
+    new_findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def finding_lines(self) -> tuple[str, ...]:
+        """The weightiest findings for a message, only the new ones where there are any."""
+        return tuple(map(finding_line, (self.new_findings or self.findings)[:MAX_FINDING_LINES]))
 
 
 def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engine) -> Explanation:
@@ -125,7 +139,26 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         new,
         engine_advice(present, incident.query_hash),
         tuple(dict.fromkeys([*map(cause_name, facts), *filter(None, map(shared_cause, around))])),
+        *plan_findings(incident, old, new),
     )
+
+
+def plan_findings(
+    incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """What stands out in the present plan: what the former one did not have, and the rest.
+
+    A stored plan stands for all databases that have it, so its context counts only where it is that of the incident.
+    """
+    after = tree_of(new) if new else None
+    if new is None or after is None:
+        return (), ()
+    context = new.context if tells_of(incident, new.context) else {}
+    before = tree_of(old) if old and incident.previous_plan_hash != incident.plan_hash else None
+    if old is None or before is None:
+        return (), findings_of(after, context)
+    known = old.context if tells_of(incident, old.context) else {}
+    return compared_findings(before, after, known, context)
 
 
 def _changes_around(incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None) -> list[PlanDifference]:

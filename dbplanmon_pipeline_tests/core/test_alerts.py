@@ -226,6 +226,14 @@ def test_an_instance_incident_names_no_statement():
     assert alert.facts["baseline_us"] is None
 
 
+def test_what_stands_out_in_the_plan_comes_before_what_changed():
+    line = "Scan that throws most rows away: Seq Scan on orders"
+    alert = made(finding_lines=[line])
+    assert alert.body.index(line) < alert.body.index("What changed in the plan")
+    assert alert.facts["findings"] == [line]
+    assert "What stands out" not in made(step(IncidentEvent.AUTO_RESOLVED), finding_lines=[line]).body
+
+
 def test_facts_carry_the_same_in_fields():
     facts = made().facts
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts

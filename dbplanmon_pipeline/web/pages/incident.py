@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
 from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line
+from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.ports import PlanChange, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
@@ -114,6 +115,8 @@ def incident_json(request: Request) -> Response:
         "statement": explanation.statement.text if explanation.statement else "",
         "plan_summary": explanation.plan_summary,
         "plan_changes": explanation.plan_lines,
+        "new_findings": [finding_record(finding) for finding in explanation.new_findings],
+        "findings": [finding_record(finding) for finding in explanation.findings],
         "context": explanation.context_lines,
         "engine_advice": explanation.engine_advice,
         "old_plan": captured_plan_record(explanation.old_plan),

@@ -56,13 +56,18 @@ def findings_of(plan: Plan, context: Mapping[str, Any] = _NO_CONTEXT) -> tuple[F
     return tuple(sorted(found, key=lambda one: (_RANK[one.weight], -one.share)))
 
 
-def new_findings(
+def new_findings(old: Plan, new: Plan) -> tuple[Finding, ...]:
+    """Findings of the new plan that the old one did not have, what weighs most first."""
+    return compared_findings(old, new)[0]
+
+
+def compared_findings(
     old: Plan,
     new: Plan,
     before: Mapping[str, Any] = _NO_CONTEXT,
     after: Mapping[str, Any] = _NO_CONTEXT,
-) -> tuple[Finding, ...]:
-    """Findings of the new plan that the old one did not have, what weighs most first.
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Findings of the new plan: those that the old one did not have, and the others; what weighs most first.
 
     Args:
         old: the former plan of a statement.
@@ -71,13 +76,14 @@ def new_findings(
         after: likewise, of the present one.
     """
     known = Counter(finding.key for finding in findings_of(old, before))
-    fresh = []
+    fresh, stayed = [], []
     for finding in findings_of(new, after):
         if known[finding.key]:
             known[finding.key] -= 1
+            stayed.append(finding)
         else:
             fresh.append(finding)
-    return tuple(fresh)
+    return tuple(fresh), tuple(stayed)
 
 
 def _of_statement(view: StatementView, number: int) -> Iterator[Finding]:
