@@ -28,6 +28,7 @@ from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline.web.app import build_app
 from dbplanmon_pipeline.web.server import status_server
 from dbplanmon_pipeline_tests.bench.figures import Row
+from dbplanmon_pipeline_tests.bench.page_history import history_paths, write_history
 from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
 
 NAME = "Pages (SQLite)"
@@ -53,6 +54,8 @@ def run() -> list[Row]:
         monitor = Monitor(load_settings(folder / "dbplanmon.yaml", environ={}), FixedClock(NOW))
         with monitor.session() as session:
             _fill(session.store)
+            write_history(session.store, _refs(), NOW, STATEMENTS)
+            session.store.maintain(may_rewrite=False)
         rows = asyncio.run(_server_times(monitor))
         with _serving(monitor) as url:
             return [*rows, *_paints(url)]
@@ -74,6 +77,7 @@ async def _server_times(monitor: Monitor) -> list[Row]:
             (f"a page of {INCIDENTS:,} incidents", "/incidents?state=all"),
             ("incidents whose statement holds a word", "/incidents?state=all&q=customers"),
             ("one incident", f"/incidents/{0:012x}"),
+            *history_paths(_refs()[0]),
         ):
             rows.append(Row(f"{what}, CPU, mean of 10", await _spend(client, path, 10), "s", TARGET))
     app.state.context.session.close()
@@ -97,7 +101,13 @@ def _paints(url: str) -> Iterator[Row]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
-        for what, path in (("the fleet", "/"), ("incidents", "/incidents"), ("one incident", f"/incidents/{0:012x}")):
+        histories = history_paths(_refs()[0])
+        for what, path in (
+            ("the fleet", "/"),
+            ("incidents", "/incidents"),
+            ("one incident", f"/incidents/{0:012x}"),
+            *histories,
+        ):
             paints = []
             for _ in range(5):
                 page.goto(f"{url}{path}")

@@ -32,17 +32,18 @@ MOMENTS: Mapping[str, tuple[str, timedelta]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A way to rank: its title, and its column of hotspots."""
+    """A way to rank: its title, its column of hotspots, and its name within a sentence."""
 
     title: str
     column: str
+    words: str
 
 
 RANKINGS: Mapping[str, Ranking] = {
-    "cpu": Ranking("CPU time", "worker_time_us"),
-    "elapsed": Ranking("Elapsed time", "elapsed_time_us"),
-    "reads": Ranking("Logical reads", "logical_reads_pages"),
-    "combined": Ranking("All together", "combined"),
+    "cpu": Ranking("CPU time", "worker_time_us", "CPU time"),
+    "elapsed": Ranking("Elapsed time", "elapsed_time_us", "elapsed time"),
+    "reads": Ranking("Logical reads", "logical_reads_pages", "logical reads"),
+    "combined": Ranking("All together", "combined", "time, CPU and reads together"),
 }
 
 
