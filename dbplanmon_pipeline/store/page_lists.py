@@ -139,11 +139,16 @@ class PageListPart(StorePart):
         wanted = wanted.where(columns.actor == actor) if actor else wanted
         wanted = wanted.where(columns.action.istartswith(action, autoescape=True)) if action else wanted
         wanted = wanted.where(columns.subject.icontains(subject, autoescape=True)) if subject else wanted
-        wanted = wanted.where(columns.audit_id < _integer(after)) if after else wanted
+        order = (columns.at, columns.audit_id)
+        if after:
+            moment, number = _mark(after, 2)
+            wanted = wanted.where(_behind(order, (_moment(moment), _integer(number))))
+        # Along the index of moments, so that a rare actor is looked for in the chosen time alone.
+        wanted = wanted.order_by(*(column.desc() for column in order)).limit(limit + 1)
         with self._database.read() as connection:
-            rows = connection.execute(wanted.order_by(columns.audit_id.desc()).limit(limit + 1)).mappings().all()
+            rows = connection.execute(wanted).mappings().all()
         found = tuple(AuditRow(**row) for row in rows[:limit])
-        return AuditPage(found, str(found[-1].audit_id) if len(rows) > limit else "")
+        return AuditPage(found, _joined(found[-1].at, found[-1].audit_id) if len(rows) > limit else "")
 
     def newest_readings(self, ref: DatabaseRef | None = None) -> list[ReadingRow]:
         """The newest outcome of every database ever read, by name; of one where asked. One look into the key each."""

@@ -163,7 +163,7 @@ def test_a_change_names_the_incident_it_led_to(store: SqlStore) -> None:
         ("plan_change_page", "a~b~c"),
         ("plan_change_page", "2026-03-10T12:00:00+00:00~1~99999999999999999999"),
         ("alert_page", "2026-03-10~x"),
-        ("audit_page", "99999999999999999999"),
+        ("audit_page", "2026-03-10T12:00:00+00:00~99999999999999999999"),
     ],
 )
 def test_a_mark_that_is_none_is_refused(store: SqlStore, read: str, mark: str) -> None:
