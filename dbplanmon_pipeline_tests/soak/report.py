@@ -7,7 +7,7 @@ from statistics import median
 
 from dbplanmon_pipeline_tests.soak.logwatch import Complaint
 from dbplanmon_pipeline_tests.soak.measure import growth
-from dbplanmon_pipeline_tests.soak.plan import OF_TARGETS, OURS, Plan, Trouble
+from dbplanmon_pipeline_tests.soak.plan import OF_TARGETS, OURS, Trouble
 from dbplanmon_pipeline_tests.soak.run import Record
 
 GRACE_SECONDS = 150.0
@@ -22,6 +22,7 @@ LONG_ENOUGH_SECONDS = 20 * 60
 TRUE_WORK = "recorded work is true work, per database, statement and plan"
 RECOVERED = "the last collection runs went well"
 OF_SERVERS = (*OF_TARGETS, Trouble.SERVER_RESTART)
+STOP_WORDS = ("RUN_CANCELED", "STEP_FAILURE", "interrupt", "Interrupt")
 TARGET_WORDS = ("simulated server", "targets could not be read", "left alone")
 
 
@@ -38,7 +39,7 @@ def verdict(record: Record) -> list[Finding]:
     """All claims."""
     wrong = [one for one in record.comparisons if one.wrong]
     unfinished = [run for run in record.runs if run.status not in ("QUEUED", "SUCCESS", "FAILURE", "CANCELED")]
-    unexplained = [one for one in complaints(record) if not explained(one, record.plan)]
+    unexplained = [one for one in complaints(record) if not explained(one, record)]
     doubles = [count for count in record.alerts.values() if count > 1]
     grown = dict(_growth(record))
     judged = record.plan.seconds >= LONG_ENOUGH_SECONDS
@@ -76,9 +77,11 @@ def complaints(record: Record) -> list[Complaint]:
     return [one for log in record.logs for one in log.complaints]
 
 
-def explained(one: Complaint, plan: Plan) -> bool:
-    """True where a fault of our own side was on, or just over, or the line tells of a fault of a target."""
-    for injection in plan.injections:
+def explained(one: Complaint, record: Record) -> bool:
+    """True where a fault of our own side was on or just over, or the line tells of one of a target, or of the stop."""
+    if one.seconds >= record.stopped and any(word in one.text for word in STOP_WORDS):
+        return True
+    for injection in record.plan.injections:
         near = injection.begins <= one.seconds <= injection.ends + GRACE_SECONDS
         if near and injection.kind in OURS:
             return True
@@ -164,7 +167,7 @@ def _samples(record: Record) -> str:
 
 
 def _lines(record: Record) -> str:
-    shown = Counter((explained(one, record.plan), one.level, one.text[:200]) for one in complaints(record))
+    shown = Counter((explained(one, record), one.level, one.text[:200]) for one in complaints(record))
     rows = [
         ("yes" if known else "**NO**", level, count, text)
         for (known, level, text), count in sorted(shown.items(), key=lambda item: (item[0][0], -item[1]))

@@ -38,6 +38,7 @@ class Record:
         began: seconds after the start of the plan at which everything was up.
         samples: one per look.
         notes: what the run did to its own side, and what it could not do.
+        stopped: seconds after the start of the plan at which it was asked to stop.
         stop_seconds: from SIGTERM to the end of the last process.
         left: processes that were still there then.
     """
@@ -51,6 +52,7 @@ class Record:
     ticks: dict[tuple[str, str], int] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     alerts: dict[str, int] = field(default_factory=dict)
+    stopped: float = float("inf")
     stop_seconds: float = 0.0
     exit_code: int | None = None
     left: list[str] = field(default_factory=list)
@@ -217,7 +219,7 @@ def _stop(process: "subprocess.Popen[bytes]", supervisor: psutil.Process, record
         family = supervisor.children(recursive=True)
     except psutil.Error:
         family = []
-    asked = time.monotonic()
+    record.stopped, asked = record.plan.elapsed(), time.monotonic()
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:

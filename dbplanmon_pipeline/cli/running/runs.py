@@ -37,13 +37,21 @@ def migrate(home: Path) -> None:
         raise BrokenHome(f"the Dagster instance in {home} cannot be opened: {reason}") from error
 
 
-def terminate_runs(home: Path, deadline: float, monotonic: Callable[[], float] = time.monotonic) -> int:
+def terminate_runs(
+    home: Path,
+    deadline: float,
+    nothing_new: threading.Event | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> int:
     """Ask every run in progress to stop and wait until `deadline` [monotonic seconds]; returns how many there were.
 
-    A run that holds on longer is marked as canceled: its process is about to be ended, and a run that stays "started"
-    for ever would keep the next one from starting.
+    Opening the storage takes a while on a busy machine; only then `nothing_new` is waited for, if given. A run that
+    holds on longer is marked as canceled: its process is about to be ended, and a run that stays "started" for ever
+    would keep the next one from starting.
     """
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        if nothing_new is not None:
+            nothing_new.wait(max(0.0, deadline - monotonic()))
         asked = _in_progress(instance)
         # A code server that hangs is waited for a minute by each question; nobody waits for these threads.
         for run_id in asked:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +22,11 @@ POLL_SECONDS = 0.2
 START_SECONDS = 300.0
 """A slow start is no failure: a busy machine takes minutes to import Dagster three times."""
 
-DAEMON_BY, RUNS_BY, REST_BY = 2.5, 4.5, 5.5
+DAEMON_BY, RUNS_BY, REST_BY = 2.5, 4.5, 6.0
 """Seconds after the wish to stop by which each step is over; a busy machine may add to the last, ten are allowed."""
+
+GONE_SECONDS = 2.0
+"""Longest wait for killed processes to be gone; where nobody reaps them they never are."""
 
 
 class ChildFailed(DbPlanMonError):
@@ -151,19 +155,24 @@ class Supervisor:
         began = time.monotonic()
         children = list(self._children.values())
         self.tell("stopping", {})
-        first = [child for child in children if child.spec.name != CODE_SERVER]
-        _stop_by(first, began + DAEMON_BY)
-        runs = self._terminate_runs(began + RUNS_BY) if children else 0
+        alone, ended = threading.Event(), list[int]()
+        # The storage is opened while the daemon goes, and not waited for where it does not answer.
+        ending = threading.Thread(target=self._end_runs, args=(alone, began + RUNS_BY, ended), daemon=True)
+        if children:
+            ending.start()
+        _stop_by([child for child in children if child.spec.name != CODE_SERVER], began + DAEMON_BY)
+        alone.set()
+        if children:
+            ending.join(max(0.0, began + REST_BY - time.monotonic()))
         _stop_by(children, began + REST_BY)
-        self.tell("stopped", {"runs_terminated": runs})
+        self.tell("stopped", {"runs_terminated": sum(ended)})
 
-    def _terminate_runs(self, deadline: float) -> int:
+    def _end_runs(self, alone: threading.Event, deadline: float, ended: list[int]) -> None:
         try:
-            return terminate_runs(self.home.folder, deadline)
+            ended.append(terminate_runs(self.home.folder, deadline, alone))
         # Whatever is wrong with the storage of Dagster, no process may stay behind.
         except Exception as error:  # noqa: BLE001
             self.log.warning("runs in progress could not be ended in order: %s", type(error).__name__)
-            return 0
 
 
 def child_specs(code_port: int, workspace: Path, address: Address) -> tuple[ChildSpec, ...]:
@@ -192,7 +201,13 @@ def _stop_by(children: list[Child], deadline: float) -> None:
     """Ask them to stop, and end whoever is left of their groups at `deadline` [monotonic seconds]."""
     for child in children:
         child.ask_to_stop()
-    while any(child.group_lives() for child in children) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS / 4)
+    _wait_while_alive(children, deadline)
     for child in children:
         child.kill_group()
+    # On a busy machine it takes a moment until the killed are gone.
+    _wait_while_alive(children, time.monotonic() + GONE_SECONDS)
+
+
+def _wait_while_alive(children: list[Child], deadline: float) -> None:
+    while any(child.group_lives() for child in children) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS / 4)
