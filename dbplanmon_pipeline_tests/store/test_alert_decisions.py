@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import StatementText
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import (
@@ -17,6 +18,7 @@ from dbplanmon_pipeline.core.ports.alert_rules import (
     Decisions,
     MaintenanceWindow,
     MuteRule,
+    TrackedEnds,
 )
 from dbplanmon_pipeline.services.decide_alerts import decide_alerts
 from dbplanmon_pipeline.store import SqlStore
@@ -108,6 +110,42 @@ def test_what_a_decision_depends_on_is_given(store: SqlStore) -> None:
     assert found.windows == [window]
     assert found.texts[f"{1:012x}"].text == text.text
     assert [past.alert_id for past in found.past] == ["a1-dba"]
+
+
+def test_while_a_channel_keeps_nothing_open_one_look_is_enough(store: SqlStore) -> None:
+    store.add_alerts([alert(1)], decided_at=NOON)
+    said: list[str] = []
+    event.listen(store._database.engine, "before_cursor_execute", lambda *call: said.append(call[2]))
+    assert store.end_tracked(NOON, ["dba"], lambda keys: TrackedEnds()) == TrackedEnds()
+    assert len([one for one in said if one.startswith("SELECT")]) == 1
+
+
+def test_what_is_open_is_given_with_all_that_was_told_under_it(store: SqlStore, clock) -> None:
+    policy = AlertPolicy(trackers=frozenset({"dba"}))
+    closed = [
+        incident(incident_id=f"{number:012x}", query_hash=number, state=IncidentState.RESOLVED)
+        for number in range(1, 8)
+    ]
+    store.save_incident_changes([IncidentChange(IncidentEvent.OPENED, one, NOON) for one in closed])
+    store.add_alerts([alert(n, instance="alpha", scope="query") for n in range(1, 7)])
+    store.add_alerts([alert(7, instance="beta", scope="query")])
+    clock.moment = NOON
+    decide_alerts(store, policy, now=clock)
+    keys = {key.key.partition(":")[0]: key for key in store.tracked_keys(["dba"])}
+    assert sorted(keys) == [f"{7:012x}", "group"]
+    assert sorted(about for key in keys.values() for about in key.told) == [f"{number:012x}" for number in range(1, 8)]
+    assert all(set(key.incidents) == set(key.told) for key in keys.values())
+    assert all(message.state is AlertState.PENDING for key in keys.values() for message in key.messages)
+    assert store.tracked_keys(["ops"]) == []
+
+
+def test_what_is_settled_is_given_no_more(store: SqlStore) -> None:
+    store.add_alerts([alert(1)])
+    store.decide_alerts(NOON, 10, lambda found: Decisions(tuple(replace(row, tracked_as="x") for row in found.due)))
+    (key,) = store.tracked_keys(["dba"])
+    assert (key.key, [message.alert_id for message in key.messages]) == ("x", ["a1-dba"])
+    store.end_tracked(NOON, ["dba"], lambda keys: TrackedEnds(settled=("a1-dba",)))
+    assert store.tracked_keys(["dba"]) == []
 
 
 def test_processes_that_decide_at_the_same_time_never_decide_twice(store: SqlStore, clock) -> None:
