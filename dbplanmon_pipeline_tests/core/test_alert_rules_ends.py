@@ -44,6 +44,12 @@ def test_what_is_over_ends_once_with_the_words_it_began_with():
     assert tracked_ends([KEY], NOW + HOUR).ends[0].alert.alert_id == row.alert.alert_id
 
 
+def test_an_end_is_as_grave_as_the_gravest_it_ends():
+    mild = replace(OPENED, alert_id="m2", severity="low")
+    (row,) = tracked_ends([replace(KEY, messages=(OPENED, mild))], NOW).ends
+    assert row.alert.severity == "high"
+
+
 @pytest.mark.parametrize("state", [AlertState.PENDING, AlertState.SUPPRESSED, AlertState.GIVEN_UP])
 def test_what_was_not_sent_has_no_end(state):
     assert ends(replace(KEY, messages=(replace(OPENED, state=state),))) == 0
