@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -30,6 +31,7 @@ MAX_PLAN_LINES = 6
 MAX_FINDING_LINES = 3
 """Findings told in a message; pages show all."""
 
+_NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 _OF_TABLES = (DifferenceKind.INDEX, DifferenceKind.TABLE, DifferenceKind.STATISTICS)
 
 
@@ -150,15 +152,29 @@ def plan_findings(
 
     A stored plan stands for all databases that have it, so its context counts only where it is that of the incident.
     """
-    after = tree_of(new) if new else None
-    if new is None or after is None:
+    before = old if incident.previous_plan_hash != incident.plan_hash else None
+    known, context = (one.context if one and tells_of(incident, one.context) else {} for one in (before, new))
+    return findings_between(before, new, known, context)
+
+
+def findings_between(
+    old: CapturedPlan | None,
+    new: CapturedPlan | None,
+    known: Mapping[str, Any] = _NO_CONTEXT,
+    context: Mapping[str, Any] = _NO_CONTEXT,
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Findings that only the new of two stored plans has, and its others; all are others without an old plan.
+
+    Args:
+        old: the former plan, None where unknown.
+        new: the present one, likewise.
+        known: what was known of the database when the former one was read.
+        context: likewise, of the present one.
+    """
+    before, after = tree_of(old) if old else None, tree_of(new) if new else None
+    if after is None:
         return (), ()
-    context = new.context if tells_of(incident, new.context) else {}
-    before = tree_of(old) if old and incident.previous_plan_hash != incident.plan_hash else None
-    if old is None or before is None:
-        return (), findings_of(after, context)
-    known = old.context if tells_of(incident, old.context) else {}
-    return compared_findings(before, after, known, context)
+    return compared_findings(before, after, known, context) if before else ((), findings_of(after, context))
 
 
 def _changes_around(incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None) -> list[PlanDifference]:

@@ -44,8 +44,10 @@ def test_what_is_new_in_the_present_plan_is_told_first():
     assert [one.rule for one in found.new_findings] == ["scan-filters-most-rows"]
     assert [one.rule for one in found.findings] == ["optimizer-gave-up"]
     assert found.finding_lines == (
-        "Scan that throws most rows away: Clustered Index Scan on dbo.Orders looks at 900,000 rows and keeps 1 "
-        "(0.00011 %)",
+        (
+            "Scan that throws most rows away: Clustered Index Scan on dbo.Orders looks at 900,000 rows and keeps 1 "
+            "(0.00011 %)"
+        ),
     )
 
 

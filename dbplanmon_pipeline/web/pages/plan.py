@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dbplanmon_pipeline.core.model import hash_int
-from dbplanmon_pipeline.services.explain import describe_plan_change
+from dbplanmon_pipeline.services.explain import describe_plan_change, findings_between
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.context import context_of
@@ -23,6 +23,7 @@ def plan(request: Request) -> Response:
     if new is None and old is None:
         raise HTTPException(404, "this plan is not in the store (any more)")
     summary, lines = describe_plan_change(old, new) if before and before != now else ("", ())
+    fresh, stayed = findings_between(old, new)
     sides = plan_sides(old, new, (before, now)) if before and before != now else None
     return render(
         request,
@@ -32,6 +33,8 @@ def plan(request: Request) -> Response:
         sides=sides or (plan_side(new, now),),
         summary=summary,
         lines=lines,
+        new_findings=fresh,
+        findings=stayed,
         context=[(kind, sorted(new.context.get(kind, {}).items())) for kind in ("indexes", "settings")] if new else [],
     )
 

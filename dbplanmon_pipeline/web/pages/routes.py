@@ -8,6 +8,7 @@ from dbplanmon_pipeline.web.pages.audit import audit
 from dbplanmon_pipeline.web.pages.collector import collector
 from dbplanmon_pipeline.web.pages.database import database
 from dbplanmon_pipeline.web.pages.decisions import decide, decide_json, mute
+from dbplanmon_pipeline.web.pages.finding import finding
 from dbplanmon_pipeline.web.pages.fleet import fleet
 from dbplanmon_pipeline.web.pages.hotspots import hotspots
 from dbplanmon_pipeline.web.pages.incident import incident, incident_json
@@ -35,6 +36,7 @@ def page_routes() -> list[BaseRoute]:
         Route(f"{_STATEMENT}/mute", mute_statement, methods=["POST"], name="mute_statement"),
         Route("/databases/{instance}/{database:path}", database, name="database"),
         Route("/plans/{plan_hash}", plan, name="plan"),
+        Route("/findings/{rule}", finding, name="finding"),
         Route("/plan-changes", plan_changes, name="plan_changes"),
         Route("/hotspots", hotspots, name="hotspots"),
         Route("/kpis", kpis, name="kpis"),
