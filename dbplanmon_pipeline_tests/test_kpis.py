@@ -50,7 +50,8 @@ def test_a_breach_on_postgresql_is_told_and_its_end_too(postgres_server, postgre
             with connect(postgres_server, postgres_database) as admin:
                 assert admin.execute("DELETE FROM orders WHERE id = 1").rowcount == 1, "nobody stole it"
         clock.advance(timedelta(minutes=5))
-    subjects = [record.getMessage() for record in caplog.records if "KPI" in record.getMessage()]
+    told = [record for record in caplog.records if record.name == "dbplanmon_pipeline.alerts"]
+    subjects = [record.getMessage() for record in told]
     where = f"pg/{postgres_database}"
     assert [subject for subject in subjects if "open_orders" in subject] == [
         f"[high] {where}: KPI open_orders is 3, above the maximum of 2",
