@@ -56,7 +56,7 @@ class StatementPagePart(IntervalPart):
             ]
 
     def hourly_work(
-        self, ref: DatabaseRef, start: datetime, end: datetime, query_hash: int | None = None
+        self, ref: DatabaseRef, start: datetime, end: datetime, query_hash: int | None = None, *, by_day: bool = False
     ) -> pd.DataFrame:
         """Work by hour, statement and plan that ended in (start, end]: whole hours from the totals of finished days.
 
@@ -67,6 +67,7 @@ class StatementPagePart(IntervalPart):
             start: aware UTC, taken down to its hour.
             end: aware UTC.
             query_hash: one statement; None for all.
+            by_day: hours of a UTC day are added up.
 
         Returns:
             `query_hash`, `plan_hash`, `interval_start_us`, `interval_end_us` (int64), `execution_count` [count],
@@ -78,7 +79,7 @@ class StatementPagePart(IntervalPart):
             if number is None:
                 return _frame([])
             until = _added_up_until(connection, number, first, epoch_us(self._clock()))
-            totals = _frame(_totals(connection, number, (first, min(until, epoch_us(end))), query_hash))
+            totals = _frame(_totals(connection, number, (first, min(until, epoch_us(end))), query_hash, by_day=by_day))
         if until >= epoch_us(end):
             return totals
         rest = self.interval_frame(
@@ -118,19 +119,25 @@ def _added_up_until(connection: Connection, number: int, first: int, now: int) -
 
 
 def _totals(
-    connection: Connection, number: int, span_us: tuple[int, int], query_hash: int | None
+    connection: Connection, number: int, span_us: tuple[int, int], query_hash: int | None, *, by_day: bool
 ) -> list[tuple[Any, ...]]:
     """Of one statement with one look into the key per hour; of all with one walk along the hours."""
     first, last = span_us
     columns = f"query_hash, plan_hash, hour_start_us, hour_start_us + {HOUR_US}, {', '.join(WORK)}"
+    together = ""
+    if by_day:
+        sums = ", ".join(f"SUM({name})" for name in WORK)
+        columns = f"query_hash, plan_hash, MIN(hour_start_us), MAX(hour_start_us) + {HOUR_US}, {sums}"
+        together = f" GROUP BY query_hash, plan_hash, hour_start_us / {DAY_US}"
     source = f"SELECT {columns} FROM hourly_rollup WHERE database_id = {int(number)}"  # noqa: S608 - our own names
     if query_hash is None:
-        return plain_rows(connection, f"{source} AND hour_start_us >= {first} AND hour_start_us < {last}")
+        return plain_rows(connection, f"{source} AND hour_start_us >= {first} AND hour_start_us < {last}{together}")
     hours = range(first, last, HOUR_US)
     found: list[tuple[Any, ...]] = []
     for begin in range(0, len(hours), _HOURS_AT_ONCE):
         some = id_list(hours[begin : begin + _HOURS_AT_ONCE])
-        found += plain_rows(connection, f"{source} AND hour_start_us IN ({some}) AND query_hash = {int(query_hash)}")
+        one = f" AND hour_start_us IN ({some}) AND query_hash = {int(query_hash)}"
+        found += plain_rows(connection, f"{source}{one}{together}")
     return found
 
 

@@ -84,6 +84,11 @@ def test_finished_days_come_by_hour_and_the_rest_by_interval(store: SqlStore, cl
         assert by_interval[name].sum() == pytest.approx(whole[name].sum())
     assert set(store.hourly_work(SALES, start, end)["query_hash"]) == {7, 8}
 
+    by_day = store.hourly_work(SALES, start, end, 7, by_day=True)
+    lengths = (by_day["interval_end_us"] - by_day["interval_start_us"]) / 3_600_000_000
+    assert (lengths == 2).sum() == 1
+    assert by_day["worker_time_us"].sum() == pytest.approx(whole["worker_time_us"].sum())
+
 
 def test_a_day_that_goes_on_is_never_read_from_its_totals_alone(store: SqlStore, clock) -> None:
     clock.moment = NOON + HOUR

@@ -154,9 +154,9 @@ class PageListStore(Protocol):
         ...
 
     def hourly_work(
-        self, ref: DatabaseRef, start: datetime, end: datetime, query_hash: int | None = None
+        self, ref: DatabaseRef, start: datetime, end: datetime, query_hash: int | None = None, *, by_day: bool = False
     ) -> pd.DataFrame:
-        """Work by hour, statement and plan that ended in (start, end], columns as those of interval rows."""
+        """Work by hour or day, statement and plan that ended in (start, end], columns as those of interval rows."""
         ...
 
     def hours_of(self, ref: DatabaseRef, start: datetime, end: datetime) -> Floats:

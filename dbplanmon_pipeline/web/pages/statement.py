@@ -54,7 +54,7 @@ def statement(request: Request) -> Response:
     end = now
     start = end - span.length
     rows = columns_of(
-        store.hourly_work(ref, start, end, query_hash)
+        store.hourly_work(ref, start, end, query_hash, by_day=span.width >= DAY)
         if span.width
         else store.interval_frame(start, end, columns=_COLUMNS, databases=[ref], query_hash=query_hash).rows
     )
