@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dbplanmon_pipeline.core.lost_indexes import databases_named
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.findings.missing_indexes import Wish, index_name, index_script, merged_wishes
 from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, Plan
@@ -15,7 +16,6 @@ WORTH_AN_INDEX_PERCENT = 50.0
 """Wishes with a smaller estimated gain are not passed on."""
 
 MOST_INDEXES = 2
-_NAME_LENGTH = 128
 _TEMPORARY = ("#", "@")
 
 
@@ -84,8 +84,7 @@ def _indexes(database: str, before: Plan | None, after: Plan) -> Iterator[Draft]
     """Wishes of the new plan that the old one did not have, the most promising first."""
     known = {_columns(wish) for wish in _wishes(before)}
     fresh = {_columns(wish): wish for wish in _wishes(after) if _columns(wish) not in known}
-    best = sorted(fresh.values(), key=lambda wish: -wish.impact_percent)[:MOST_INDEXES]
-    for wish in best:
+    for wish in merged_wishes(fresh.values())[:MOST_INDEXES]:
         yield _index(database, wish)
 
 
@@ -101,20 +100,17 @@ def _columns(wish: MissingIndex) -> tuple[object, ...]:
     return (wish.schema, wish.relation, wish.equality_columns, wish.inequality_columns, wish.included_columns)
 
 
-def _index(database: str, wish: MissingIndex) -> Draft:
-    keys = (*wish.equality_columns, *wish.inequality_columns)
-    name = _quoted("_".join(("IX", wish.relation, *keys))[:_NAME_LENGTH])
-    table = _path(wish.schema, wish.relation)
-    included = f" INCLUDE ({', '.join(map(_quoted, wish.included_columns))})" if wish.included_columns else ""
+def _index(database: str, wish: Wish) -> Draft:
+    name, table = _quoted(index_name(wish)), _path(wish.schema, wish.relation)
     use = f"USE {_quoted(database)};\n"
     return Draft(
         SuggestionKind.CREATE_INDEX,
         "medium",
-        f"The optimizer missed an index on {wish.relation} ({', '.join(keys)}) when it compiled the present plan, "
+        f"The optimizer missed an index on {wish.relation} ({', '.join(wish.keys)}) when it compiled the present plan, "
         f"and puts the gain for this statement at {wish.impact_percent:.0f} %. It looks at one statement only: compare "
         "with the indexes that are there, mind that every write to the table maintains one more, and build it in a "
         "quiet hour or online where the edition can.",
-        f"{use}CREATE NONCLUSTERED INDEX {name} ON {table} ({', '.join(map(_quoted, keys))}){included};",
+        f"{use}{index_script(wish)}",
         f"{use}DROP INDEX {name} ON {table};",
     )
 

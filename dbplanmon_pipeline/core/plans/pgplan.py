@@ -144,7 +144,8 @@ def _operator(node: Mapping[str, Any]) -> Operator:
 
 def _rows_by_worker(node: Mapping[str, Any]) -> tuple[float, ...]:
     """Rows of each worker; what the leader did is not told apart."""
-    workers = [worker for worker in node.get("Workers") or () if isinstance(worker, dict)]
+    told = node.get("Workers")
+    workers = [worker for worker in told if isinstance(worker, dict)] if isinstance(told, list) else []
     rows = [(_number(worker, "Actual Rows"), _number(worker, "Actual Loops")) for worker in workers]
     delivered = tuple(one * (loops or 1.0) for one, loops in rows if one is not None)
     return delivered if len(delivered) > 1 else ()

@@ -164,7 +164,8 @@ def heap_fetches(view: StatementView) -> Iterator[Found]:
 
 
 def _path(node: Node) -> list[str]:
-    return [name for name in (node.operator.schema, node.operator.relation) if name]
+    names = [name for name in (node.operator.schema, node.operator.relation) if name]
+    return names if not any("\0" in name for name in names) else []
 
 
 @rule(

@@ -179,7 +179,9 @@ def generic_plan_skew(view: StatementView) -> Iterator[Found]:
                 f"{node.words} was planned for {figure(expected)} rows, the average over all values of {names}, "
                 f"and delivers {figure(came)}"
             )
-            yield Found(text, node, node.tree_share, (rows("estimated_rows", expected), rows("actual_rows", came)))
+            measures = (rows("estimated_rows", expected), rows("actual_rows", came))
+            script = "SET LOCAL plan_cache_mode = force_custom_plan;"
+            yield Found(text, node, node.tree_share, measures, script=script)
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,5 +1,6 @@
 """Memory: what did not fit and went to disk, and what was reserved and not used."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from dbplanmon_pipeline.core.model import Engine
@@ -21,6 +22,8 @@ from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
 
 LARGE_GRANT_KB = 100.0 * 1024
 USED_OF_GRANT = 0.1
+MEMORY_PER_DISK = 3.0
+MOST_WORK_MEM_MB = 1024
 _SPILLS = frozenset({"SpillToTempDb", "SortSpillDetails", "HashSpillDetails", "ExchangeSpillDetails", "SpillOccurred"})
 _HASHES = frozenset({NodeKind.HASH_JOIN, NodeKind.AGGREGATE, NodeKind.HASH, NodeKind.ADAPTIVE_JOIN, NodeKind.APPEND})
 _PAGE_KB = 8.0
@@ -78,7 +81,14 @@ def sort_on_disk(view: StatementView) -> Iterator[Found]:
             used = node.figure("Sort Space Used") or 0.0
             text = f"{node.words} sorted {figure(node.rows)} rows through {figure(used / 1024)} MB on disk"
             measures = (Measure("disk", used, "kB"),)
-            yield Found(text, node, node.share, measures, weight=_at_least_medium(node, view))
+            weight = _at_least_medium(node, view)
+            yield Found(text, node, node.share, measures, script=_more_work_mem(used), weight=weight)
+
+
+def _more_work_mem(disk_kb: float) -> str:
+    """Enough for the rows of a sort, which take more room in memory than on disk; empty where that were too much."""
+    wanted = disk_kb / 1024 * MEMORY_PER_DISK
+    return f"SET LOCAL work_mem = '{math.ceil(wanted)}MB';" if 0.0 < wanted <= MOST_WORK_MEM_MB else ""
 
 
 @rule(

@@ -67,7 +67,7 @@ def merged_wishes(wishes: Iterable[MissingIndex]) -> list[Wish]:
     found: list[Wish] = []
     for wish in sorted(map(_wish, wishes), key=lambda one: -len(one.keys)):
         place = next((number for number, other in enumerate(found) if _serves(other, wish)), None)
-        if not wish.keys:
+        if not wish.keys or not all((wish.relation, *wish.keys, *wish.included)):
             continue
         if place is None:
             found.append(wish)
@@ -160,12 +160,16 @@ def searched_for(wish: Wish, view: StatementView) -> str:
     return ""
 
 
+def index_name(wish: Wish) -> str:
+    """A name that says what it is for, no longer than the server takes."""
+    return "_".join(("IX", wish.relation, *wish.keys))[:NAME_LENGTH]
+
+
 def index_script(wish: Wish) -> str:
     """The statement that makes the index; never run by us."""
-    name = "_".join(("IX", wish.relation, *wish.keys))[:NAME_LENGTH]
     table = ".".join(_quoted(part) for part in (wish.schema, wish.relation) if part)
     included = f" INCLUDE ({_list(wish.included)})" if wish.included else ""
-    return f"CREATE NONCLUSTERED INDEX {_quoted(name)} ON {table} ({_list(wish.keys)}){included};"
+    return f"CREATE NONCLUSTERED INDEX {_quoted(index_name(wish))} ON {table} ({_list(wish.keys)}){included};"
 
 
 @rule(
@@ -189,7 +193,7 @@ def missing_index(view: StatementView) -> Iterator[Found]:
         yield Found(
             f"an index on {wish.table} ({', '.join(wish.keys)}) would save an estimated {wish.impact_percent:.0f} %"
             f"{f', {wish.merged} wishes in one' if wish.merged > 1 else ''}",
-            share=wish.impact_percent / 100,
+            share=min(1.0, wish.impact_percent / 100),
             measures=(Measure("estimated_gain", wish.impact_percent, "%"),),
             subject=f"{wish.table} ({', '.join(wish.keys)})",
             advice=_advice(wish, near),

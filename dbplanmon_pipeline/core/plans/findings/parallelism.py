@@ -120,9 +120,8 @@ def jit_cost(view: StatementView) -> Iterator[Found]:
         share = min(1.0, total / elapsed)
         if total >= 20.0 and share >= 0.1:
             text = f"compiling it took {figure(total)} of {figure(elapsed)} ms"
-            yield Found(
-                text, share=share, measures=(Measure("jit", float(total), "ms"), Measure("elapsed", elapsed, "ms"))
-            )
+            measures = (Measure("jit", float(total), "ms"), Measure("elapsed", elapsed, "ms"))
+            yield Found(text, share=share, measures=measures, script="SET LOCAL jit = off;")
 
 
 RULES: tuple[Rule, ...] = (serial_plan, parallel_skew, workers_not_launched, jit_cost)

@@ -103,6 +103,8 @@ def trigger_time(view: StatementView) -> Iterator[Found]:
     """Triggers, those of foreign keys too, that take a good part of the time."""
     triggers, elapsed = view.statement.attributes.get("Triggers"), view.elapsed_ms
     for trigger in triggers if isinstance(triggers, list) and elapsed else ():
+        if not isinstance(trigger, dict):
+            continue
         spent, calls = trigger.get("Time"), trigger.get("Calls")
         if not isinstance(spent, int | float) or not isinstance(calls, int | float) or spent < 20.0:
             continue

@@ -68,11 +68,9 @@ class Node:
         return " AND ".join(text for name, text in self.operator.conditions if name in names)
 
     def figure(self, name: str) -> float | None:
-        """A number among its attributes, None where the plan does not tell."""
+        """A finite number among its attributes, None where the plan does not tell."""
         value = self.operator.attributes.get(name)
-        if isinstance(value, bool) or value is None:
-            return None
-        return float(value) if isinstance(value, int | float) else figure_of(str(value))
+        return None if isinstance(value, bool) or value is None else figure_of(str(value))
 
     def flag(self, name: str) -> bool:
         """True where an attribute says yes, in any spelling."""
@@ -231,13 +229,13 @@ def _measured(engine: Engine, drafts: list[_Draft]) -> list[float]:
     ):
         # Operators in batch mode tell their own time only.
         return []
-    times = [(draft.operator.actual_ms or 0.0) * (draft.operator.actual_loops or 0.0) for draft in drafts]
+    times = [max(0.0, (draft.operator.actual_ms or 0.0) * (draft.operator.actual_loops or 0.0)) for draft in drafts]
     return times if times[0] >= 1.0 else []
 
 
 def _estimated(engine: Engine, draft: _Draft) -> float:
     """SQL Server's costs already hold the repetitions."""
-    cost = draft.operator.estimated_cost or 0.0
+    cost = max(0.0, draft.operator.estimated_cost or 0.0)
     if engine == Engine.SQLSERVER or draft.operator.kind == NodeKind.SPOOL:
         return cost
     return cost * draft.executions

@@ -199,6 +199,15 @@ def test_the_result_of_a_subquery_is_no_parameter_of_a_generic_plan():
     assert not named("generic-plan-skew", explained(plan))
 
 
+def test_settings_that_help_are_stated_for_one_transaction_only():
+    (found,) = named("sort-on-disk", sort(Sort_Space_Type="Disk", Sort_Space_Used=20_480))
+    assert found.script == "SET LOCAL work_mem = '60MB';"
+    (found,) = named("sort-on-disk", sort(Sort_Space_Type="Disk", Sort_Space_Used=20_480_000))
+    assert found.script == ""
+    (found,) = named("generic-plan-skew", generic("(customer_id = $1)", 80_000))
+    assert found.script == "SET LOCAL plan_cache_mode = force_custom_plan;"
+
+
 def test_a_hashed_subplan_runs_once():
     plain = pg("Seq Scan", Relation_Name="supplier", cost=300.0, role="SubPlan", Subplan_Name="SubPlan 1")
     for condition, expected in (("(NOT (hashed SubPlan 1))", 0), ("(NOT (SubPlan 1))", 1)):
