@@ -140,9 +140,17 @@ def test_the_navigation_shows_where_one_is(open_page, busy):
         assert page.locator("nav.parts [aria-current]").all_inner_texts() == ([part] if part else [])
 
 
+@pytest.fixture(scope="module")
+def closed(past, tmp_path_factory):
+    """People have to log in."""
+    with serving(
+        tmp_path_factory.mktemp("closed"), past=past, settings=f"{SETTINGS}web: {{anonymous: nobody}}\n"
+    ) as site:
+        yield site
+
+
 @pytest.mark.parametrize("path", PATHS)
-def test_nobody_sees_a_page_where_people_have_to_log_in(past, tmp_path, path):
-    with serving(tmp_path, past=past, settings=f"{SETTINGS}web: {{anonymous: nobody}}\n") as closed:
-        answer = closed.get(path)
+def test_nobody_sees_a_page_where_people_have_to_log_in(closed, path):
+    answer = closed.get(path)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/login?next=")
