@@ -4,6 +4,7 @@ SQLite rewrites its file only where that frees much and takes seconds, and never
 used again by itself, and a rewrite keeps every writer out for as long as it takes.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -50,7 +51,9 @@ def _sqlite_steps(may_rewrite: bool) -> tuple[Step, ...]:
 
 def _optimize(connection: Connection, _days: list[str]) -> str:
     connection.exec_driver_sql("PRAGMA analysis_limit=1000")
-    connection.exec_driver_sql("PRAGMA optimize(0x10002)")
+    # Before 3.46 `optimize` looks only at what this very connection has asked for, which is nothing.
+    knows_all_tables = sqlite3.sqlite_version_info >= (3, 46)
+    connection.exec_driver_sql("PRAGMA optimize(0x10002)" if knows_all_tables else "ANALYZE")
     return "figures for the planner are fresh"
 
 

@@ -289,6 +289,10 @@ def test_upkeep_says_what_it_did_and_loses_nothing(watched):
     assert len(steps) >= 2
     assert all(step.outcome for step in steps)
     assert rows(watched, "collection_log") == 7
+    catalogue = "sqlite_stat1 WHERE tbl" if watched._database.is_sqlite else "pg_stats WHERE tablename"
+    with watched._database.read() as connection:
+        known = f"SELECT count(*) FROM {catalogue} = 'collection_log'"
+        assert connection.exec_driver_sql(known).scalar(), "the planner knows how large the log is"
 
 
 def test_a_file_that_is_mostly_free_room_is_rewritten_unless_somebody_writes(tmp_path, monkeypatch):
