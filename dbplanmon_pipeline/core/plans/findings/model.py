@@ -117,6 +117,13 @@ class Finding:
         return (self.rule, self.subject)
 
     @property
+    def sentence(self) -> str:
+        """The text as a sentence; names keep their case."""
+        first = self.text.split(" ", 1)[0]
+        begin = self.text[:1].upper() if first.isalpha() else self.text[:1]
+        return f"{begin}{self.text[1:]}."
+
+    @property
     def page(self) -> str:
         """Path of its page below the project."""
         return f"docs/findings/{self.rule}.md"

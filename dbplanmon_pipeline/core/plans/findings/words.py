@@ -50,12 +50,8 @@ def numbered_lines(findings: Iterable[Finding], *, statements: int = 1) -> list[
     for number, finding in enumerate(findings, 1):
         of = f", statement {finding.statement + 1}" if statements > 1 else ""
         lines.append(f"[{number}] {finding.title} ({share_words(finding)}{of})")
-        lines.append(f"    {_sentence(finding.text)}")
+        lines.append(f"    {finding.sentence}")
         lines.append(f"    {finding.advice}")
         lines.extend(f"    {line}" for line in finding.script.splitlines())
         lines.append(f"    See {finding.page}")
     return lines
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

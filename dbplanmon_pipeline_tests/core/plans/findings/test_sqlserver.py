@@ -318,6 +318,13 @@ def test_an_index_built_in_each_execution_names_its_columns():
     )
 
 
+def test_a_name_at_the_begin_of_a_sentence_keeps_its_case():
+    (found,) = named("scalar-function", called("[Shop].[dbo].[Price]"))
+    assert found.sentence == "dbo.Price runs row by row, and its cost is not in the estimates."
+    (found,) = named("memory-grant-wait", granted(GrantedMemory=1024, GrantWaitTime=7))
+    assert found.sentence == "It waited 7 s for its memory grant before it could begin."
+
+
 def test_values_of_parameters_are_never_told():
     (found,) = named("parameter-sniffing", sniffed("N'secret-one'", "N'secret-two'"))
     assert "secret" not in repr(found)
