@@ -19,6 +19,7 @@ _MEGABYTE = 1_000_000
 _WORTH_BYTES, _WORTH_SHARE = 64 * _MEGABYTE, 0.3
 _QUICK_BYTES = 1_000 * _MEGABYTE
 _BUSY_MS = 1_000
+_LEFT = "others were at work; left for next time"
 
 
 class UpkeepPart(StorePart):
@@ -53,14 +54,18 @@ def _optimize(connection: Connection, _days: list[str]) -> str:
     connection.exec_driver_sql("PRAGMA analysis_limit=1000")
     # Before 3.46 `optimize` looks only at what this very connection has asked for, which is nothing.
     knows_all_tables = sqlite3.sqlite_version_info >= (3, 46)
-    connection.exec_driver_sql("PRAGMA optimize(0x10002)" if knows_all_tables else "ANALYZE")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+    try:
+        connection.exec_driver_sql("PRAGMA optimize(0x10002)" if knows_all_tables else "ANALYZE")
+    except OperationalError:
+        return _LEFT
     return "figures for the planner are fresh"
 
 
 def _checkpoint(connection: Connection, _days: list[str]) -> str:
     connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
     busy, _frames, _moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-    return "others were at work; left for next time" if busy else "write-ahead log emptied"
+    return _LEFT if busy else "write-ahead log emptied"
 
 
 def _room(connection: Connection) -> tuple[int, int]:
