@@ -15,11 +15,13 @@ import psutil
 import pytest
 import yaml
 
-from dbplanmon_pipeline.cli.running.home import AlreadyRunning, find_home, instance_yaml, only_one
+from dbplanmon_pipeline.cli.running.child import ChildSpec
+from dbplanmon_pipeline.cli.running.home import AlreadyRunning, DagsterHome, find_home, instance_yaml, only_one
 from dbplanmon_pipeline.cli.running.loglines import read_line
 from dbplanmon_pipeline.cli.running.ports import CannotListen, free_port, require_free
 from dbplanmon_pipeline.cli.running.restarts import RestartPolicy
 from dbplanmon_pipeline.cli.running.runs import BrokenHome, migrate, terminate_runs
+from dbplanmon_pipeline.cli.running.supervisor import DAEMON, STATUS, Address, ChildFailed, Supervisor
 
 REPOSITORY = Path(__file__).parents[2]
 DBPLANMON = (sys.executable, "-m", "dbplanmon_pipeline")
@@ -245,3 +247,30 @@ def test_up_starts_on_an_empty_home_restarts_a_child_and_leaves_nothing_behind(t
     assert in_progress(home) == []
     assert not (home / "up" / "up.json").exists()
     assert "Traceback" not in (tmp_path / "err").read_text()
+
+
+def supervisor_of(home, told):
+    return Supervisor(
+        home=DagsterHome(home, home),
+        address=Address("127.0.0.1", 1),
+        status=Address("127.0.0.1", 2),
+        environ={},
+        stopping=lambda: False,
+        tell=lambda event, facts: told.append((event, dict(facts))),
+        log=logging.getLogger("up"),
+        restarts=RestartPolicy(limit=0),
+    )
+
+
+@pytest.mark.parametrize(("name", "ends_all"), [(STATUS, False), (DAEMON, True)])
+def test_a_status_page_that_keeps_dying_does_not_end_the_rest(tmp_path, name, ends_all):
+    told = []
+    supervisor = supervisor_of(tmp_path, told)
+    supervisor._specs = {name: ChildSpec(name, (sys.executable, "-c", "raise SystemExit(3)"))}
+    supervisor._start(name)
+    if ends_all:
+        with pytest.raises(ChildFailed, match="the daemon ended 1 times"):
+            wait_for(lambda: supervisor._watch() or told, "the end")
+    else:
+        wait_for(lambda: supervisor._watch() or told, "the end")
+        assert told == [("restarting", {"child": name, "exit_code": 3, "wait_seconds": 60.0})]

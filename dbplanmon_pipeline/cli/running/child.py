@@ -79,11 +79,14 @@ class Child:
 
     def _forward(self) -> None:
         stream = self._process.stdout
-        for raw in stream or ():
-            if line := read_line(raw):
-                level, message = line
-                self.last_line = message
-                self._log.log(level, "%s: %s", self.spec.name, message)
+        if stream is None:
+            return
+        with stream:
+            for raw in stream:
+                if line := read_line(raw):
+                    level, message = line
+                    self.last_line = message
+                    self._log.log(level, "%s: %s", self.spec.name, message)
 
 
 def _guard_of(group: int) -> "subprocess.Popen[bytes]":

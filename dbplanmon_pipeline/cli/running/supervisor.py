@@ -22,6 +22,9 @@ POLL_SECONDS = 0.2
 START_SECONDS = 300.0
 """A slow start is no failure: a busy machine takes minutes to import Dagster three times."""
 
+STATUS_AGAIN_SECONDS = 60.0
+"""A status page that cannot live must not end the collection: it is tried again, but seldom."""
+
 DAEMON_BY, RUNS_BY, REST_BY = 2.5, 4.5, 6.0
 """Seconds after the wish to stop by which each step is over; a busy machine may add to the last, ten are allowed."""
 
@@ -141,6 +144,8 @@ class Supervisor:
         child.kill_group()
         name = child.spec.name
         wait = self.restarts.wait_before_restart(name, now)
+        if wait is None and name == STATUS:
+            wait = STATUS_AGAIN_SECONDS
         if wait is None:
             said = f"; it said: {child.last_line}" if child.last_line else ""
             raise ChildFailed(
