@@ -34,7 +34,8 @@ def own_site(past: Path, tmp_path: Path) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# One file at a time: while Playwright runs, the thread has a running loop, and nothing else may start one there.
+@pytest.fixture(scope="module")
 def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
