@@ -342,7 +342,7 @@ def test_o_apostrophes_in_comments_hide_no_literal_and_betray_none(store, clock)
 
 
 def test_p_an_incident_of_cpu_is_not_over_because_durations_are_normal():
-    workload = Workload(ticks=150, cost=50_000.0)
+    workload = Workload(ticks=150, cost=50_000.0, calm_before=3)
     workload.worker[2] *= 0.125
     workload.worker[2, 48:100] *= 3
     detector = StatisticalDetector(DetectorPolicy(step=workload.step))

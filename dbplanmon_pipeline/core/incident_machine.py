@@ -242,6 +242,10 @@ def _continue(
 ) -> IncidentChange | None:
     if fresh is not None:
         return _still_bad(incident, fresh, evaluation.as_of)
+    if _is_unchanged(incident, evaluation):
+        at = evaluation.as_of
+        bad = replace(incident, updated_at=at, last_bad_at=at, calm_since=None, calm_intervals=0)
+        return IncidentChange(IncidentEvent.UPDATED, bad, at)
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of
@@ -278,6 +282,11 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
         note=incident.note,
     )
     return IncidentChange(IncidentEvent.ESCALATED if worse else IncidentEvent.UPDATED, changed, at)
+
+
+def _is_unchanged(incident: Incident, evaluation: Evaluation) -> bool:
+    instance, database, query_hash = incident.key
+    return (DatabaseRef(instance, database), query_hash) in evaluation.unchanged
 
 
 def _proves_calm(incident: Incident, evaluation: Evaluation) -> bool:

@@ -37,18 +37,23 @@ def rebuild_baselines(store: AnalysisStore, detector: Detector, *, as_of: dateti
     past = [i for i in store.recent_incidents(since) if i.began_at < as_of]
     now_open = [i for i in store.open_incidents() if i.began_at < as_of]
     frozen = {(i.instance, i.database, i.query_hash) for i in now_open if i.scope is IncidentScope.QUERY}
-    spans = _spans(past, as_of) + _spans(now_open, as_of)
+    incidents = [*past, *now_open]
     statements = left_out = intervals = 0
     # A week of a large fleet does not fit into memory. Parts of one instance are enough to tell what its statements
     # have in common.
     for group in parts_of_instances(store.known_databases(), GROUP):
         history = store.interval_frame(since, as_of, columns=DETECTOR_COLUMNS, databases=group)
-        learnt = detector.learn(history, as_of, spans + _instance_spans([*past, *now_open], history, as_of))
-        kept = _without(learnt, history.databases, frozen)
+        learnt = detector.learn(history, as_of, excluded_spans(incidents, history, as_of))
+        kept = without_statements(learnt, history.databases, frozen)
         statements += store.save_baselines(kept)
         left_out += len(learnt.table) - len(kept.table)
         intervals += len(history.rows)
     return BaselineReport(as_of, statements, left_out, intervals)
+
+
+def excluded_spans(incidents: Sequence[Incident], history: IntervalFrame, as_of: datetime) -> list[ExcludedSpan]:
+    """What incidents that began before `as_of` keep from being learnt from `history`."""
+    return _spans(incidents, as_of) + _instance_spans(incidents, history, as_of)
 
 
 def _spans(incidents: Sequence[Incident], as_of: datetime) -> list[ExcludedSpan]:
@@ -73,7 +78,10 @@ def _instance_spans(incidents: Sequence[Incident], history: IntervalFrame, as_of
     return spans
 
 
-def _without(learnt: BaselineSet, databases: dict[int, DatabaseRef], frozen: set[tuple[str, str, int]]) -> BaselineSet:
+def without_statements(
+    learnt: BaselineSet, databases: dict[int, DatabaseRef], frozen: set[tuple[str, str, int]]
+) -> BaselineSet:
+    """The baselines without those of the statements (instance, database, query hash) whose incident is open."""
     if not frozen or learnt.table.empty:
         return learnt
     keep = np.array(

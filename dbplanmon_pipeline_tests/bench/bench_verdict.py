@@ -1,32 +1,23 @@
-"""The cost of judging and of learning, and a replay of the detector over recorded intervals.
+"""The cost of judging and of learning. Quality is measured on recorded intervals with `dbplanmon backtest`.
 
 python -m dbplanmon_pipeline_tests.bench --only bench_verdict
-python -m dbplanmon_pipeline_tests.bench.bench_verdict replay INTERVALS.parquet ALERTS.csv [lookback_intervals]
 
-`replay` reads rows in the columns of the archive, learns every day at 02:00 UTC and judges every five minutes from the
-seventh day on; the alerts are those that the incident machine would open. `run` times one judgement of a made-up fleet
+`run` times one judgement of a made-up fleet
 in a process of its own, so that the peak of memory is its own too. The yardstick of learning is the mean, median and
 95th percentile of each statement by `pandas.groupby`, each call over all statements.
 """
 
-import csv
 import json
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
-from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS, IntervalFrame
-from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
-from dbplanmon_pipeline.core.moments import from_epoch_us
+from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
@@ -38,101 +29,7 @@ PLAIN_PART = 20
 """The yardstick runs on every twentieth statement; its time grows with their number."""
 
 STEP = timedelta(minutes=5)
-DAY_US = 86_400_000_000
 STEP_US = STEP // timedelta(microseconds=1)
-
-
-def interval_frame(path: Path) -> IntervalFrame:
-    """Recorded rows in the archive's columns as the frame that detectors take."""
-    recorded = pd.read_parquet(path)
-    names = recorded["instance"] + "/" + recorded["database"]
-    number, found = pd.factorize(names)
-    rows = {name: np.full(len(recorded), np.nan) for name in (*COUNTERS, *EXTREMA)}
-    rows |= {name: recorded[name].to_numpy(np.float64) for name in rows if name in recorded}
-    frame = pd.DataFrame(rows)
-    frame["database_id"] = number.astype(np.int32)
-    for name in ("query_hash", "plan_hash"):
-        codes, texts = pd.factorize(recorded[name])
-        frame[name] = np.array([hash_int(text) for text in texts], np.int64)[codes]
-    for name in ("start", "end"):
-        moments = recorded[f"interval_{name}"].dt.as_unit("us").astype("int64")
-        frame[f"interval_{name}_us"] = moments.to_numpy()
-    frame["counter_reset"] = recorded["counter_reset"].to_numpy(bool)
-    frame = frame.sort_values(["database_id", "query_hash", "interval_end_us", "plan_hash"], ignore_index=True)
-    return IntervalFrame(frame[list(INTERVAL_COLUMNS)], {i: DatabaseRef.parse(text) for i, text in enumerate(found)})
-
-
-class Replay:
-    """Runs learn, evaluate and the incident machine through recorded time."""
-
-    def __init__(self, frame: IntervalFrame, policy: DetectorPolicy) -> None:
-        self.detector = StatisticalDetector(policy)
-        self.incidents = IncidentPolicy(step=STEP)
-        self.by_time = frame.rows.sort_values("interval_end_us", kind="stable", ignore_index=True)
-        self.ends = self.by_time["interval_end_us"].to_numpy()
-        self.databases = frame.databases
-        self.open: dict[str, Incident] = {}
-        self.closed: list[Incident] = []
-        self.alerts: list[dict[str, object]] = []
-
-    def run(self) -> None:
-        """Judge every tick from the seventh day on."""
-        first = int(self.ends[0]) - int(self.ends[0]) % DAY_US
-        baselines = self.learn(first + 6 * DAY_US + DAY_US // 12)
-        for at in range(first + 7 * DAY_US, int(self.ends[-1]) + 1, STEP_US):
-            if at % DAY_US == DAY_US // 12:
-                baselines = self.learn(at)
-            self.judge(at, baselines)
-
-    def learn(self, at: int) -> BaselineSet:
-        return self.detector.learn(self.between(at - 7 * DAY_US, at), from_epoch_us(at))
-
-    def between(self, after: int, until: int) -> IntervalFrame:
-        low, high = np.searchsorted(self.ends, [after, until], side="right")
-        part = self.by_time.iloc[low:high].sort_values(
-            ["database_id", "query_hash", "interval_end_us", "plan_hash"], ignore_index=True
-        )
-        return IntervalFrame(part, self.databases)
-
-    def judge(self, at: int, baselines: BaselineSet) -> None:
-        lookback = self.detector.policy.lookback // timedelta(microseconds=1)
-        evaluation = self.detector.evaluate(self.between(at - lookback, at), baselines, from_epoch_us(at))
-        for change in advance(list(self.open.values()), self.closed[-500:], evaluation, self.incidents):
-            incident = change.incident
-            self.open.pop(incident.incident_id, None)
-            if incident.state.is_open:
-                self.open[incident.incident_id] = incident
-            else:
-                self.closed.append(incident)
-            if change.event in (IncidentEvent.OPENED, IncidentEvent.REOPENED):
-                self.closed = [old for old in self.closed if old.incident_id != incident.incident_id]
-                self.alerts.append(self.row(incident, from_epoch_us(at)))
-
-    def row(self, incident: Incident, at: datetime) -> dict[str, object]:
-        return {
-            "raised_at": at.isoformat(),
-            "scope": incident.scope,
-            "instance": incident.instance,
-            "database": incident.database,
-            "query_hash": hash_text(incident.query_hash),
-            "label": incident.label,
-            "severity": incident.severity,
-            "metric": incident.metric,
-            "effect_ratio": incident.effect_ratio,
-            "extra_seconds_per_hour": incident.extra_seconds_per_hour,
-            "score": incident.score,
-        }
-
-
-def replay(source: Path, target: Path, lookback: int) -> None:
-    replayed = Replay(interval_frame(source), DetectorPolicy(lookback_intervals=lookback))
-    began = time.process_time()
-    replayed.run()
-    with target.open("w", newline="") as out:
-        writer = csv.DictWriter(out, list(replayed.alerts[0]))
-        writer.writeheader()
-        writer.writerows(replayed.alerts)
-    sys.stdout.write(f"{len(replayed.alerts)} alerts, {time.process_time() - began:.1f} CPU s\n")
 
 
 def run() -> list[Row]:
@@ -222,7 +119,4 @@ def _plain_baseline(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "replay":
-        replay(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 144)
-    else:
-        sys.stdout.write(json.dumps(step(int(sys.argv[2]), int(sys.argv[3]))) + "\n")
+    sys.stdout.write(json.dumps(step(int(sys.argv[2]), int(sys.argv[3]))) + "\n")

@@ -8,71 +8,139 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
-from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of, group_medians
 
-_MEDIAN_ERROR = 1.2533 * 1.4826
-"""Standard error of a median = this * median absolute deviation / sqrt(n) for normal noise."""
+_CUTS = (2.0, 0.6, 0.25, 0.1)
+"""How far a statement may pull, round by round."""
+
+_OTHERS = 1.0
+"""In the last round a statement this far from the rest does not pull at all: it has a fate of its own."""
+
+_SURE = 0.05
+_MOST = 100.0
+_ERROR = 1.25 * 1.2533
+
+
+@dataclass(frozen=True)
+class TickGrid:
+    """Rows on a grid of groups and ticks.
+
+    Attributes:
+        width: ticks.
+        groups: how many groups there are.
+        tick: int64 [rows].
+        cell: int64 [rows], index of each row into the raveled grid.
+        speaks: bool [rows], enough executions to be heard.
+        statements: int64 [groups, ticks], how many speak.
+    """
+
+    width: int
+    groups: int
+    tick: Longs
+    cell: Longs
+    speaks: NDArray[np.bool_]
+    statements: Longs
 
 
 @dataclass(frozen=True)
 class CommonMode:
-    """The common mode on a grid of instances and ticks.
+    """The common mode of one view.
 
     Attributes:
-        log_ratio: float64 [instances, ticks], median of ln(cost / normal) over the statements; cut off where few
-            ran, 0 where too few did.
-        statements: int64 [instances, ticks], how many spoke.
-        supported: bool [instances, ticks], most of them rose, and by more than chance would have it.
-        ticks: int64 [rows], tick of each row; the last column is the tick of `as_of`.
-        cell: int64 [rows], index of each row into the raveled grid.
+        grid: where it is known.
+        log_ratio: float64 [groups, ticks], robust mean of ln(cost / normal), surer statements weighing more; cut
+            off where few ran, 0 where too few did.
+        supported: bool [groups, ticks], most statements rose, and by more than chance would have it.
     """
 
+    grid: TickGrid
     log_ratio: Floats
-    statements: Longs
     supported: NDArray[np.bool_]
-    ticks: Longs
-    cell: Longs
 
-    def removed(self, policy: DetectorPolicy) -> Floats:
-        """What to take from the deviation of each row [rows], natural logarithm."""
-        strong = self.supported & (self.log_ratio > np.log(policy.common_mode_strong))
-        share = np.where(strong, policy.common_mode_slack, 1.0) * self.log_ratio
-        taken: Floats = share.ravel()[self.cell]
-        return taken
+    def at_rows(self) -> Floats:
+        """The common mode at each row [rows]."""
+        found: Floats = self.log_ratio.ravel()[self.grid.cell]
+        return found
 
 
-def common_mode(rows: SeriesRows, deviation: Floats, as_of_us: int, policy: DetectorPolicy) -> CommonMode:
-    """Find the common mode of every instance and tick.
+def ticks_before(rows: SeriesRows, as_of_us: int, step_us: int) -> Longs:
+    """How many ticks before `as_of_us`, the middle of a tick, each row ended [rows]; never negative."""
+    return np.maximum((as_of_us - rows.end_us + step_us // 2) // step_us, 0)
+
+
+def tick_grid(
+    rows: SeriesRows, group: Longs, tick: Longs, policy: DetectorPolicy, heard: NDArray[np.bool_] | None = None
+) -> TickGrid:
+    """Lay rows on a grid.
 
     Args:
         rows: the series.
+        group: int64 [series], group of each, from 0.
+        tick: int64 [rows], from 0.
+        policy: thresholds.
+        heard: bool [rows], which may speak at all; None: all.
+    """
+    width = int(tick.max(initial=0)) + 1
+    groups = int(group.max(initial=-1)) + 1
+    cell = np.repeat(group * width, rows.counts) + tick
+    speaks = rows.executions >= policy.common_mode_executions
+    if heard is not None:
+        speaks &= heard
+    statements = np.bincount(cell, speaks, minlength=groups * width).astype(np.int64)
+    return TickGrid(width, groups, tick, cell, speaks, statements.reshape(groups, width))
+
+
+def common_mode(
+    rows: SeriesRows, grid: TickGrid, deviation: Floats, scale: Floats, policy: DetectorPolicy
+) -> CommonMode:
+    """Find the common mode of every group and tick.
+
+    Args:
+        rows: the series.
+        grid: where they lie.
         deviation: float64 [rows], ln(cost / normal); NaN where there is no normal.
-        as_of_us: the moment in the middle of the last tick [epoch microseconds].
+        scale: float64 [series], typical distance of an interval from its normal; NaN unknown.
         policy: thresholds.
     """
-    back = (as_of_us - rows.end_us + policy.step_us // 2) // policy.step_us
-    width = int(back.max(initial=0)) + 1
-    number = int(rows.instance.max(initial=-1)) + 1
-    cell = rows.instance[rows.series] * width + (width - 1 - back)
-    speaks = np.flatnonzero((rows.executions >= policy.common_mode_executions) & ~np.isnan(deviation))
-    speaks = speaks[np.argsort(cell[speaks], kind="stable")]
-    where, values = cell[speaks], deviation[speaks]
-    bounds = bounds_of(where, number * width)
-    counts = np.diff(bounds)
-    medians = _believed(group_medians(values, bounds), counts, policy)
-    error = _MEDIAN_ERROR * group_medians(np.abs(values - medians[where]), bounds) / np.sqrt(np.maximum(counts, 1))
-    rose = np.bincount(where[values > medians[where] / 2], minlength=number * width)
-    supported = (
-        (medians > 0)
-        & (rose >= policy.common_mode_support * counts)
-        & (medians >= policy.common_mode_score * np.nan_to_num(error))
-    )
-    shape = (number, width)
-    return CommonMode(medians.reshape(shape), counts.reshape(shape), supported.reshape(shape), width - 1 - back, cell)
+    cells = grid.groups * grid.width
+    sure = 1.0 / np.maximum(scale * scale + _SURE * _SURE, 1.0 / _MOST)
+    weight = rows.spread(np.where(np.isnan(sure), 0.0, sure)) * grid.speaks
+    unknown = np.isnan(deviation)
+    known = deviation
+    if unknown.any():
+        weight[unknown] = 0.0
+        known = np.where(unknown, 0.0, deviation)
+    total = np.maximum(np.bincount(grid.cell, weight, minlength=cells), 1e-12)
+    mode, rest = np.zeros(cells), known
+    for cut in _CUTS:
+        mode = mode + np.bincount(grid.cell, weight * np.clip(rest, -cut, cut), minlength=cells) / total
+        rest = known - mode[grid.cell]
+    near = weight * (np.abs(rest) < _OTHERS)
+    left = np.maximum(np.bincount(grid.cell, near, minlength=cells), 1e-12)
+    mode = mode + np.bincount(grid.cell, near * np.clip(rest, -_CUTS[-1], _CUTS[-1]), minlength=cells) / left
+    spoke = grid.statements.ravel()
+    mode = _believed(mode, spoke, policy)
+    supported = _supported(grid, known, weight > 0, mode, policy)
+    shape = (grid.groups, grid.width)
+    return CommonMode(grid, mode.reshape(shape), supported.reshape(shape))
 
 
-def _believed(medians: Floats, counts: Longs, policy: DetectorPolicy) -> Floats:
-    """A handful of statements may be broken together, so their median is believed only up to a factor."""
+def _supported(
+    grid: TickGrid, deviation: Floats, heard: NDArray[np.bool_], mode: Floats, policy: DetectorPolicy
+) -> NDArray[np.bool_]:
+    """Asked only of cells that rose by so much that it matters."""
+    supported: NDArray[np.bool_] = mode > np.log(policy.common_mode_least)
+    rows = np.flatnonzero(supported[grid.cell] & heard)
+    cell, own = grid.cell[rows], deviation[rows]
+    spoke = np.maximum(np.bincount(cell, minlength=len(mode)), 1)
+    rose = np.bincount(cell, own > mode[cell] / 2, minlength=len(mode))
+    distance = np.bincount(cell, np.minimum(np.abs(own - mode[cell]), 1.0), minlength=len(mode)) / spoke
+    supported &= rose >= policy.common_mode_support * spoke
+    supported &= mode >= policy.common_mode_score * _ERROR * distance / np.sqrt(spoke)
+    return supported
+
+
+def _believed(mode: Floats, statements: Longs, policy: DetectorPolicy) -> Floats:
+    """A handful of statements may be broken together, so what they have in common is believed only up to a factor."""
     limit = np.log(policy.common_mode_few_ratio)
-    few = np.where(counts >= policy.common_mode_few, np.clip(medians, -limit, limit), 0.0)
-    return np.where(counts >= policy.common_mode_statements, medians, few)
+    few = np.where(statements >= policy.common_mode_few, np.clip(mode, -limit, limit), 0.0)
+    return np.where(statements >= policy.common_mode_statements, mode, few)

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.baseline import Learnt, unpack
-from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, common_mode
-from dbplanmon_pipeline.core.verdict.model import BaselineSet
+from dbplanmon_pipeline.core.verdict.baseline import Learnt
+from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import METRICS, SeriesRows
-from dbplanmon_pipeline.core.verdict.windows import CostRows, cost_rows
+from dbplanmon_pipeline.core.verdict.scopes import Scopes, scopes_of
+from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
+from dbplanmon_pipeline.core.verdict.windows import CostRows, WeightedSums, cost_rows
 
 READS = "logical_reads_pages"
 
@@ -23,13 +23,17 @@ class Comparison:
     Attributes:
         rows: their series.
         learnt: row i is the normal of series i.
+        expected: float64 [rows] by metric, normal ln cost.
         costs: by metric, and logical reads under their column name.
-        modes: common mode by metric.
+        views: by view; absent where nothing is known of it.
+        modes: common mode of the instances by view.
     """
 
     rows: SeriesRows
     learnt: Learnt
+    expected: dict[str, Floats]
     costs: dict[str, CostRows]
+    views: dict[str, WeightedSums]
     modes: dict[str, CommonMode]
 
 
@@ -55,29 +59,41 @@ def active_series(rows: SeriesRows, as_of_us: int, step_us: int) -> np.ndarray:
     return active
 
 
-def compare(
-    rows: SeriesRows, known: Longs, baselines: BaselineSet, as_of_us: int, policy: DetectorPolicy
-) -> Comparison:
+def compare(rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy) -> Comparison:
     """Set every row against its normal and against what its instance has in common.
 
     Args:
-        rows: recent series.
-        known: int64 [series], row of each in the baseline table, -1 for none.
-        baselines: in the layout of this policy.
-        as_of_us: epoch microseconds.
+        rows: recent series, all with a baseline.
+        learnt: row i is the normal of series i.
+        tick: int64 [rows], from 0.
         policy: thresholds.
     """
-    judged = rows.keep(known[rows.series] >= 0)
-    places = known[known >= 0]
-    learnt = unpack(baselines.parameters, policy).at(places)
-    costs, modes = {}, {}
-    for metric in METRICS:
-        normal = learnt.metrics[metric].normal(judged)
-        log_cost = judged.log_cost[metric]
-        modes[metric] = common_mode(judged, log_cost - normal, as_of_us, policy)
-        costs[metric] = cost_rows(judged.executions, log_cost, normal, modes[metric].removed(policy))
-    costs[READS] = _reads(judged, learnt.means[READS][judged.series])
-    return Comparison(judged, learnt, costs, modes)
+    before = rows.spread(learnt.plan_hash)
+    same_plan = (rows.plan_hash == before) | (rows.plan_hash == 0) | (before == 0)
+    scopes = scopes_of(rows, tick, policy, same_plan)
+    found = Comparison(rows, learnt, {}, {}, {}, {})
+    for view in VIEWS:
+        _compare_view(found, view, scopes, policy)
+    found.costs[READS] = _reads(rows, rows.spread(learnt.means[READS]))
+    return found
+
+
+def _compare_view(found: Comparison, view: str, scopes: Scopes, policy: DetectorPolicy) -> None:
+    rows, normal, log_cost = found.rows, found.learnt.views[view], found.rows.log_cost[view]
+    expected = normal.expected(rows)
+    deviation = log_cost - expected
+    known = not np.isnan(deviation).all()
+    if not known and view not in METRICS:
+        return
+    mode, common = scopes.modes(deviation, normal.scale, policy)
+    removed = rows.spread(normal.sensitivity) * common
+    if view in METRICS:
+        found.expected[view] = expected
+        found.costs[view] = cost_rows(rows.executions, log_cost, expected, removed)
+    found.modes[view] = mode
+    if known:
+        doubt = (policy.mode_doubt * common) ** 2
+        found.views[view] = WeightedSums(deviation - removed, normal.variance(rows) + doubt)
 
 
 def _reads(rows: SeriesRows, before: Floats) -> CostRows:

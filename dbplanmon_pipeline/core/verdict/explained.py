@@ -44,10 +44,10 @@ class _Cost:
 def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: DetectorPolicy) -> Verdict:
     """Spell out one finding."""
     rows = comparison.rows
-    end = int(rows.bounds[fired.series + 1])
+    end = fired.row + 1
     window = slice(end - fired.intervals, end)
     first_bad = _first_bad_row(comparison, fired, window)
-    plans = plan_history(comparison, fired.series, first_bad)
+    plans = plan_history(comparison, fired, first_bad)
     hours = (int(rows.end_us[end - 1]) - int(rows.start_us[window.start])) / 3.6e9
     cost = _cost(comparison, fired, window, hours)
     effect = max(cost.observed_us / cost.baseline_us, 1.0)
@@ -55,7 +55,7 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     began_at = from_epoch_us(int(rows.start_us[first_bad]))
     return Verdict(
         ref=ref,
-        query_hash=int(rows.query_hash[fired.series]),
+        query_hash=int(rows.query_hash[rows.series[fired.row]]),
         plan_hash=plans.now,
         previous_plan_hash=plans.before if plans.changed else 0,
         label=label_of(facts),
@@ -81,14 +81,14 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     )
 
 
-def plan_history(comparison: Comparison, series: int, first_bad: int) -> PlanHistory:
-    """Plans of a series around a rise that began in row `first_bad`.
+def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHistory:
+    """Plans of a statement around a rise that began in row `first_bad`.
 
     The change belongs to the rise when it came at most three intervals before, or during it. When the rise is as old
     as the rows, the plan of the baseline stands for the plan before.
     """
     rows = comparison.rows
-    first, end = int(rows.bounds[series]), int(rows.bounds[series + 1])
+    first, end = fired.oldest, fired.row + 1
     known = first + np.flatnonzero(rows.plan_hash[first:end])
     if not len(known):
         return PlanHistory(0, 0, changed=False)
@@ -97,13 +97,13 @@ def plan_history(comparison: Comparison, series: int, first_bad: int) -> PlanHis
     if len(others):
         changed_row = int(known[others[-1] + 1])
         return PlanHistory(now, int(rows.plan_hash[known[others[-1]]]), changed=changed_row >= first_bad - _JUST_BEFORE)
-    learnt = int(comparison.learnt.plan_hash[series])
+    learnt = int(comparison.learnt.plan_hash[rows.series[fired.row]])
     return PlanHistory(now, learnt, changed=learnt not in (0, now) and first_bad <= first + _JUST_BEFORE)
 
 
 def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
     """First row of the run of elevated intervals that leads to the end; single intervals may drop out of it."""
-    first, end = int(comparison.rows.bounds[fired.series]), window.stop
+    first, end = fired.oldest, window.stop
     residual = comparison.costs[fired.metric].residual[first:end]
     above = _STILL_ELEVATED * max(float(np.nanmean(residual[window.start - first :])), 0.0)
     with np.errstate(invalid="ignore"):
@@ -136,7 +136,7 @@ def _cost(comparison: Comparison, fired: Fired, window: slice, hours: float) -> 
 def _window_facts(
     comparison: Comparison, fired: Fired, window: slice, effect: float, plans: PlanHistory
 ) -> WindowFacts:
-    rows, learnt, series = comparison.rows, comparison.learnt, fired.series
+    rows, learnt, series = comparison.rows, comparison.learnt, int(comparison.rows.series[fired.row])
     elapsed, worker = (_per_execution(comparison, metric, window) for metric in ("elapsed_time_us", "worker_time_us"))
     spreading = fired.metric if math.isnan(worker[1]) else "worker_time_us"
     return WindowFacts(
@@ -187,4 +187,4 @@ def _sum_of_known(*values: float) -> float:
 
 def _common_ratio(comparison: Comparison, fired: Fired, row: int) -> float:
     mode = comparison.modes[fired.metric]
-    return float(np.exp(mode.log_ratio.ravel()[mode.cell[row]]))
+    return float(np.exp(mode.log_ratio.ravel()[mode.grid.cell[row]]))

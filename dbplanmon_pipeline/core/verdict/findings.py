@@ -1,4 +1,4 @@
-"""Applies all rules to all statements and keeps, for each that fired, the one finding to report."""
+"""Applies all rules to all points and keeps, for each that fired, the one finding to report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, judge_plan
-from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scales import Block, Finding, Support, judge_scale
+from dbplanmon_pipeline.core.verdict.scales import Finding, Judge, judge_scale, judged_views
 from dbplanmon_pipeline.core.verdict.series import METRICS
-from dbplanmon_pipeline.core.verdict.sorted_groups import blocks, last_rows
-from dbplanmon_pipeline.core.verdict.windows import Windows
+from dbplanmon_pipeline.core.verdict.ticks import Points
 
 _ELAPSED, _WORKER = METRICS
 _CPU_LEADS = 0.5
@@ -21,89 +18,88 @@ _CPU_LEADS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """One statement that is worse than normal.
+    """One statement that is worse than normal at one moment.
 
     Attributes:
-        series: its number in the comparison.
+        row: its last row.
+        oldest: the first row that may be looked at.
+        tick: number of the moment.
         metric: what rose.
         intervals: active intervals the finding rests on.
         score / spread: as in `Finding`.
+        effect_ratio: cost over normal.
+        extra_seconds_per_hour: what it costs.
     """
 
-    series: int
+    row: int
+    oldest: int
+    tick: int
     metric: str
     intervals: int
     score: float
     spread: float
+    effect_ratio: float
+    extra_seconds_per_hour: float
 
 
-def find(comparison: Comparison, judged: Longs, min_extra_us: Floats, policy: DetectorPolicy) -> list[Fired]:
-    """Judge the given series by all rules.
+def find(judge: Judge, points: Points) -> list[Fired]:
+    """Judge the points by all rules.
 
     CPU time decides first: where it fired and makes up half of what elapsed time rose by, it is the metric reported.
-
-    Args:
-        comparison: recent rows against their normal.
-        judged: int64 [n], series that ran in the last interval.
-        min_extra_us: float64 [series], what a rise must cost per hour [microseconds].
-        policy: thresholds.
+    What fired for elapsed time per CPU time is reported as elapsed time.
     """
-    rows = comparison.rows
-    since = intervals_since_plan_change(rows)
-    longest = max(policy.plan_intervals, *(scale.intervals for scale in policy.scales))
-    held = np.minimum(rows.counts[judged], longest)
-    fired: list[Fired] = []
-    for chosen in blocks(held):
-        series = judged[chosen]
-        at = last_rows(rows.bounds[series], rows.bounds[series + 1], int(held[chosen[0]]))
-        windows = {name: Windows(rows, at, costs) for name, costs in comparison.costs.items()}
-        findings = {
-            metric: _first_to_fire(
-                _apply_rules(comparison, windows, metric, series, since[series], min_extra_us[series], policy)
-            )
-            for metric in METRICS
-        }
-        fired += _report(series, findings, windows)
-    return fired
+    since = intervals_since_plan_change(judge.rows, points)
+    findings: dict[str, list[Finding]] = {metric: [_nothing(len(points.row))] for metric in METRICS}
+    for view in judged_views(judge):
+        own = findings[_WORKER if view == _WORKER else _ELAPSED]
+        if view in METRICS:
+            own.append(judge_plan(judge, view, points, since))
+        own += [judge_scale(judge, view, points, number) for number in range(len(judge.policy.scales))]
+    first = {metric: _first_to_fire(found) for metric, found in findings.items()}
+    return _report(judge, points, first[_ELAPSED], first[_WORKER])
 
 
-def _apply_rules(
-    comparison: Comparison,
-    windows: dict[str, Windows],
-    metric: str,
-    series: Longs,
-    since: Longs,
-    min_extra_us: Floats,
-    policy: DetectorPolicy,
-) -> list[Finding]:
-    support = Support([windows[READS], windows[_WORKER]]) if metric == _ELAPSED else None
-    block = Block(windows[metric], comparison.learnt.metrics[metric].at(series), support, min_extra_us)
-    findings = [judge_plan(block, since, comparison.learnt.flip_share[series], policy)]
-    return findings + [judge_scale(block, number, policy) for number in range(len(policy.scales))]
+def _nothing(points: int) -> Finding:
+    return Finding(np.zeros(points, np.bool_), np.ones(points, np.int64), np.zeros(points), np.ones(points))
 
 
 def _first_to_fire(findings: Sequence[Finding]) -> Finding:
-    fired = np.stack([finding.fired for finding in findings])
-    rule, at = np.argmax(fired, axis=0), np.arange(fired.shape[1])
-    fires: NDArray[np.bool_] = np.logical_or.reduce(fired, axis=0)
-    return Finding(
-        fires,
-        np.stack([finding.intervals for finding in findings])[rule, at],
-        np.stack([finding.score for finding in findings])[rule, at],
-        np.stack([finding.spread for finding in findings])[rule, at],
+    """The first that fired; later ones fill only the gaps."""
+    found = findings[0]
+    fired, intervals = found.fired.copy(), found.intervals.copy()
+    score, spread = found.score.copy(), found.spread.copy()
+    for other in findings[1:]:
+        new = np.flatnonzero(other.fired & ~fired)
+        fired[new] = True
+        intervals[new], score[new], spread[new] = other.intervals[new], other.score[new], other.spread[new]
+    return Finding(fired, intervals, score, spread)
+
+
+def _report(judge: Judge, points: Points, elapsed: Finding, worker: Finding) -> list[Fired]:
+    at = np.flatnonzero(elapsed.fired | worker.fired)
+    row = points.row[at]
+    cpu_cost = judge.costs[_WORKER].extra_us(row, worker.intervals[at])
+    all_cost = judge.costs[_ELAPSED].extra_us(row, worker.intervals[at])
+    cpu_leads = worker.fired[at] & (~elapsed.fired[at] | (cpu_cost >= _CPU_LEADS * all_cost))
+    reported: list[Fired] = []
+    for metric, finding, chosen in ((_WORKER, worker, cpu_leads), (_ELAPSED, elapsed, ~cpu_leads)):
+        reported += _spelt_out(judge, points, metric, finding, at[chosen])
+    return sorted(reported, key=lambda one: (one.tick, one.row))
+
+
+def _spelt_out(judge: Judge, points: Points, metric: str, finding: Finding, at: Longs) -> list[Fired]:
+    row, intervals = points.row[at], finding.intervals[at]
+    costs = judge.costs[metric]
+    hours: Floats = costs.span_us(row, intervals) / 3.6e9
+    columns: tuple[NDArray[np.float64] | Longs, ...] = (
+        finding.score[at],
+        finding.spread[at],
+        np.maximum(costs.ratio(row, intervals), 1.0),
+        costs.extra_us(row, intervals) / 1e6 / hours,
     )
-
-
-def _report(series: Longs, findings: dict[str, Finding], windows: dict[str, Windows]) -> list[Fired]:
-    elapsed, worker = findings[_ELAPSED], findings[_WORKER]
-    cpu_cost = windows[_WORKER].extra_us(worker.intervals)
-    all_cost = windows[_ELAPSED].extra_us(worker.intervals)
-    cpu_leads = worker.fired & (~elapsed.fired | (cpu_cost >= _CPU_LEADS * all_cost))
-    reported = []
-    for at in np.flatnonzero(elapsed.fired | worker.fired):
-        metric = _WORKER if cpu_leads[at] else _ELAPSED
-        chosen = findings[metric]
-        reported.append(
-            Fired(int(series[at]), metric, int(chosen.intervals[at]), float(chosen.score[at]), float(chosen.spread[at]))
-        )
-    return reported
+    keys = zip(row.tolist(), points.oldest[at].tolist(), points.tick[at].tolist(), intervals.tolist(), strict=True)
+    figures = zip(*(column.tolist() for column in columns), strict=True)
+    return [
+        Fired(last, oldest, tick, metric, length, *numbers)
+        for (last, oldest, tick, length), numbers in zip(keys, figures, strict=True)
+    ]

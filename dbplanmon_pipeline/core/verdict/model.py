@@ -1,6 +1,7 @@
 """What a detector takes and says; no rule lives here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -120,15 +121,27 @@ class Evaluation:
         judged: how many statements had a baseline and were judged.
         unjudged: how many ran without a baseline.
         slow_instances: instances whose common mode is high now; query incidents there are held back.
+        unchanged: (ref, query_hash) of statements that fire as well, of which the caller needed no verdict.
     """
 
     as_of: datetime
     verdicts: tuple[Verdict, ...]
     instance_verdicts: tuple[InstanceVerdict, ...]
-    active: frozenset[tuple[DatabaseRef, int]]
+    active: AbstractSet[tuple[DatabaseRef, int]]
     judged: int
     unjudged: int
     slow_instances: frozenset[str] = frozenset()
+    unchanged: frozenset[tuple[DatabaseRef, int]] = frozenset()
+
+
+Known = Callable[[DatabaseRef, int, Severity], bool]
+"""True for a statement whose incident is open and no milder: a caller needs no verdict that spells it out again."""
+
+
+def nothing_known(ref: DatabaseRef, query_hash: int, severity: Severity) -> bool:
+    """Where every finding is wanted in full."""
+    del ref, query_hash, severity
+    return False
 
 
 class Detector(Protocol):
@@ -145,4 +158,10 @@ class Detector(Protocol):
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
         """Judge every statement of `recent` as of `as_of`, using only intervals that ended by then."""
+        ...
+
+    def evaluate_span(
+        self, recent: IntervalFrame, baselines: BaselineSet, ticks: Sequence[datetime], known: Known = nothing_known
+    ) -> Iterator[Evaluation]:
+        """Judge several moments by the same baselines, oldest first; each as `evaluate` would."""
         ...

@@ -1,109 +1,132 @@
 """How far means over windows stray while all is well: the yardstick every statement brings along itself."""
 
-import numpy as np
+from dataclasses import dataclass
 
-from dbplanmon_pipeline.core.counters import Floats
+import numpy as np
+from numpy.typing import NDArray
+
+from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.calendar import DAY_US
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
-from dbplanmon_pipeline.core.verdict.sorted_groups import (
-    blocks,
-    last_rows,
-    row_quantiles,
-    row_spreads,
-    sort_rows,
-    take,
-)
 
-_TAIL = 0.99
-_TAIL_SPREADS = 2.6
-_TAIL_CAP = 3.0
-_MIN_MEANS = 20
-_WINDOWS_IN_HISTORY = 3
-_STRIDE = 6
-_UNSEEN = 30.0
-"""A history of this many intervals has its spread widened by the root of two for the rare things it cannot show."""
+_STRIDES = 4
+_FLEET_SAMPLES = 4.0
+"""What the fleet does counts as much as this many independent windows of the statement itself."""
+
+_FLEET_WINDOWS = 20
+_CUT = 3.0
 
 
-def execution_weight(executions: Floats) -> Floats:
-    """Weight of an interval in a mean: many executions tell more than few, but a thousand not much more than fifty."""
-    return executions / (executions + 5.0)
+@dataclass(frozen=True)
+class WindowLength:
+    """The windows of one length over a history, some of them left out as they overlap almost wholly.
+
+    Attributes:
+        intervals: the length.
+        stride: distance of one window to the next.
+        full: bool [windows], lies within one series.
+        series: int64 [windows], series of its last row.
+        days: int64 [groups], first window of each run of one series and day.
+        day_series / day: int64 [groups].
+    """
+
+    intervals: int
+    stride: int
+    full: NDArray[np.bool_]
+    series: Longs
+    days: Longs
+    day_series: Longs
+    day: Longs
+
+
+def window_lengths(rows: SeriesRows, policy: DetectorPolicy) -> list[WindowLength]:
+    """Windows of every length of the policy that fits into the history at all."""
+    found = []
+    for scale in policy.scales:
+        length = scale.intervals
+        stride = max(1, length // _STRIDES)
+        last = np.arange(length - 1, len(rows.series), stride)
+        if not len(last):
+            break
+        series, day = rows.series[last], (rows.end_us[last] - 1) // DAY_US
+        new = np.ones(len(last), np.bool_)
+        new[1:] = (series[1:] != series[:-1]) | (day[1:] != day[:-1])
+        days = np.flatnonzero(new)
+        full = rows.series[last - length + 1] == series
+        first_day = int(day.min())
+        found.append(WindowLength(length, stride, full, series, days, series[days], day[days] - first_day))
+    return found
 
 
 def null_of_means(
-    rows: SeriesRows, residual: Floats, median_log: Floats, variation: Floats, policy: DetectorPolicy
+    rows: SeriesRows,
+    windows: list[WindowLength],
+    residual: Floats,
+    weight: Floats,
+    scale: Floats,
+    policy: DetectorPolicy,
 ) -> tuple[Floats, Floats]:
-    """Centre and spread of the weighted means of each window length over the history.
+    """Inflation and highest mean of each window length; see `Normal`.
 
-    The spread is a median absolute deviation widened to the 99th percentile where the tail is heavier than normal,
-    and never below a floor that rises for tiny statements. It therefore holds for autocorrelated, skewed and
-    bimodal costs alike. Windows that overlap almost wholly are left out. Intervals longer than the cadence, as an
-    imported history has them, stray less than those that will be judged by them: what so few executions add is added.
+    The inflation is the root of the second moment of standardised means, or of the fourth of those above 0 where the
+    tail is heavy, drawn towards that of the fleet where there are few windows. It therefore holds for autocorrelated,
+    skewed and bimodal costs alike.
 
     Args:
         rows: the series.
-        residual: float64 [rows], ln(cost / normal) without the common mode; NaN unknown.
-        median_log: float64 [series], ln of the normal cost [microseconds].
-        variation: float64 [series], standard deviation over mean of single executions; NaN unknown.
-        policy: scales and floors.
-
-    Returns:
-        centre and spread, each float64 [series, scales]; NaN where the history is too short for the window.
+        windows: see `window_lengths`.
+        residual: float64 [rows], 0 where the weight is 0.
+        weight: float64 [rows], one over the variance of each row.
+        scale: float64 [series], beyond four of which a row counts no more for the inflation.
+        policy: scales.
     """
-    centre = np.full((len(rows), len(policy.scales)), np.nan)
-    spread = np.full_like(centre, np.nan)
-    counts = rows.counts
-    known = ~np.isnan(residual)
-    weight = np.where(known, execution_weight(rows.executions), 0.0)
-    weighted = np.where(known, weight * residual, 0.0)
-    floor = np.maximum(policy.spread_floor, np.log1p(policy.jitter_us * np.exp(-median_log)))
-    chance = np.nan_to_num(variation) ** 2 * _thinning(rows, policy)
-    for block in blocks(counts):
-        width = max(1, int(counts[block[0]]))
-        at = last_rows(rows.bounds[block], rows.bounds[block + 1], width)
-        means = _RollingMeans(take(weighted, at, 0.0), take(weight, at, 0.0), width - counts[block])
-        for number, scale in enumerate(policy.scales):
-            windows = counts[block] - scale.intervals + 1
-            if windows[0] < _MIN_MEANS:
-                break
-            middle, deviation = _centre_and_spread(means.of(scale.intervals, max(1, scale.intervals // _STRIDE)))
-            deviation = np.sqrt(deviation**2 + chance[block] / scale.intervals)
-            deviation = np.maximum(deviation, floor[block] / scale.intervals**0.25)
-            enough = windows >= np.maximum(_MIN_MEANS, _WINDOWS_IN_HISTORY * scale.intervals)
-            centre[block, number] = np.where(enough, middle, np.nan)
-            uncertain = (1 + scale.intervals / np.maximum(windows, 1)) * np.sqrt(1 + _UNSEEN / counts[block])
-            spread[block, number] = np.where(enough, deviation * uncertain, np.nan)
-    return centre, spread
+    inflation = np.full((len(rows), len(policy.scales)), np.nan)
+    highest = np.zeros((len(rows), len(policy.scales)))
+    limit = rows.spread(4.0 * scale)
+    clipped = _from_start(weight * np.clip(residual, -limit, limit))
+    plain = _from_start(weight * np.clip(residual, -_CUT, _CUT))
+    weights = _from_start(weight)
+    for number, window in enumerate(windows):
+        total = _differences(weights, window)
+        root = (window.full & (total > 0)) / np.sqrt(np.maximum(total, 1e-12))
+        inflation[:, number] = _inflation(len(rows), window, _differences(clipped, window) * root)
+        highest[:, number] = _second_highest(len(rows), window, _differences(plain, window) * root)
+    return inflation, highest
 
 
-def _thinning(rows: SeriesRows, policy: DetectorPolicy) -> Floats:
-    """What the mean of 1 / executions grows by when each interval is cut to the length of one step, per series."""
-    executions = np.maximum(rows.executions, 1.0)
-    share = np.minimum(policy.step_us / np.maximum(rows.end_us - rows.start_us, 1), 1.0)
-    more = 1.0 / np.maximum(executions * share, 1.0) - 1.0 / executions
-    return np.bincount(rows.series, more, minlength=len(rows)) / np.maximum(rows.counts, 1)
+def _from_start(values: Floats) -> Floats:
+    sums = np.zeros(len(values) + 1)
+    np.cumsum(values, out=sums[1:])
+    return sums
 
 
-class _RollingMeans:
-    """Weighted means of every window of a padded block; `empty` columns at the left of each row hold nothing."""
-
-    def __init__(self, weighted: Floats, weight: Floats, empty: np.ndarray) -> None:
-        zero = np.zeros((len(weight), 1))
-        self._weighted = np.concatenate([zero, np.cumsum(weighted, axis=1)], axis=1)
-        self._weight = np.concatenate([zero, np.cumsum(weight, axis=1)], axis=1)
-        self._empty = empty
-
-    def of(self, length: int, stride: int) -> Floats:
-        """[rows, windows], every `stride`-th window counted from the newest; NaN where it is not full."""
-        last = np.arange(self._weight.shape[1] - 1, length - 1, -stride)
-        total = self._weight[:, last] - self._weight[:, last - length]
-        full = (last - length >= self._empty[:, None]) & (total > 0)
-        mean = (self._weighted[:, last] - self._weighted[:, last - length]) / np.where(full, total, 1.0)
-        return np.where(full, mean, np.nan)
+def _differences(sums: Floats, window: WindowLength) -> Floats:
+    found: Floats = sums[window.intervals :: window.stride] - sums[: len(sums) - window.intervals : window.stride]
+    return found
 
 
-def _centre_and_spread(means: Floats) -> tuple[Floats, Floats]:
-    ordered, counts = sort_rows(means)
-    centre = row_quantiles(ordered, counts, 0.5)
-    body = row_spreads(means, centre)
-    tail = (row_quantiles(ordered, counts, _TAIL) - centre) / _TAIL_SPREADS
-    return centre, np.maximum(body, np.minimum(tail, _TAIL_CAP * body))
+def _inflation(series: int, window: WindowLength, means: Floats) -> Floats:
+    number = np.bincount(window.series, window.full, minlength=series)
+    square = means * means
+    second = np.bincount(window.series, square, minlength=series) / np.maximum(number, 1)
+    above = np.maximum(means, 0.0) * means
+    fourth = np.bincount(window.series, above * above, minlength=series) * (2 / 3) / np.maximum(number, 1)
+    own = np.maximum(second, np.sqrt(fourth))
+    many = number > _FLEET_WINDOWS
+    fleet = max(float(np.median(own[many])), 1.0) if many.any() else 1.0
+    independent = number * window.stride / window.intervals
+    both = (independent * own + _FLEET_SAMPLES * fleet) / (independent + _FLEET_SAMPLES)
+    return np.where(number > 0, np.sqrt(np.maximum(both, 1.0)), np.nan)
+
+
+def _second_highest(series: int, window: WindowLength, means: Floats) -> Floats:
+    """Second largest daily maximum, 0 with fewer than two days: a single bad day sets no standard."""
+    if not len(window.days):
+        return np.zeros(series)
+    of_days = np.zeros((series, int(window.day.max()) + 1))
+    of_days[window.day_series, window.day] = np.maximum.reduceat(means, window.days)
+    if of_days.shape[1] < 2:
+        return np.zeros(series)
+    second: Floats = np.maximum(np.partition(of_days, -2, axis=1)[:, -2], 0.0)
+    return second

@@ -2,53 +2,58 @@
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scales import Block, Finding, passes_gates, persists
+from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.verdict.scales import Demand, Finding, Judge
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.ticks import Points
+
+_SEEN, _SHARPLY_SEEN = 3, 2
 
 
-def intervals_since_plan_change(rows: SeriesRows) -> Longs:
-    """Active intervals since each statement last got another plan, the changing one included; 0 for no change.
+def plan_changes_at(rows: SeriesRows) -> tuple[Longs, Longs]:
+    """For each row, the row in which its statement last got another plan and the row of the plan before; -1 for none.
 
     Intervals without a known plan neither change nor confirm one.
     """
-    since = np.zeros(len(rows), np.int64)
     known = np.flatnonzero(rows.plan_hash)
     series, plan = rows.series[known], rows.plan_hash[known]
     changed = np.flatnonzero((plan[1:] != plan[:-1]) & (series[1:] == series[:-1])) + 1
-    since[series[changed]] = rows.bounds[series[changed] + 1] - known[changed]
-    return since
+    at, before = np.full(len(rows.series), -1, np.int64), np.full(len(rows.series), -1, np.int64)
+    at[known[changed]] = known[changed]
+    at = np.maximum.accumulate(at)
+    before[known[changed]] = known[changed - 1]
+    before = before[np.maximum(at, 0)]
+    own = (at >= 0) & (at >= rows.bounds[rows.series])
+    return np.where(own, at, -1), np.where(own, before, -1)
 
 
-def judge_plan(block: Block, since: Longs, flip_share: Floats, policy: DetectorPolicy) -> Finding:
-    """Judge the intervals since the plan change by the spread of the longest window that fits in them.
+def intervals_since_plan_change(rows: SeriesRows, points: Points) -> Longs:
+    """Active intervals since each point last got another plan, the changing one included; 0 for no change in sight."""
+    at, before = plan_changes_at(rows)
+    changed = at[points.row]
+    seen = (changed >= 0) & (before[points.row] >= points.oldest)
+    return np.where(seen, points.row - changed + 1, 0)
+
+
+def judge_plan(judge: Judge, view: str, points: Points, since: Longs) -> Finding:
+    """Judge the intervals since the plan change by the null of the longest window that fits in them.
 
     Args:
-        block: the statements.
+        judge: the demands.
+        view: what is judged.
+        points: the statements.
         since: int64 [n], see `intervals_since_plan_change`.
-        flip_share: float64 [n], plan changes per interval in the baseline; where flips are usual they are no news.
-        policy: thresholds.
     """
-    windows = block.windows
-    centre, spread = _null_for(block, since, policy)
-    mean = windows.mean(since)
-    news = windows.fits(since) & (since <= policy.plan_intervals) & (flip_share <= policy.plan_flip_share)
-    seen = (since >= 3) | ((since >= 2) & (mean > np.log(policy.plan_sharp_ratio)))
-    with np.errstate(invalid="ignore"):
-        score = (mean - np.maximum(centre, 0.0)) / spread
-        fired = news & seen & (score >= policy.plan_score)
-    fired &= passes_gates(block, since, mean, policy.plan_ratio, policy)
-    fired &= persists(windows, since, mean, policy.plan_ratio, policy.plan_persistence)
-    return Finding(fired, since, score, spread)
-
-
-def _null_for(block: Block, since: Longs, policy: DetectorPolicy) -> tuple[Floats, Floats]:
-    lengths = np.array([scale.intervals for scale in policy.scales], np.int64)
-    calibrated = ~np.isnan(block.learnt.spread)
-    usable = calibrated & (lengths <= since[:, None])
-    column = np.maximum(len(lengths) - 1 - np.argmax(usable[:, ::-1], axis=1), 0)
-    column[~usable.any(axis=1)] = 0
-    at = np.arange(len(since))
-    shorter = np.sqrt(np.maximum(lengths[0] / np.maximum(since, 1), 1.0))
-    return block.learnt.centre[at, column], block.learnt.spread[at, column] * shorter
+    policy = judge.policy
+    series = judge.rows.series[points.row]
+    news = (since >= _SHARPLY_SEEN) & (since <= policy.plan_intervals)
+    news &= judge.learnt.flip_share[series] <= policy.plan_flip_share
+    length = np.where(news, since, 0)
+    scales = np.array([scale.intervals for scale in policy.scales], np.int64)
+    column = np.maximum(np.searchsorted(scales, length, side="right") - 1, 0)
+    found = judge.ask(view, points, length, column, Demand(policy.plan_score, policy.plan_ratio))
+    sharp = np.zeros(len(length), np.bool_)
+    fired = np.flatnonzero(found.fired)
+    mean = judge.views[view].mean(points.row[fired], length[fired])
+    sharp[fired] = mean > np.log(policy.plan_sharp_ratio)
+    return Finding(found.fired & ((length >= _SEEN) | sharp), found.intervals, found.score, found.spread)

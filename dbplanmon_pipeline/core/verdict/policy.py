@@ -14,7 +14,7 @@ class ScaleRule:
 
     Attributes:
         intervals: window length in intervals with executions.
-        min_score: distance from normal, in spreads of the same mean over the baseline.
+        min_score: distance from normal, in standard deviations of such a mean while all is well.
         min_ratio: cost per execution over normal.
     """
 
@@ -25,10 +25,11 @@ class ScaleRule:
 
 DEFAULT_SCALES = (
     ScaleRule(3, 7.0, 1.8),
-    ScaleRule(6, 6.3, 1.5),
-    ScaleRule(12, 5.7, 1.35),
-    ScaleRule(48, 5.3, 1.2),
+    ScaleRule(6, 6.6, 1.5),
+    ScaleRule(12, 6.2, 1.35),
+    ScaleRule(36, 5.8, 1.22),
     ScaleRule(144, 5.6, 1.15),
+    ScaleRule(288, 5.6, 1.13),
 )
 """Short windows see large steps soon, long ones small steps later; nothing fires before the third bad interval."""
 
@@ -43,23 +44,29 @@ class DetectorPolicy:
         min_intervals: active intervals a baseline needs; below, a statement is unjudged.
         lookback_intervals: how many steps of recent intervals a judgement gets to see.
         scales: windows tried, shortest first.
-        persistence: share of a window's intervals that must be elevated; the shortest window needs all of them.
-        spread_floor: smallest believable spread of ln cost, shrinking with the fourth root of the window.
-        jitter_us: cost noise of any execution; gives tiny statements a wider spread [microseconds].
-        season_samples: hour offsets are shrunk by samples / (samples + this).
+        ratio_margin: what elapsed per CPU time needs above `min_score`.
+        highest_margin: a mean must exceed the second highest daily maximum of the baseline by this factor.
+        spread_floor: smallest believable standard deviation of ln cost of one interval.
+        mode_doubt: standard deviation of what a statement feels of the common mode, as a share of it.
+        sensitivity_prior: how firmly a statement is held to feel the common mode as others do.
+        season_samples: hour offsets are shrunk by samples / (samples + this), noisy statements more.
+        weekend_samples: the same for the weekend.
+        load_prior: how firmly costs are held not to depend on the number of executions.
+        load_doubt: what that may be wrong by where many more executions come than were learnt from, as a share of the
+            spread of single executions.
+        habit / young_habit: standard deviation of habits not learnt yet, natural logarithm; young is less than a day.
+        level_prior: intervals after which a level is twice as sure.
         common_mode_statements: statements an instance needs in one tick before it can be called slow.
         common_mode_few: from this number on what they have in common is at least taken out of each of them.
         common_mode_few_ratio: up to this factor, as few statements may well be broken together.
         common_mode_executions: executions that make a statement's interval count for that.
+        common_mode_least: below this common factor nobody asks whether most statements rose.
         common_mode_ratio: common factor above which an instance counts as slow.
         common_mode_support: share of the statements that must have risen by the root of the common factor.
         common_mode_score: distance of the common factor from 1, in standard errors of the median.
-        common_mode_strong: common factor above which statements are given `common_mode_slack` times its logarithm,
-            because they differ in how much they feel it.
-        common_mode_slack: see there.
         culprit_ratio: a statement this much above normal that costs more than the common rise explains that rise.
         plan_intervals: active intervals after a plan change in which the change is evidence.
-        plan_score / plan_ratio / plan_persistence: the softer demands then.
+        plan_score / plan_ratio: the softer demands then.
         plan_sharp_ratio: mean cost ratio from which the second interval after the change is enough.
         plan_flip_share: with more plan changes per interval than this, a change is no news.
         uncorroborated_effect: factor on the demanded ln ratio where only elapsed time rose, or where nothing but
@@ -75,24 +82,30 @@ class DetectorPolicy:
     min_intervals: int = 30
     lookback_intervals: int = 288
     scales: tuple[ScaleRule, ...] = DEFAULT_SCALES
-    persistence: float = 0.7
-    spread_floor: float = 0.04
-    jitter_us: float = 20.0
-    season_samples: float = 30.0
+    ratio_margin: float = 1.0
+    highest_margin: float = 1.15
+    spread_floor: float = 0.03
+    mode_doubt: float = 0.6
+    sensitivity_prior: float = 67.0
+    season_samples: float = 3.0
+    weekend_samples: float = 6.0
+    load_prior: float = 40.0
+    load_doubt: float = 0.5
+    habit: float = 0.15
+    young_habit: float = 0.25
+    level_prior: float = 72.0
     common_mode_statements: int = 8
     common_mode_few: int = 4
     common_mode_few_ratio: float = 2.0
     common_mode_executions: float = 3.0
+    common_mode_least: float = 1.1
     common_mode_ratio: float = 1.3
     common_mode_support: float = 0.6
     common_mode_score: float = 3.5
-    common_mode_strong: float = 1.25
-    common_mode_slack: float = 1.6
     culprit_ratio: float = 3.0
     plan_intervals: int = 96
-    plan_score: float = 4.2
+    plan_score: float = 4.5
     plan_ratio: float = 1.2
-    plan_persistence: float = 0.75
     plan_sharp_ratio: float = math.e
     plan_flip_share: float = 0.05
     uncorroborated_effect: float = 1.3
@@ -105,6 +118,11 @@ class DetectorPolicy:
     def step_us(self) -> int:
         """The cadence in microseconds."""
         return self.step // timedelta(microseconds=1)
+
+    @property
+    def intervals_per_hour(self) -> float:
+        """Steps of an hour, at most 12: readings closer to each other tell hardly more."""
+        return min(timedelta(hours=1) / self.step, 12.0)
 
     @property
     def lookback(self) -> timedelta:

@@ -1,6 +1,5 @@
 """The rule of the means: how far the last intervals lie from normal, at several window lengths at once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,26 +7,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.baseline import LearntMetric
-from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy, ScaleRule
-from dbplanmon_pipeline.core.verdict.windows import Windows
+from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS
+from dbplanmon_pipeline.core.verdict.ticks import Points
+from dbplanmon_pipeline.core.verdict.windows import CostSums, WeightedSums, between, running_sums
 
+_ELAPSED, _WORKER = METRICS
 _OLDEST = timedelta(days=3) // timedelta(microseconds=1)
-_OF_DEMANDED = 0.6
-_OF_MEAN = 0.4
 _EXECUTIONS_CONFIRM = 0.5
-_LATEST, _LATEST_CONFIRM = 3, 0.5
+_METRIC_CONFIRMS = 0.5
+_LATEST, _LATEST_CONFIRM, _LATEST_OF_MEAN = 3, 0.5, 0.4
+_RECENT, _RECENT_OF_MEAN = 12, 0.45
+_PARTS, _PART_OF_MEAN = 3, 0.4
+_LAST_OF_MEAN, _LAST_OF_SHORT = 0.25, 0.6
+_SHORT = 12
+_ELEVATED_OF_MEAN = 0.4
+_SHARE_CALM, _SHARE_NOISY = 0.7, 0.55
+_LONG = 36
+_READS_CUT = 3.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule says of each statement of a block.
+    """What one rule says of each point.
 
     Attributes:
         fired: bool [n].
         intervals: int64 [n], active intervals the finding rests on.
-        score: float64 [n], distance from normal in spreads.
-        spread: float64 [n], spread of the mean over such a window while all is well, natural logarithm.
+        score: float64 [n], distance from normal in standard deviations.
+        spread: float64 [n], standard deviation of such a mean while all is well, natural logarithm.
     """
 
     fired: NDArray[np.bool_]
@@ -36,85 +45,142 @@ class Finding:
     spread: Floats
 
 
-class Support:
-    """Rise of the metrics that corroborate elapsed time.
-
-    Args:
-        parts: windows of logical reads and of CPU time; where unknown, their mean is 0.
-    """
-
-    def __init__(self, parts: Sequence[Windows]) -> None:
-        self._parts = parts
-
-    def log_rise(self, length: Longs) -> Floats:
-        """Largest rise among them [n], natural logarithm."""
-        largest: Floats = np.maximum.reduce([part.mean(length) for part in self._parts])
-        return largest
-
-
 @dataclass(frozen=True)
-class Block:
-    """What the rules need of a block of statements for one metric.
+class Demand:
+    """What a window has to show.
 
     Attributes:
-        windows: its last intervals.
-        learnt: its normal.
-        support: what corroborates it; None where the metric stands for itself.
-        min_extra_us: float64 [n], what a rise must cost per hour [microseconds].
+        score: distance from normal.
+        ratio: cost over normal.
     """
 
-    windows: Windows
-    learnt: LearntMetric
-    support: Support | None
-    min_extra_us: Floats
+    score: float
+    ratio: float
 
 
-def judge_scale(block: Block, number: int, policy: DetectorPolicy) -> Finding:
+class Judge:
+    """Applies demands to windows.
+
+    Args:
+        comparison: recent rows against their normal.
+        min_extra_us: float64 [series], what a rise must cost per hour [microseconds].
+        policy: thresholds.
+    """
+
+    def __init__(self, comparison: Comparison, min_extra_us: Floats, policy: DetectorPolicy) -> None:
+        self.rows, self.learnt, self.policy = comparison.rows, comparison.learnt, policy
+        self.views = comparison.views
+        self.costs = {metric: CostSums(comparison.rows, comparison.costs[metric]) for metric in METRICS}
+        self._min_extra_us = min_extra_us
+        reads = np.clip(comparison.costs[READS].residual, -_READS_CUT, _READS_CUT)
+        self._reads = running_sums(reads)
+        self._load = running_sums(-1.0 / np.sqrt(self.rows.executions))
+        samples = self.learnt.samples[self.rows.series, self.rows.hour]
+        self._unseen = running_sums(policy.season_samples / (samples + policy.season_samples))
+
+    def ask(self, view: str, points: Points, length: Longs, column: Longs, demand: Demand) -> Finding:
+        """Judge the last `length` rows of each point.
+
+        Args:
+            view: what is judged.
+            points: whose windows.
+            length: int64 [n], active intervals; below 1 there is no window.
+            column: int64 [n], scale of the policy whose null is used.
+            demand: what has to be shown.
+        """
+        fits = (length > 0) & (points.row - length + 1 >= points.oldest)
+        found = Finding(np.zeros(len(length), np.bool_), length, np.zeros(len(length)), np.ones(len(length)))
+        at = np.flatnonzero(fits)
+        row, length, column = points.row[at], length[at], column[at]
+        series = self.rows.series[row]
+        sums, normal = self.views[view], self.learnt.views[view]
+        weight = np.maximum(sums.weight(row, length), 1e-9)
+        mean = sums.mean(row, length)
+        inflation = normal.inflation[series, column]
+        spread = np.sqrt(inflation**2 / weight + self._doubt(view, row, length, series))
+        with np.errstate(invalid="ignore"):
+            score = mean / spread
+            fired = (score >= demand.score) & (mean >= np.log(demand.ratio))
+            fired &= mean * np.sqrt(weight) >= self.policy.highest_margin * normal.highest[series, column]
+        passed = np.flatnonzero(fired)
+        fired[passed] = self._passes(view, row[passed], length[passed], mean[passed], demand)
+        found.fired[at], found.score[at], found.spread[at] = fired, score, spread
+        return found
+
+    def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
+        """Variance of the normal itself over a window: its level, habits not seen yet, more load than learnt from."""
+        normal = self.learnt.views[view]
+        unseen = between(self._unseen, row, length) / length
+        hours = np.clip(length / 12.0, 1.0, 24.0)
+        more_load = np.maximum(between(self._load, row, length) / length - normal.slope_centre[series], 0.0)
+        doubt: Floats = normal.level_variance[series] + normal.habit[series] ** 2 * unseen / hours
+        doubt += self.policy.load_doubt**2 * normal.execution_variance[series] * more_load**2
+        return doubt
+
+    def _passes(self, view: str, row: Longs, length: Longs, mean: Floats, demand: Demand) -> NDArray[np.bool_]:
+        metric = _WORKER if view == _WORKER else _ELAPSED
+        effect = np.log(demand.ratio) * self._uncorroborated(view, row, length, mean)
+        costs = self.costs[metric]
+        span = costs.span_us(row, length)
+        hours = np.maximum(span, self.policy.impact_intervals * self.policy.step_us) / 3.6e9
+        passed: NDArray[np.bool_] = mean >= effect
+        passed &= np.log(costs.ratio(row, length)) >= _EXECUTIONS_CONFIRM * effect
+        passed &= costs.extra_us(row, length) / hours >= self._min_extra_us[self.rows.series[row]]
+        passed &= span <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
+        if view == ELAPSED_PER_WORKER:
+            passed &= self.views[_ELAPSED].mean(row, length) >= _METRIC_CONFIRMS * effect
+        return passed & self._persists(view, row, length, mean, effect)
+
+    def _uncorroborated(self, view: str, row: Longs, length: Longs, mean: Floats) -> Floats:
+        """Factor on the demanded effect where only elapsed time tells of it."""
+        if view == _WORKER:
+            return np.ones(len(row))
+        if view == ELAPSED_PER_WORKER:
+            return np.where(length < _LONG, self.policy.uncorroborated_effect, 1.0)
+        support = between(self._reads, row, length) / length
+        if _WORKER in self.views:
+            support = np.maximum(support, self.views[_WORKER].mean(row, length))
+        return np.where(support >= mean / 2, 1.0, self.policy.uncorroborated_effect)
+
+    def _persists(self, view: str, row: Longs, length: Longs, mean: Floats, effect: Floats) -> NDArray[np.bool_]:
+        """Every third of the window carries its part, and so do the latest intervals."""
+        sums = self.views[view]
+        persistent = np.ones(len(row), np.bool_)
+        for part in range(_PARTS):
+            newest, oldest = length * part // _PARTS, length * (part + 1) // _PARTS
+            taken = np.maximum(oldest - newest, 1)
+            persistent &= sums.mean(row - newest, np.minimum(taken, length - newest)) >= _PART_OF_MEAN * mean
+        latest = sums.mean(row, np.minimum(length, _LATEST))
+        persistent &= latest >= np.maximum(_LATEST_CONFIRM * effect, _LATEST_OF_MEAN * mean)
+        persistent &= sums.mean(row, np.minimum(length, _RECENT)) >= _RECENT_OF_MEAN * mean
+        with np.errstate(invalid="ignore"):
+            persistent &= (length > _LATEST) | (sums.residual[row] >= _LAST_OF_SHORT * mean)
+        short = np.flatnonzero(persistent & (length <= _SHORT))
+        persistent[short] = self._elevated(sums, view, row[short], length[short], mean[short])
+        return persistent
+
+    def _elevated(self, sums: WeightedSums, view: str, row: Longs, length: Longs, mean: Floats) -> NDArray[np.bool_]:
+        """Enough intervals of a short window are high by themselves; two spikes in a row are no change."""
+        back = np.arange(_SHORT)
+        inside = back < length[:, None]
+        residual = sums.residual[np.maximum(row[:, None] - back, 0)]
+        calm = self.learnt.views[view].scale[self.rows.series[row]] < 0.5 * mean
+        with np.errstate(invalid="ignore"):
+            high = inside & (residual > _ELEVATED_OF_MEAN * mean[:, None])
+            last = residual[:, 0] > _LAST_OF_MEAN * mean
+        elevated: NDArray[np.bool_] = high.sum(axis=1) >= np.where(calm, _SHARE_CALM, _SHARE_NOISY) * length
+        elevated &= last
+        return elevated
+
+
+def judge_scale(judge: Judge, view: str, points: Points, number: int) -> Finding:
     """Apply scale `number` of the policy."""
-    scale = policy.scales[number]
-    windows = block.windows
-    length = np.full(len(windows.held), scale.intervals, np.int64)
-    spread = block.learnt.spread[:, number]
-    mean = windows.mean(length)
-    with np.errstate(invalid="ignore"):
-        score = (mean - np.maximum(block.learnt.centre[:, number], 0.0)) / spread
-        fired = windows.fits(length) & (score >= scale.min_score)
-    fired &= windows.span_us(length) <= max(_OLDEST, 3 * scale.intervals * policy.step_us)
-    fired &= passes_gates(block, length, mean, scale.min_ratio, policy)
-    fired &= persists(windows, length, mean, scale.min_ratio, _persistence(scale, policy))
-    return Finding(fired, length, score, spread)
+    scale = judge.policy.scales[number]
+    length = np.full(len(points.row), scale.intervals, np.int64)
+    score = scale.min_score + (judge.policy.ratio_margin if view == ELAPSED_PER_WORKER else 0.0)
+    return judge.ask(view, points, length, np.full(len(length), number, np.int64), Demand(score, scale.min_ratio))
 
 
-def persists(windows: Windows, length: Longs, mean: Floats, min_ratio: float, share: float) -> NDArray[np.bool_]:
-    """True where enough of the window's intervals are elevated by themselves.
-
-    An interval is elevated above a part of the demanded rise, and of the mean as well: two spikes in a row lift the
-    mean of a window, but not its other intervals.
-    """
-    above = np.maximum(_OF_DEMANDED * np.log(min_ratio), _OF_MEAN * mean)
-    persistent: NDArray[np.bool_] = windows.elevated_share(length, above) >= share
-    return persistent
-
-
-def passes_gates(
-    block: Block, length: Longs, mean: Floats, min_ratio: float, policy: DetectorPolicy
-) -> NDArray[np.bool_]:
-    """Effect and impact: enough per execution, over all executions too, and enough per hour.
-
-    The mean over intervals must reach `min_ratio`, and the cost over all executions half of it on the logarithmic
-    scale: a few expensive executions in quiet intervals do not speak for the thousands that ran in busy ones. The
-    last three intervals must show half of it too, or a long window would go on about what has long been cured.
-    """
-    effect = np.full(len(mean), np.log(min_ratio))
-    if block.support is not None:
-        effect *= np.where(block.support.log_rise(length) >= mean / 2, 1.0, policy.uncorroborated_effect)
-    hours = np.maximum(block.windows.span_us(length), policy.impact_intervals * policy.step_us) / 3.6e9
-    costs = block.windows.extra_us(length) / hours >= block.min_extra_us
-    confirmed = block.windows.log_ratio(length) >= _EXECUTIONS_CONFIRM * effect
-    lasts = block.windows.mean(np.minimum(length, _LATEST)) >= _LATEST_CONFIRM * effect
-    passed: NDArray[np.bool_] = (mean >= effect) & costs & confirmed & lasts
-    return passed
-
-
-def _persistence(scale: ScaleRule, policy: DetectorPolicy) -> float:
-    return 1.0 if scale.intervals <= policy.scales[0].intervals else policy.persistence
+def judged_views(judge: Judge) -> list[str]:
+    """Views of which something is known."""
+    return [view for view in VIEWS if view in judge.views]

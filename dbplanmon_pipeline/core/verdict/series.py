@@ -1,9 +1,11 @@
 """From interval rows to one series of costs per statement, over all its plans."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.counters import Floats, Longs
@@ -12,6 +14,12 @@ from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
 
 METRICS = ("elapsed_time_us", "worker_time_us")
 """What a statement is judged by; per execution, in microseconds."""
+
+ELAPSED_PER_WORKER = "elapsed_per_worker"
+"""Elapsed time over CPU time: what waits do to a statement shows here with very little noise."""
+
+VIEWS = (*METRICS, ELAPSED_PER_WORKER)
+"""Logarithms that are compared with their own past."""
 
 DETECTOR_COLUMNS = (
     *KEY_COLUMNS,
@@ -28,6 +36,8 @@ DETECTOR_COLUMNS = (
     "wait_time_us",
 )
 """Columns of an interval frame that the detectors use; a metric that is absent counts as unknown."""
+
+Figure = TypeVar("Figure", np.float64, np.int64)
 
 _SUMS = tuple(name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max"))
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
@@ -46,8 +56,8 @@ class SeriesRows:
         series: int64 [rows], the series of each row.
         start_us / end_us: int64 [rows], epoch microseconds, half open; a row follows a gap where it is long.
         plan_hash: int64 [rows], the plan that ran most often in the interval, 0 unknown.
-        sums: float64 [rows] by column name, totals of the interval; NaN unknown.
-        log_cost: float64 [rows] by metric, ln of the robust cost per execution [microseconds]; NaN unknown.
+        sums: float64 [rows] by column name, totals of the interval, and the largest of `*_max`; NaN unknown.
+        log_cost: float64 [rows] by view; by metric ln of the robust cost per execution [microseconds]; NaN unknown.
     """
 
     database_id: Longs
@@ -79,8 +89,14 @@ class SeriesRows:
         """Hour of day (UTC) of the end of each row, 0 to 23."""
         return (self.end_us - 1) // _HOUR_US % 24
 
+    def spread(self, values: NDArray[Figure]) -> NDArray[Figure]:
+        """A figure of each series at each of its rows."""
+        return np.repeat(values, self.counts)
+
     def keep(self, rows: np.ndarray) -> "SeriesRows":
         """The rows where a boolean mask is true; series without any of them vanish."""
+        if rows.all() and len(rows):
+            return self
         left = np.flatnonzero(np.bincount(self.series[rows], minlength=len(self)))
         number = np.full(len(self), -1, np.int64)
         number[left] = np.arange(len(left))
@@ -132,8 +148,8 @@ def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRow
         start_us=_reduce_longs(columns.longs("interval_start_us"), first),
         end_us=end[first],
         plan_hash=dominant_plans(columns.longs("plan_hash"), columns.floats("execution_count"), first),
-        sums=sums,
-        log_cost={metric: _log_cost(metric, sums, maxima) for metric in METRICS},
+        sums=sums | maxima,
+        log_cost=_log_costs(sums, maxima),
     )
 
 
@@ -215,6 +231,11 @@ def _reduce_longs(values: Longs, first: Longs) -> Longs:
     return values if len(first) == len(values) else np.minimum.reduceat(values, first)
 
 
-def _log_cost(metric: str, sums: dict[str, Floats], maxima: dict[str, Floats]) -> Floats:
-    cost = robust_cost(sums["execution_count"], sums[metric], maxima[f"{metric}_max"], sums[f"{metric}_sumsq"])
-    return np.log(np.maximum(cost, 1.0))
+def _log_costs(sums: dict[str, Floats], maxima: dict[str, Floats]) -> dict[str, Floats]:
+    elapsed, worker = (sums[metric] for metric in METRICS)
+    costs = {
+        metric: robust_cost(sums["execution_count"], sums[metric], maxima[f"{metric}_max"], sums[f"{metric}_sumsq"])
+        for metric in METRICS
+    }
+    logs = {metric: np.log(np.maximum(cost, 1.0)) for metric, cost in costs.items()}
+    return logs | {ELAPSED_PER_WORKER: np.log(np.maximum(elapsed, 1.0) / np.maximum(worker, 1.0))}

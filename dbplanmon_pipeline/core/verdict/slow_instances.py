@@ -1,13 +1,13 @@
 """Instances that are slow as a whole, unless a few statements of theirs are the cause."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.evidence import instance_evidence
 from dbplanmon_pipeline.core.verdict.model import InstanceVerdict
@@ -17,37 +17,126 @@ from dbplanmon_pipeline.core.verdict.severity import severity_of
 _METRIC = "elapsed_time_us"
 _LAST_TICKS = 3
 _SLOW_TICKS = 2
+_LONG_BEFORE = (3, 9)
+_MOSTLY = 0.5
 
 
-def instance_verdicts(
-    comparison: Comparison, names: Sequence[str], as_of_us: int, policy: DetectorPolicy
-) -> tuple[InstanceVerdict, ...]:
-    """Instances slow in the last tick and in at least two of the last three in which enough statements ran.
+@dataclass(frozen=True)
+class _Moment:
+    """An instance at a moment: the slow ticks of the run that leads to it."""
 
-    Statements far above normal that cost more than the common rise of all the rest are taken for its cause: they
-    slow their neighbours down, and incidents of their own say so.
+    instance: int
+    tick: int
+    as_of_us: int
+    run: Longs
+
+
+class SlowInstances:
+    """Finds slow instances at any tick.
 
     Args:
         comparison: recent rows against their normal.
         names: instance names by code.
-        as_of_us: middle of the last tick.
         policy: thresholds.
     """
-    mode = comparison.modes[_METRIC]
-    slow = mode.supported & (mode.log_ratio > np.log(policy.common_mode_ratio))
-    spoke = mode.statements >= policy.common_mode_statements
-    found = []
-    for instance in np.flatnonzero(slow.any(axis=1)).tolist():
-        ticks = np.flatnonzero(spoke[instance])[-_LAST_TICKS:]
-        still = len(ticks) and ticks[-1] >= slow.shape[1] - 2 and slow[instance, ticks[-1]]
-        if not still or np.count_nonzero(slow[instance, ticks]) < _SLOW_TICKS:
-            continue
-        run = _trailing_run(slow[instance], np.flatnonzero(spoke[instance]))
-        own = (comparison.rows.instance[comparison.rows.series] == instance) & np.isin(mode.ticks, run[-_LAST_TICKS:])
-        extra_us = _common_extra_us(comparison, own)
-        if _culprits_extra_us(comparison, own, policy) < extra_us:
-            found.append(_verdict(comparison, instance, names[instance], run, extra_us, as_of_us, policy))
-    return tuple(found)
+
+    def __init__(self, comparison: Comparison, names: Sequence[str], policy: DetectorPolicy) -> None:
+        mode = comparison.modes[_METRIC]
+        self._comparison, self._names, self._policy, self._mode = comparison, names, policy, mode
+        self._spoke = mode.grid.statements >= policy.common_mode_statements
+        self._slow = mode.supported & (mode.log_ratio > np.log(policy.common_mode_ratio)) & self._spoke
+        self._rows = np.flatnonzero(self._slow.ravel()[mode.grid.cell])
+        self._rows = self._rows[np.argsort(mode.grid.cell[self._rows], kind="stable")]
+        self._cells = mode.grid.cell[self._rows]
+
+    def at(self, tick: int, as_of_us: int) -> tuple[InstanceVerdict, ...]:
+        """Instances slow in the last tick and in at least two of the last three in which enough statements ran.
+
+        Statements far above normal that cost more than the common rise of all the rest, and have not done so for
+        long, are taken for its cause: they slow their neighbours down, and incidents of their own say so.
+
+        Args:
+            tick: number of the tick.
+            as_of_us: its moment [epoch microseconds].
+        """
+        recent = slice(max(tick - 1, 0), tick + 1)
+        found = []
+        for instance in np.flatnonzero(self._slow[:, recent].any(axis=1)).tolist():
+            first = max(0, tick + 1 - self._policy.lookback_intervals)
+            ticks = first + np.flatnonzero(self._spoke[instance, first : tick + 1])
+            last = ticks[-_LAST_TICKS:]
+            if ticks[-1] < tick - 1 or not self._slow[instance, ticks[-1]]:
+                continue
+            if np.count_nonzero(self._slow[instance, last]) < _SLOW_TICKS:
+                continue
+            moment = _Moment(instance, tick, as_of_us, _trailing_run(self._slow[instance], ticks))
+            rows = self._rows_of(moment)
+            extra_us = self._common_extra_us(rows)
+            if self._culprits_extra_us(rows, moment) < extra_us:
+                found.append(self._verdict(moment, rows, extra_us))
+        return tuple(found)
+
+    def _rows_of(self, moment: _Moment) -> Longs:
+        """Rows of the last slow ticks."""
+        cells = moment.instance * self._mode.grid.width + moment.run[-_LAST_TICKS:]
+        low, high = np.searchsorted(self._cells, cells), np.searchsorted(self._cells, cells, side="right")
+        return np.concatenate([self._rows[begin:end] for begin, end in zip(low, high, strict=True)])
+
+    def _common_extra_us(self, rows: Longs) -> float:
+        """What the common rise alone costs over the rows [microseconds]."""
+        normal_us = self._comparison.rows.executions[rows] * np.exp(self._comparison.expected[_METRIC][rows])
+        return float(np.nansum(normal_us * np.expm1(self._common(rows))))
+
+    def _culprits_extra_us(self, rows: Longs, moment: _Moment) -> float:
+        """What statements that got far above normal cost beyond the common rise over the rows [microseconds]."""
+        costs = self._comparison.costs[_METRIC]
+        far = rows[self._far(rows)]
+        series = self._comparison.rows.series[far]
+        new = np.array([self._was_well(int(one), moment) for one in np.unique(series)], np.bool_)
+        far = far[new[np.unique(series, return_inverse=True)[1]]] if len(far) else far
+        return float((costs.observed_us[far] - costs.expected_us[far]).sum())
+
+    def _was_well(self, series: int, moment: _Moment) -> bool:
+        """False for a statement that was far above normal well before the common rise began."""
+        bounds = self._comparison.rows.bounds
+        own = slice(int(bounds[series]), int(bounds[series + 1]))
+        begin = own.start + int(np.searchsorted(self._mode.grid.tick[own], moment.run[0]))
+        before = np.arange(max(begin - _LONG_BEFORE[1], own.start), begin - _LONG_BEFORE[0])
+        return not len(before) or bool(np.mean(self._far(before)) < _MOSTLY)
+
+    def _far(self, rows: Longs) -> NDArray[np.bool_]:
+        with np.errstate(invalid="ignore"):
+            far: NDArray[np.bool_] = self._deviation(rows) - self._common(rows) > np.log(self._policy.culprit_ratio)
+        return far
+
+    def _common(self, rows: Longs) -> Floats:
+        common: Floats = self._mode.log_ratio.ravel()[self._mode.grid.cell[rows]]
+        return common
+
+    def _deviation(self, rows: Longs) -> Floats:
+        deviation: Floats = self._comparison.rows.log_cost[_METRIC][rows] - self._comparison.expected[_METRIC][rows]
+        return deviation
+
+    def _verdict(self, moment: _Moment, rows: Longs, extra_us: float) -> InstanceVerdict:
+        policy, mode = self._policy, self._mode
+        recent = moment.run[-_LAST_TICKS:]
+        ratio = float(np.exp(np.median(mode.log_ratio[moment.instance, recent])))
+        seconds = extra_us / 1e6 / (len(recent) * policy.step_us / 3.6e9)
+        newest = rows[mode.grid.tick[rows] == moment.run[-1]]
+        newest = newest[self._comparison.rows.executions[newest] >= policy.common_mode_executions]
+        with np.errstate(invalid="ignore"):
+            rose = int(np.count_nonzero(self._deviation(newest) > self._common(newest) / 2))
+        spoke = int(mode.grid.statements[moment.instance, moment.run[-1]])
+        began_at = from_epoch_us(moment.as_of_us - (moment.tick - int(moment.run[0]) + 1) * policy.step_us)
+        return InstanceVerdict(
+            instance=self._names[moment.instance],
+            severity=severity_of(ratio, seconds, policy.material_seconds_per_hour),
+            effect_ratio=ratio,
+            extra_seconds_per_hour=seconds,
+            statements=rose,
+            began_at=began_at,
+            evidence=instance_evidence(ratio, rose, spoke, began_at, seconds),
+        )
 
 
 def _trailing_run(slow: NDArray[np.bool_], ticks: Longs) -> Longs:
@@ -56,60 +145,3 @@ def _trailing_run(slow: NDArray[np.bool_], ticks: Longs) -> Longs:
     gaps = np.flatnonzero(~state[1:] & ~state[:-1]) + 2
     run = ticks[int(gaps[-1]) if len(gaps) else 0 :]
     return run[slow[run]]
-
-
-def _common_extra_us(comparison: Comparison, own: NDArray[np.bool_]) -> float:
-    """What the common rise alone costs over the chosen rows [microseconds]."""
-    mode = comparison.modes[_METRIC]
-    normal_us = comparison.rows.executions[own] * np.exp(_normal(comparison, own))
-    return float(np.nansum(normal_us * np.expm1(mode.log_ratio.ravel()[mode.cell[own]])))
-
-
-def _culprits_extra_us(comparison: Comparison, own: NDArray[np.bool_], policy: DetectorPolicy) -> float:
-    """What statements far above normal cost beyond the common rise over the chosen rows [microseconds]."""
-    costs = comparison.costs[_METRIC]
-    with np.errstate(invalid="ignore"):
-        far = own & (costs.residual > np.log(policy.culprit_ratio))
-    return float((costs.observed_us[far] - costs.expected_us[far]).sum())
-
-
-def _verdict(
-    comparison: Comparison,
-    instance: int,
-    name: str,
-    run: Longs,
-    extra_us: float,
-    as_of_us: int,
-    policy: DetectorPolicy,
-) -> InstanceVerdict:
-    mode = comparison.modes[_METRIC]
-    recent = run[-_LAST_TICKS:]
-    ratio = float(np.exp(np.median(mode.log_ratio[instance, recent])))
-    seconds = extra_us / 1e6 / (len(recent) * policy.step_us / 3.6e9)
-    spoke = int(mode.statements[instance, run[-1]])
-    rose = _risen(comparison, mode, instance, int(run[-1]), policy)
-    back = mode.log_ratio.shape[1] - 1 - int(run[0])
-    began_at = from_epoch_us(as_of_us - (back + 1) * policy.step_us)
-    return InstanceVerdict(
-        instance=name,
-        severity=severity_of(ratio, seconds, policy.material_seconds_per_hour),
-        effect_ratio=ratio,
-        extra_seconds_per_hour=seconds,
-        statements=rose,
-        began_at=began_at,
-        evidence=instance_evidence(ratio, rose, spoke, began_at, seconds),
-    )
-
-
-def _risen(comparison: Comparison, mode: CommonMode, instance: int, tick: int, policy: DetectorPolicy) -> int:
-    rows = comparison.rows
-    own = (rows.instance[rows.series] == instance) & (mode.ticks == tick)
-    own &= rows.executions >= policy.common_mode_executions
-    deviation = rows.log_cost[_METRIC][own] - _normal(comparison, own)
-    return int(np.count_nonzero(deviation > mode.log_ratio[instance, tick] / 2))
-
-
-def _normal(comparison: Comparison, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    rows, learnt = comparison.rows, comparison.learnt.metrics[_METRIC]
-    normal: NDArray[np.float64] = (learnt.median[rows.series] + learnt.offsets[rows.series, rows.hour])[chosen]
-    return normal

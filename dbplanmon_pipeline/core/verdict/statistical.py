@@ -1,21 +1,21 @@
 """The statistical detector: each statement against its own normal, with what its instance has in common taken out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
+from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, without_excluded
-from dbplanmon_pipeline.core.verdict.comparison import active_series, baseline_rows, compare
-from dbplanmon_pipeline.core.verdict.explained import verdict_of
-from dbplanmon_pipeline.core.verdict.findings import find
-from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan
+from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack, without_excluded
+from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
+from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
+from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import series_rows
-from dbplanmon_pipeline.core.verdict.slow_instances import instance_verdicts
-from dbplanmon_pipeline.core.verdict.table import readable_table
+from dbplanmon_pipeline.core.verdict.series import METRICS, series_rows
+from dbplanmon_pipeline.core.verdict.table import readable_table, rough_medians
+from dbplanmon_pipeline.core.verdict.ticks import Points, points_of, tick_numbers
 
 
 class StatisticalDetector:
@@ -49,8 +49,8 @@ class StatisticalDetector:
         rows = without_excluded(rows, excluded, history.databases)
         rows = rows.keep(rows.counts[rows.series] >= self.policy.min_intervals)
         learnt = learn_rows(rows, until, self.policy)
-        medians = (np.exp(learnt.metrics["elapsed_time_us"].median), np.exp(learnt.metrics["worker_time_us"].median))
-        return BaselineSet(as_of, readable_table(rows, medians, until), pack(learnt), self.layout)
+        elapsed, worker = (np.exp(rough_medians(rows.log_cost[metric], rows)) for metric in METRICS)
+        return BaselineSet(as_of, readable_table(rows, (elapsed, worker), until), pack(learnt), self.layout)
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
         """Judge every statement that ran in the last interval.
@@ -63,33 +63,63 @@ class StatisticalDetector:
         Raises:
             ValueError: the baselines have another layout.
         """
+        return next(self.evaluate_span(recent, baselines, [as_of]))
+
+    def evaluate_span(
+        self, recent: IntervalFrame, baselines: BaselineSet, ticks: Sequence[datetime], known: Known = nothing_known
+    ) -> Iterator[Evaluation]:
+        """Judge several moments by the same baselines, oldest first; each as `evaluate` would.
+
+        Args:
+            recent: interval rows, best from `policy.lookback` before the first moment on.
+            baselines: what `learn` made.
+            ticks: rising, aware UTC.
+            known: asked for each finding when its moment comes; see `Evaluation.unchanged`.
+
+        Raises:
+            ValueError: the baselines have another layout.
+        """
         if baselines.layout != self.layout:
             raise ValueError(f"baselines of layout {baselines.layout!r} given, {self.layout!r} needed; rebuild them")
-        now = epoch_us(as_of)
-        rows = series_rows(recent, epoch_us(as_of - self.policy.lookback), now)
-        active = active_series(rows, now, self.policy.step_us)
-        known = baseline_rows(rows, baselines.table)
-        refs = recent.databases
-        comparison = compare(rows, known, baselines, now, self.policy)
-        judged = np.flatnonzero(active[known >= 0])
-        least = {number: 1e6 * self.policy.min_extra_seconds(ref) for number, ref in refs.items()}
-        min_extra_us = np.array([least[number] for number in comparison.rows.database_id.tolist()], np.float64)
-        verdicts = tuple(
-            verdict_of(comparison, fired, refs[int(comparison.rows.database_id[fired.series])], self.policy)
-            for fired in find(comparison, judged, min_extra_us, self.policy)
+        for part in self._spaced(ticks):
+            yield from self._judge(recent, baselines, part, known)
+
+    def _spaced(self, ticks: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
+        """Moments in stretches of which all are a step apart: only they can be judged in one go."""
+        first = 0
+        for at in range(1, len(ticks) + 1):
+            if at == len(ticks) or ticks[at] - ticks[at - 1] < self.policy.step:
+                yield ticks[first:at]
+                first = at
+
+    def _judge(
+        self, recent: IntervalFrame, baselines: BaselineSet, ticks: Sequence[datetime], known: Known
+    ) -> Iterator[Evaluation]:
+        policy = self.policy
+        ticks_us = np.array([epoch_us(tick) for tick in ticks], np.int64)
+        lookback_us = policy.lookback // timedelta(microseconds=1)
+        rows = series_rows(recent, int(ticks_us[0]) - lookback_us, int(ticks_us[-1]))
+        points = points_of(rows, ticks_us, policy.step_us, lookback_us)
+        number, moments = tick_numbers(rows, ticks_us, policy.step_us)
+        place = baseline_rows(rows, baselines.table)
+        has_normal = place[rows.series] >= 0
+        judged = rows.keep(has_normal)
+        comparison = compare(
+            judged, unpack(baselines.parameters, policy).at(place[place >= 0]), number[has_normal], policy
         )
-        slow = instance_verdicts(comparison, recent.instance_codes()[1], now, self.policy)
-        return Evaluation(
-            as_of=as_of,
-            verdicts=verdicts,
-            instance_verdicts=slow,
-            active=frozenset(
-                (refs[database], query)
-                for database, query in zip(
-                    rows.database_id[active].tolist(), rows.query_hash[active].tolist(), strict=True
-                )
-            ),
-            judged=len(judged),
-            unjudged=int(np.count_nonzero(active & (known < 0))),
-            slow_instances=frozenset(verdict.instance for verdict in slow),
+        found = JudgedMoments(
+            frame=recent,
+            active=(rows, points),
+            judged=_moved(points.at(has_normal[points.row]), has_normal),
+            comparison=comparison,
+            policy=policy,
         )
+        for at, tick in enumerate(ticks):
+            yield found.evaluation(at, tick, int(moments[at]), known)
+
+
+def _moved(points: Points, kept: np.ndarray) -> Points:
+    """The same points by the numbers that rows have once the others are gone."""
+    number: Longs = np.cumsum(kept) - 1
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Points(number[points.row], points.tick, before[points.oldest])

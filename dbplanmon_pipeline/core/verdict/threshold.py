@@ -1,6 +1,6 @@
 """The plain rule: percentiles of the last hour against fixed percentages over the baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import without_excluded
 from dbplanmon_pipeline.core.verdict.comparison import active_series, baseline_rows
 from dbplanmon_pipeline.core.verdict.evidence import count_text, duration_text
-from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Verdict
+from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, Verdict, nothing_known
 from dbplanmon_pipeline.core.verdict.series import SeriesRows, series_rows
 from dbplanmon_pipeline.core.verdict.severity import severity_of
 from dbplanmon_pipeline.core.verdict.table import high_average, middle_average, per_execution, readable_table, total
@@ -123,6 +123,14 @@ class ThresholdDetector:
             judged=int(np.count_nonzero(active & (known >= 0))),
             unjudged=int(np.count_nonzero(active & (known < 0))),
         )
+
+    def evaluate_span(
+        self, recent: IntervalFrame, baselines: BaselineSet, ticks: Sequence[datetime], known: Known = nothing_known
+    ) -> Iterator[Evaluation]:
+        """Judge several moments; see `Detector.evaluate_span`. Every finding is given in full."""
+        del known
+        for tick in ticks:
+            yield self.evaluate(recent, baselines, tick)
 
     def _rises(self, window: _Window) -> dict[str, Floats]:
         """Each ratio as a multiple of what is tolerated [series]; NaN unknown."""

@@ -1,14 +1,11 @@
-"""Sums over the last k active intervals of many statements, for any k, from one pass over a padded block."""
+"""Sums over the last k active intervals of any row, for any k, from sums over all rows before."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.null import execution_weight
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
-from dbplanmon_pipeline.core.verdict.sorted_groups import take
 
 
 @dataclass(frozen=True)
@@ -16,7 +13,7 @@ class CostRows:
     """One metric of all rows against its normal.
 
     Attributes:
-        residual: float64 [rows], ln(cost / normal) without the common mode; NaN unknown.
+        residual: float64 [rows], ln(cost / normal) without what is common; NaN unknown.
         expected_us: float64 [rows], what the executions would have cost normally, a slow instance allowed for.
         observed_us: float64 [rows], what they cost, by the robust cost.
     """
@@ -33,73 +30,78 @@ def cost_rows(executions: Floats, log_cost: Floats, normal: Floats, removed: Flo
         executions: float64 [rows].
         log_cost: float64 [rows], ln of the cost per execution [microseconds].
         normal: float64 [rows], the same as expected.
-        removed: float64 [rows], the common mode; where the instance is faster than normal, a statement that is not
+        removed: float64 [rows], what is common; where the instance is faster than normal, a statement that is not
             faster too has done nothing wrong, so only a rise enters the expectation.
     """
     allowed = np.exp(normal + np.maximum(removed, 0.0))
     return CostRows(log_cost - normal - removed, executions * allowed, executions * np.exp(log_cost))
 
 
-class Windows:
-    """The last active intervals of a block of statements.
-
-    Args:
-        rows: the series.
-        at: int64 [statements, width], row numbers, right-aligned, -1 for none; each statement has at least one.
-        costs: the metric.
-    """
-
-    def __init__(self, rows: SeriesRows, at: Longs, costs: CostRows) -> None:
-        self.residual = take(costs.residual, at)
-        known = ~np.isnan(self.residual)
-        weight = np.where(known, execution_weight(take(rows.executions, at, 0.0)), 0.0)
-        self._weight = _from_the_right(weight)
-        self._weighted = _from_the_right(np.where(known, weight * self.residual, 0.0))
-        self._expected = _from_the_right(np.where(known, take(costs.expected_us, at), 0.0))
-        self._observed = _from_the_right(np.where(known, take(costs.observed_us, at), 0.0))
-        self._start = rows.start_us[at]
-        self._end = rows.end_us[at[:, -1]]
-        self.held = np.count_nonzero(at >= 0, axis=1)
-        self.width = at.shape[1]
-
-    def fits(self, length: Longs) -> NDArray[np.bool_]:
-        """True where a statement has that many active intervals."""
-        fits: NDArray[np.bool_] = (length <= self.held) & (length > 0)
-        return fits
-
-    def mean(self, length: Longs) -> Floats:
-        """Weighted mean of the residual over the last `length` intervals; 0 where none is known."""
-        weight = _pick(self._weight, length)
-        return _pick(self._weighted, length) / np.where(weight > 0, weight, 1.0)
-
-    def log_ratio(self, length: Longs) -> Floats:
-        """Logarithm of observed over expected cost, every execution counting alike."""
-        observed, expected = _pick(self._observed, length), _pick(self._expected, length)
-        return np.log(np.maximum(observed, 1.0) / np.maximum(expected, 1.0))
-
-    def span_us(self, length: Longs) -> Longs:
-        """Wall time from the start of the oldest interval of the window to the end of the newest."""
-        column = np.clip(self.width - length, 0, self.width - 1)
-        span: Longs = self._end - self._start[np.arange(len(column)), column]
-        return span
-
-    def extra_us(self, length: Longs) -> Floats:
-        """Cost beyond the expected over the window [microseconds]."""
-        return _pick(self._observed, length) - _pick(self._expected, length)
-
-    def elevated_share(self, length: Longs, above: Floats) -> Floats:
-        """Share of the window's intervals whose residual exceeds `above` [statements]."""
-        with np.errstate(invalid="ignore"):
-            elevated = _from_the_right((self.residual > above[:, None]).astype(np.float64))
-        return _pick(elevated, length) / np.maximum(length, 1)
-
-
-def _from_the_right(matrix: Floats) -> Floats:
-    sums = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
-    np.cumsum(matrix[:, ::-1], axis=1, out=sums[:, 1:])
+def running_sums(values: Floats) -> Floats:
+    """Sum of all values before each [rows + 1]; unknown ones count as 0."""
+    sums = np.zeros(len(values) + 1)
+    unknown = np.isnan(values)
+    np.cumsum(np.where(unknown, 0.0, values) if unknown.any() else values, out=sums[1:])
     return sums
 
 
-def _pick(sums: Floats, length: Longs) -> Floats:
-    picked: Floats = sums[np.arange(len(length)), np.clip(length, 0, sums.shape[1] - 1)]
-    return picked
+def between(sums: Floats, row: Longs, length: Longs) -> Floats:
+    """Sum over the `length` rows that end with `row`."""
+    found: Floats = sums[row + 1] - sums[row + 1 - length]
+    return found
+
+
+class WeightedSums:
+    """Means of a residual in which sure rows weigh more.
+
+    Args:
+        residual: float64 [rows], NaN unknown.
+        variance: float64 [rows], of each while all is well.
+    """
+
+    def __init__(self, residual: Floats, variance: Floats) -> None:
+        weight = 1.0 / variance
+        weighted = weight * residual
+        weight[np.isnan(weighted)] = 0.0
+        self.residual = residual
+        self._weight = running_sums(weight)
+        self._weighted = running_sums(weighted)
+
+    def weight(self, row: Longs, length: Longs) -> Floats:
+        """One over the variance of the mean."""
+        return between(self._weight, row, length)
+
+    def mean(self, row: Longs, length: Longs) -> Floats:
+        """Mean of the window; 0 where nothing is known."""
+        weight = between(self._weight, row, length)
+        known = weight > 1e-9
+        return np.where(known, between(self._weighted, row, length) / np.where(known, weight, 1.0), 0.0)
+
+
+class CostSums:
+    """Sums of the cost of one metric over windows.
+
+    Args:
+        rows: the series.
+        costs: of the metric.
+    """
+
+    def __init__(self, rows: SeriesRows, costs: CostRows) -> None:
+        known = ~np.isnan(costs.residual)
+        self._rows = rows
+        self._expected = running_sums(np.where(known, costs.expected_us, 0.0))
+        self._observed = running_sums(np.where(known, costs.observed_us, 0.0))
+
+    def ratio(self, row: Longs, length: Longs) -> Floats:
+        """Observed over expected cost, every execution counting alike."""
+        expected = np.maximum(between(self._expected, row, length), 1.0)
+        return np.maximum(between(self._observed, row, length), 1.0) / expected
+
+    def extra_us(self, row: Longs, length: Longs) -> Floats:
+        """Cost beyond the expected [microseconds]."""
+        return between(self._observed, row, length) - between(self._expected, row, length)
+
+    def span_us(self, row: Longs, length: Longs) -> Longs:
+        """Wall time from the start of the oldest interval to the end of the newest."""
+        span: Longs = self._rows.end_us[row] - self._rows.start_us[row + 1 - length]
+        return span

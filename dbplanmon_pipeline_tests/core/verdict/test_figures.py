@@ -9,19 +9,25 @@ import pytest
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack
-from dbplanmon_pipeline.core.verdict.common_mode import common_mode
-from dbplanmon_pipeline.core.verdict.null import execution_weight, null_of_means
+from dbplanmon_pipeline.core.verdict.common_mode import common_mode, tick_grid
+from dbplanmon_pipeline.core.verdict.null import null_of_means, window_lengths
 from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy, ScaleRule
-from dbplanmon_pipeline.core.verdict.season import hour_offsets
+from dbplanmon_pipeline.core.verdict.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.series import robust_cost, series_rows
+from dbplanmon_pipeline.core.verdict.single_executions import execution_variance
 from dbplanmon_pipeline.core.verdict.sorted_groups import blocks, bounds_of, group_quantiles, last_rows
-from dbplanmon_pipeline.core.verdict.windows import Windows, cost_rows
+from dbplanmon_pipeline.core.verdict.table import rough_medians
+from dbplanmon_pipeline.core.verdict.ticks import Points, points_of, tick_numbers
+from dbplanmon_pipeline.core.verdict.windows import CostSums, WeightedSums, cost_rows
 from dbplanmon_pipeline_tests.core.verdict.workloads import NOON, Workload
+
+STEP_US = 300_000_000
+NOON_AND_MORE = 2 * epoch_us(NOON)
 
 
 def rows_of(workload, **options):
-    return series_rows(workload.frame(**options), 0, epoch_us(NOON) * 2)
+    return series_rows(workload.frame(**options), 0, NOON_AND_MORE)
 
 
 def arrays(*numbers):
@@ -81,87 +87,181 @@ def test_plans_of_one_interval_become_one_row_with_the_plan_that_ran_most():
     second = frame.rows.assign(plan_hash=5, execution_count=fewer, elapsed_time_us=100.0)
     order = ["database_id", "query_hash", "interval_end_us", "plan_hash"]
     both = pd.concat([frame.rows, second]).sort_values(order, ignore_index=True)
-    merged = series_rows(IntervalFrame(both, frame.databases), 0, epoch_us(NOON) * 2)
+    merged = series_rows(IntervalFrame(both, frame.databases), 0, NOON_AND_MORE)
     assert merged.counts.tolist() == [3, 3]
     assert merged.plan_hash.tolist() == [1001] * 3 + [1002] * 3
     assert merged.executions == pytest.approx(workload.calls.ravel() * 1.2)
     assert merged.sums["elapsed_time_us"] == pytest.approx((workload.calls * workload.cost).ravel() + 100)
 
 
-def test_hour_offsets_are_shrunk_medians_of_three_hours():
-    workload = Workload(1, 3 * 24, step=timedelta(hours=1), noise=0)
+def learnt_elapsed(workload, view="elapsed_time_us", **policy):
     rows = rows_of(workload)
-    deviation = np.where(rows.hour == 6, 1.0, 0.0) + np.where(rows.hour == 7, 1.0, 0.0)
-    offsets = hour_offsets(rows, deviation, 30.0)
-    nine_samples = 9 / 39
-    assert offsets[0, [6, 7]] == pytest.approx([nine_samples, nine_samples])
-    assert offsets[0, [4, 5, 8, 9]] == pytest.approx([0, 0, 0, 0])
+    learnt = learn_rows(rows, int(rows.end_us.max()), DetectorPolicy(step=workload.step, **policy))
+    return rows, learnt.views[view]
 
 
-def test_less_than_a_day_has_no_hour_offsets():
-    rows = rows_of(Workload(2, 23, step=timedelta(hours=1)))
-    assert not hour_offsets(rows, np.ones(len(rows.series)), 30.0).any()
+def test_the_level_is_that_of_the_costs_and_outliers_do_not_move_it():
+    workload = Workload(3, 600, noise=0.05, calls=400)
+    workload.cost[1, ::50] *= 40
+    _, normal = learnt_elapsed(workload)
+    assert np.exp(normal.level) == pytest.approx([5000] * 3, rel=0.02)
+    assert normal.scale[1] < 0.3
 
 
-def test_null_of_means_is_the_spread_of_rolling_means():
-    policy = DetectorPolicy(scales=(ScaleRule(3, 7, 1.8), ScaleRule(48, 5, 1.2)), jitter_us=0.0, spread_floor=0.0)
-    rows = rows_of(Workload(2, 120, noise=0.3))
-    residual = np.random.default_rng(3).normal(0.1, 0.3, len(rows.series))
-    centre, spread = null_of_means(rows, residual, np.full(2, np.log(5000.0)), np.full(2, np.nan), policy)
-    weight = execution_weight(rows.executions)[:120]
-    means = [np.average(residual[at : at + 3], weights=weight[at : at + 3]) for at in range(118)]
-    middle = np.median(means)
-    body = 1.4826 * np.median(np.abs(means - middle))
-    tail = (np.quantile(means, 0.99) - middle) / 2.6
-    unseen = (1 + 3 / 118) * np.sqrt(1 + 30 / 120)
-    assert centre[0, 0] == pytest.approx(middle)
-    assert spread[0, 0] == pytest.approx(max(body, min(tail, 3 * body)) * unseen)
-    assert np.isnan(spread[:, 1]).all()
+def test_habits_of_hours_are_learnt_and_less_firmly_where_little_was_seen():
+    offsets = []
+    for days in (2, 7):
+        workload = Workload(1, days * 288, noise=0.05, calls=400)
+        night = (np.arange(days * 288) // 12 + 12) % 24 < 6
+        workload.slow_down(0, night, 2)
+        _, normal = learnt_elapsed(workload)
+        offsets.append(normal.offsets[0, 3] - normal.offsets[0, 15])
+    assert 0.5 * np.log(2) < offsets[0] < offsets[1] < 1.02 * np.log(2)
+    assert offsets[1] > 0.9 * np.log(2)
 
 
-def test_tiny_statements_have_a_wide_floor():
-    policy = DetectorPolicy()
-    rows = rows_of(Workload(2, 60))
-    _, spread = null_of_means(rows, np.zeros(len(rows.series)), np.log([50.0, 1e6]), np.full(2, np.nan), policy)
-    assert spread[0, 0] > 6 * spread[1, 0]
+def test_less_than_a_day_teaches_no_habits_and_is_unsure_of_them():
+    _, young = learnt_elapsed(Workload(2, 200))
+    _, grown = learnt_elapsed(Workload(2, 600))
+    assert not young.offsets.any()
+    assert (young.habit > grown.habit).all()
+    assert (young.level_variance > grown.level_variance).all()
 
 
-def test_common_mode_is_the_median_cut_off_where_few_statements_ran():
+def test_weekends_have_a_level_of_their_own():
+    workload = Workload(2, 7 * 288, noise=0.05, calls=400)
+    day = (np.arange(7 * 288) + 144) // 288
+    workload.slow_down(0, (day == 0) | (day >= 6), 2)
+    _, normal = learnt_elapsed(workload)
+    assert 0.4 * np.log(2) < normal.weekend[0] < np.log(2)
+    assert abs(normal.weekend[1]) < 0.05
+
+
+def test_costs_that_rise_with_the_load_are_expected_to():
+    rng = np.random.default_rng(4)
+    workload = Workload(2, 900, noise=0.02).on_postgres()
+    workload.calls[:] = rng.integers(2, 400, (2, 900))
+    workload.cost[0] *= np.exp(-1 / np.sqrt(workload.calls[0]))
+    rows, normal = learnt_elapsed(workload)
+    assert normal.slope == pytest.approx([1.0, 0.0], abs=0.2)
+    rare, often = np.argmin(rows.executions[:900]), np.argmax(rows.executions[:900])
+    assert normal.expected(rows)[often] - normal.expected(rows)[rare] > 0.5
+
+
+def test_statements_are_told_apart_by_how_much_they_feel_their_instance():
+    rng = np.random.default_rng(6)
+    workload = Workload(12, 900, noise=0.05, calls=400)
+    shared = np.where(rng.random(900) < 0.2, 1.0, 0.0)
+    workload.cost *= np.exp(np.concatenate([np.zeros((1, 1)), np.ones((11, 1))]) * shared)
+    _, normal = learnt_elapsed(workload)
+    assert normal.sensitivity[0] < 0.1
+    assert normal.sensitivity[1:] == pytest.approx([1.0] * 11, abs=0.1)
+
+
+def test_single_executions_are_judged_by_their_squares_without_the_largest():
+    workload = Workload(2, 40, calls=20)
+    workload.variation[:] = 0.5
+    rows = rows_of(workload)
+    own = slice(0, 40)
+    executions, total = rows.executions[own], rows.sums["elapsed_time_us"][own]
+    squares, largest = rows.sums["elapsed_time_us_sumsq"][own], rows.sums["elapsed_time_us_max"][own]
+    rest = (total - largest) / (executions - 1)
+    relative = (squares - largest**2) / (executions - 1) / rest**2 - 1
+    expected = np.average(relative, weights=np.minimum(executions, 50))
+    assert execution_variance(rows, "elapsed_time_us")[0] == pytest.approx(expected)
+    assert execution_variance(rows_of(workload.on_postgres()), "elapsed_time_us") == pytest.approx([0.25] * 2, rel=0.05)
+
+
+def test_without_squares_executions_are_taken_to_differ_by_half():
+    frame = Workload(2, 40).frame()
+    rows = series_rows(
+        IntervalFrame(frame.rows.assign(elapsed_time_us_sumsq=np.nan), frame.databases), 0, NOON_AND_MORE
+    )
+    assert execution_variance(rows, "elapsed_time_us").tolist() == [0.5, 0.5]
+
+
+def test_means_that_stray_as_independent_intervals_would_are_not_inflated():
+    policy = DetectorPolicy(scales=(ScaleRule(3, 7, 1.8), ScaleRule(12, 5, 1.2), ScaleRule(288, 5, 1.1)))
+    rows = rows_of(Workload(2, 280, calls=400))
+    rng = np.random.default_rng(3)
+    own = np.concatenate([rng.normal(0, 0.1, 280), np.repeat(rng.normal(0, 0.1, 28), 10)])
+    inflation, _ = null_of_means(rows, window_lengths(rows, policy), own, np.full(560, 100.0), np.ones(2), policy)
+    assert inflation[0, :2] == pytest.approx([1.0, 1.0], abs=0.4)
+    assert inflation[1, 0] > 1.3
+    assert inflation[1, 1] > 2.0
+    assert np.isnan(inflation[:, 2]).all()
+
+
+def test_the_bar_is_the_second_highest_mean_of_a_day():
+    policy = DetectorPolicy(scales=(ScaleRule(3, 7, 1.8),))
+    workload = Workload(1, 3 * 288)
+    rows = rows_of(workload)
+    residual = np.zeros(3 * 288)
+    for at, height in ((100, 1.0), (400, 3.0), (700, 2.0)):
+        residual[at : at + 3] = height
+    _, highest = null_of_means(rows, window_lengths(rows, policy), residual, np.ones(864), np.ones(1), policy)
+    assert highest[0, 0] == pytest.approx(2.0 * np.sqrt(3))
+
+
+def mode_of(workload, deviation, scale=0.1):
+    rows = rows_of(workload)
+    tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
+    grid = tick_grid(rows, rows.instance, tick, DetectorPolicy())
+    return common_mode(rows, grid, deviation(rows), np.full(len(rows), scale), DetectorPolicy())
+
+
+def test_what_is_common_is_believed_only_up_to_a_factor_where_few_statements_ran():
     workload = Workload(9, 3)
     workload.calls[:2, 1] = 1
     workload.calls[:6, 2] = 1
-    rows = rows_of(workload)
-    mode = common_mode(rows, rows.series * 0.2, epoch_us(workload.moment(2)), DetectorPolicy())
-    assert mode.log_ratio[0] == pytest.approx([0.8, np.log(2), 0.0])
-    assert mode.statements[0].tolist() == [9, 7, 3]
+    mode = mode_of(workload, lambda rows: np.full(len(rows.series), 1.2))
+    assert mode.log_ratio[0] == pytest.approx([1.2, np.log(2), 0.0])
+    assert mode.grid.statements[0].tolist() == [9, 7, 3]
+
+
+def test_a_statement_with_a_fate_of_its_own_does_not_move_the_others():
+    mode = mode_of(Workload(12, 2), lambda rows: np.where(rows.series == 3, 7.0, 0.0))
+    assert mode.log_ratio[0] == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_a_rise_of_a_bare_majority_is_not_supported():
     workload = Workload(20, 2)
-    rows = rows_of(workload)
-    deviation = np.where(rows.series < 11, 1.0, 0.0)
-    mode = common_mode(rows, deviation, epoch_us(workload.moment(1)), DetectorPolicy())
-    assert mode.log_ratio[0] == pytest.approx([1.0, 1.0])
-    assert not mode.supported.any()
-    broad = common_mode(rows, np.where(rows.series < 13, 1.0, 0.0), epoch_us(workload.moment(1)), DetectorPolicy())
-    assert broad.supported.all()
+    assert not mode_of(workload, lambda rows: np.where(rows.series < 11, 1.0, 0.0)).supported.any()
+    assert mode_of(workload, lambda rows: np.where(rows.series < 15, 1.0, 0.0)).supported.all()
+
+
+def test_a_disturbance_of_one_database_is_common_to_it_unless_plans_changed():
+    workload = Workload(24, 2)
+    rows = rows_of(workload, databases=2)
+    tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
+    deviation = np.where(rows.database_id[rows.series] == 1, 0.8, 0.0)
+    found = [
+        scopes_of(rows, tick, DetectorPolicy(), same_plan).mode(deviation, np.full(24, 0.1), DetectorPolicy())
+        for same_plan in (None, deviation == 0)
+    ]
+    assert found[0] == pytest.approx(deviation, abs=0.02)
+    assert (deviation - found[1])[deviation > 0].min() > 0.3
 
 
 def test_window_sums_are_those_of_the_last_intervals():
     rows = rows_of(Workload(2, 10))
     residual = np.linspace(0, 1, 20)
-    costs = cost_rows(rows.executions, residual + 8, np.full(20, 8.0), np.zeros(20))
-    windows = Windows(rows, last_rows(rows.bounds[:-1], rows.bounds[1:], 10), costs)
-    length = np.array([3, 4])
-    weight = execution_weight(rows.executions)
-    assert windows.mean(length) == pytest.approx(
+    sums = WeightedSums(residual, 1 / rows.executions)
+    row, length = np.array([9, 19]), np.array([3, 4])
+    weight = rows.executions
+    assert sums.mean(row, length) == pytest.approx(
         [np.average(residual[7:10], weights=weight[7:10]), np.average(residual[16:], weights=weight[16:])]
     )
+    assert sums.weight(row, length) == pytest.approx([weight[7:10].sum(), weight[16:].sum()])
+    costs = CostSums(rows, cost_rows(rows.executions, residual + 8, np.full(20, 8.0), np.zeros(20)))
     extra = rows.executions * (np.exp(residual + 8) - np.exp(8.0))
-    assert windows.extra_us(length) == pytest.approx([extra[7:10].sum(), extra[16:].sum()])
-    assert windows.span_us(length).tolist() == [900_000_000, 1_200_000_000]
-    assert windows.elevated_share(length, np.array([0.4, 0.9])) == pytest.approx([2 / 3, 0.5])
-    assert windows.fits(np.array([10, 11])).tolist() == [True, False]
+    assert costs.extra_us(row, length) == pytest.approx([extra[7:10].sum(), extra[16:].sum()])
+    assert costs.span_us(row, length).tolist() == [900_000_000, 1_200_000_000]
+
+
+def test_an_unknown_interval_counts_neither_way_in_a_mean():
+    sums = WeightedSums(np.array([1.0, np.nan, 3.0]), np.ones(3))
+    assert sums.mean(np.array([2, 1]), np.array([3, 1])).tolist() == [2.0, 0.0]
 
 
 def test_a_plan_change_is_counted_from_its_own_interval_and_unknown_plans_are_passed_over():
@@ -170,7 +270,42 @@ def test_a_plan_change_is_counted_from_its_own_interval_and_unknown_plans_are_pa
     workload.plan[1, 4:8] = 0
     workload.plan[2, 3] = 0
     workload.plan[2, 4:] = 8
-    assert intervals_since_plan_change(rows_of(workload)).tolist() == [4, 0, 6]
+    rows = rows_of(workload)
+    last = rows.bounds[1:] - 1
+    assert intervals_since_plan_change(rows, Points(last, last * 0, rows.bounds[:-1])).tolist() == [4, 0, 6]
+
+
+def test_a_plan_change_out_of_sight_is_none():
+    workload = Workload(1, 10)
+    workload.plan[0, 4:] = 7
+    rows = rows_of(workload)
+    points = Points(np.array([9, 9]), np.array([0, 0]), np.array([3, 4]))
+    assert intervals_since_plan_change(rows, points).tolist() == [6, 0]
+
+
+def test_a_point_sees_as_far_back_as_its_moment_allows():
+    workload = Workload(2, 30)
+    rows = rows_of(workload)
+    ticks = np.array([epoch_us(workload.moment(tick)) for tick in (20, 21)])
+    points = points_of(rows, ticks, STEP_US, 5 * STEP_US)
+    assert points.row.tolist() == [20, 50, 21, 51]
+    assert points.tick.tolist() == [0, 0, 1, 1]
+    assert points.oldest.tolist() == [16, 46, 17, 47]
+
+
+def test_a_row_never_belongs_to_a_tick_that_could_not_have_known_it():
+    rows = rows_of(Workload(1, 4))
+    ticks = rows.end_us[[1, 2]] - 1000
+    number, moments = tick_numbers(rows, ticks, STEP_US)
+    assert (number - moments[0]).tolist() == [-1, 1, 1, 1]
+
+
+def test_rough_medians_are_medians_of_short_series_and_near_them_for_long_ones():
+    rows = rows_of(Workload(1, 2000, calls=400))
+    values = np.random.default_rng(2).normal(size=len(rows.series))
+    assert rough_medians(values, rows)[0] == pytest.approx(np.median(values), abs=0.2)
+    short = rows_of(Workload(2, 300, calls=400))
+    assert rough_medians(values[:600], short) == pytest.approx([np.median(values[:300]), np.median(values[300:600])])
 
 
 def test_parameters_come_back_as_they_were_packed():
@@ -181,10 +316,10 @@ def test_parameters_come_back_as_they_were_packed():
     learnt = learn_rows(rows, epoch_us(workload.moment(59)), policy)
     again = unpack(pack(learnt), policy)
     assert again.plan_hash.tolist() == [1001, -(1 << 63) + 12345, 1003]
-    for metric, figures in learnt.metrics.items():
-        np.testing.assert_array_equal(figures.median, again.metrics[metric].median)
-        np.testing.assert_array_equal(figures.offsets, again.metrics[metric].offsets)
-        np.testing.assert_array_equal(figures.spread, again.metrics[metric].spread)
+    for view, normal in learnt.views.items():
+        for part, same in zip(normal.columns(), again.views[view].columns(), strict=True):
+            np.testing.assert_array_equal(part, same)
+    np.testing.assert_array_equal(learnt.samples, again.samples)
     assert again.means["rows"] == pytest.approx([10, 10, 10])
     assert again.variation["elapsed_time_us"] == pytest.approx([0.5, 0.5, 0.5], abs=0.02)
 

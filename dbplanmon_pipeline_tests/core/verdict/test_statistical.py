@@ -60,7 +60,7 @@ def test_hundredfold_cost_after_a_plan_change_is_found_at_the_second_interval():
 
 
 def test_a_plan_change_finds_a_rise_too_small_for_the_shortest_window():
-    workload = Workload(calls=400, noise=0.05)
+    workload = Workload(calls=400, noise=0.05, calm_before=3)
     workload.slow_down(3, slice(48, None), 1.5)
     assert fired_queries(evaluations(workload, [50])) == [[]]
     workload.plan[3, 48:] = 77
@@ -68,7 +68,7 @@ def test_a_plan_change_finds_a_rise_too_small_for_the_shortest_window():
 
 
 def test_flipping_plans_are_no_news_where_they_are_usual():
-    workload = Workload(calls=400, noise=0.05)
+    workload = Workload(calls=400, noise=0.05, calm_before=3)
     workload.plan[3, ::2] = 77
     workload.plan[3, 48:] = 77
     workload.slow_down(3, slice(48, None), 1.5)
@@ -79,19 +79,19 @@ def test_flipping_plans_are_no_news_where_they_are_usual():
     ("cost", "calls"), [(3000.0, 15), (100.0, 600)], ids=["3 to 6 ms, 3 a minute", "0.1 to 0.2 ms, 2 a second"]
 )
 def test_doubling_that_costs_next_to_nothing_is_silent(cost, calls):
-    workload = Workload(cost=[cost] + [5000.0] * 11, calls=[calls] + [40] * 11)
+    workload = Workload(cost=[cost] + [5000.0] * 11, calls=[calls] + [40] * 11, calm_before=3)
     workload.slow_down(0, slice(48, None), 2)
     assert fired_queries(evaluations(workload, range(48, 60))) == [[]] * 12
 
 
 def test_the_same_doubling_is_found_when_it_adds_up():
-    workload = Workload(cost=[3000.0] + [5000.0] * 11, calls=[1500] + [40] * 11)
+    workload = Workload(cost=[3000.0] + [5000.0] * 11, calls=[1500] + [40] * 11, calm_before=6)
     workload.slow_down(0, slice(48, None), 2)
     assert fired_queries(evaluations(workload, [50])) == [[1]]
 
 
 def test_a_rise_of_cpu_hidden_in_waiting_time_is_found():
-    workload = Workload(cost=50_000.0)
+    workload = Workload(cost=50_000.0, calm_before=3)
     workload.worker[2] *= 0.125
     workload.cost[2, 48:] += 2 * workload.worker[2, 48:]
     workload.worker[2, 48:] *= 3
@@ -219,7 +219,7 @@ def test_a_short_history_suffices_to_find_a_broken_plan():
 
 
 def test_statements_with_one_or_two_executions_per_interval_are_quiet_and_judged():
-    workload = Workload(12, 100, calls=1.5, noise=0.5, cost=400_000.0)
+    workload = Workload(12, 100, calls=1.5, noise=0.5, cost=400_000.0, calm_before=2)
     workload.slow_down(5, slice(80, None), 8)
     found = evaluations(workload, range(60, 90), learnt=59)
     assert fired_queries(found[:20]) == [[]] * 20
@@ -276,7 +276,7 @@ def test_windows_count_active_intervals_and_rest_is_neither_good_nor_bad():
 
 
 def test_a_long_row_after_a_gap_spreads_its_cost_over_its_real_hours():
-    workload = Workload(cost=[4000.0] + [5000.0] * 11)
+    workload = Workload(cost=[4000.0] + [5000.0] * 11, calm_before=3)
     workload.slow_down(0, slice(48, None), 4)
     workload.gap_before[48] = 120
     assert fired_queries(evaluations(workload, [50])) == [[]]
@@ -285,7 +285,7 @@ def test_a_long_row_after_a_gap_spreads_its_cost_over_its_real_hours():
 
 
 def test_only_elapsed_time_needs_a_larger_rise_unless_reads_rise_with_it():
-    workload = Workload(noise=0.02, calls=100).on_postgres()
+    workload = Workload(noise=0.02, calls=100, calm_before=3).on_postgres()
     workload.cost[3, 48:] *= 1.9
     workload.cost[4, 48:] *= 1.9
     workload.reads[4, 48:] *= 2
@@ -362,7 +362,7 @@ def test_baselines_of_another_layout_are_refused():
 
 
 def test_the_interval_of_the_cost_holds_the_estimate_and_shrinks_with_calm_costs():
-    noisy, calm = Workload(noise=0.3, seed=2), Workload(noise=0.05, seed=2)
+    noisy, calm = (Workload(noise=noise, seed=2, calm_before=3) for noise in (0.3, 0.05))
     widths = []
     for workload in (noisy, calm):
         workload.slow_down(3, slice(48, None), 8)

@@ -11,15 +11,31 @@ from dbplanmon_pipeline.core.moments import epoch_us
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CALLS_VARY = 0.5
+CALM = 48
 
 
 class Workload:
-    """Statements 1..n of one database, plan 1000 + query; `cost` and `worker` are microseconds per execution."""
+    """Statements 1..n of one database, plan 1000 + query; `cost` and `worker` are microseconds per execution.
 
-    def __init__(self, statements=12, ticks=60, *, step=timedelta(minutes=5), cost=5000.0, calls=40, noise=0.1, seed=1):
+    `calm_before` such days come before tick 0: its first 48 ticks over and over.
+    """
+
+    def __init__(
+        self,
+        statements=12,
+        ticks=60,
+        *,
+        step=timedelta(minutes=5),
+        cost=5000.0,
+        calls=40,
+        noise=0.1,
+        seed=1,
+        calm_before=0,
+    ):
         rng = np.random.default_rng(seed)
         shape = (statements, ticks)
         self.step = step
+        self.calm_before = calm_before
         self.calls = rng.poisson(np.broadcast_to(np.asarray(calls, float).reshape(-1, 1), shape)).astype(float)
         jitter = np.exp(rng.normal(0, noise, shape))
         self.cost = np.broadcast_to(np.asarray(cost, float).reshape(-1, 1), shape) * jitter
@@ -50,30 +66,33 @@ class Workload:
 
     def frame(self, databases=1):
         """Interval rows; statements are dealt out to the databases of one instance."""
-        statements, ticks = self.cost.shape
-        query, tick = (matrix.ravel() for matrix in np.meshgrid(range(statements), range(ticks), indexing="ij"))
+        calm = int(self.calm_before * timedelta(days=1) / self.step) // CALM * CALM
+        chosen = np.concatenate([np.arange(-calm, 0) % CALM, np.arange(self.cost.shape[1])])
+        number = np.concatenate([np.arange(-calm, 0), np.arange(self.cost.shape[1])])
+        query, at = (matrix.ravel() for matrix in np.meshgrid(range(len(self.cost)), range(len(number)), indexing="ij"))
+        tick, column = number[at], chosen[at]
+        gaps = np.where(tick < 0, 0, self.gap_before[column])
         step_us = self.step // timedelta(microseconds=1)
-        calls = self.calls.ravel()
+        calls = self.calls[query, column]
         data = dict.fromkeys(INTERVAL_COLUMNS, np.full(len(query), np.nan))
         data |= {
             "database_id": (query % databases).astype(np.int32),
             "query_hash": query + 1,
-            "plan_hash": self.plan.ravel(),
-            "interval_start_us": epoch_us(NOON) + (tick - self.gap_before[tick]) * step_us,
+            "plan_hash": self.plan[query, column],
+            "interval_start_us": epoch_us(NOON) + (tick - gaps) * step_us,
             "interval_end_us": epoch_us(NOON) + (tick + 1) * step_us,
             "execution_count": calls,
-            "logical_reads_pages": calls * self.reads.ravel(),
-            "rows": calls * self.rows.ravel(),
-            "io_time_us": calls * self.io.ravel(),
-            "wait_time_us": calls * self.wait.ravel(),
+            "logical_reads_pages": calls * self.reads[query, column],
+            "rows": calls * self.rows[query, column],
+            "io_time_us": calls * self.io[query, column],
+            "wait_time_us": calls * self.wait[query, column],
             "counter_reset": np.zeros(len(query), bool),
         }
-        known = {"elapsed_time_us": self.cost.ravel()} | (
-            {"worker_time_us": self.worker.ravel()} if self.knows_cpu else {}
-        )
-        for metric, mean in known.items():
+        known = {"elapsed_time_us": self.cost} | ({"worker_time_us": self.worker} if self.knows_cpu else {})
+        for metric, costs in known.items():
+            mean = costs[query, column]
             data[metric] = calls * mean
-            data[f"{metric}_sumsq"] = calls * mean**2 * (1 + self.variation.ravel() ** 2)
+            data[f"{metric}_sumsq"] = calls * mean**2 * (1 + self.variation[query, column] ** 2)
             if self.knows_largest:
                 data[f"{metric}_max"] = np.where(calls > 1, 2 * mean, mean)
         order = ["database_id", "query_hash", "interval_end_us", "plan_hash"]

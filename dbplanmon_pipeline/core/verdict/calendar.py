@@ -1,0 +1,89 @@
+"""The rows of each statement by the hour in which they ended: where daily and weekly habits are learnt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.series import SeriesRows
+
+HOURS = 24
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+_MONDAY = 3
+_SATURDAY = 5
+_SAMPLES_OF_AN_HOUR = 2.0
+"""Intervals of one hour resemble each other: a whole hour of them tells as much as this many independent ones."""
+
+_MANY = 12
+"""So many intervals are worth an hour even where the cadence is faster."""
+
+
+def is_weekend(end_us: Longs) -> NDArray[np.bool_]:
+    """True for moments of a Saturday or Sunday in UTC."""
+    weekend: NDArray[np.bool_] = ((end_us - 1) // DAY_US + _MONDAY) % 7 >= _SATURDAY
+    return weekend
+
+
+@dataclass(frozen=True)
+class HourRuns:
+    """Runs of rows of one series that ended in one hour.
+
+    Attributes:
+        first: int64 [runs], first row of each.
+        length: int64 [runs], rows of each.
+        bounds: int64 [series + 1], runs of each series.
+        series: int64 [runs].
+        hour: int64 [runs], hour of day (UTC).
+        weekend: bool [runs].
+        samples: float64 [runs], how many independent intervals it is worth.
+    """
+
+    first: Longs
+    length: Longs
+    bounds: Longs
+    series: Longs
+    hour: Longs
+    weekend: NDArray[np.bool_]
+    samples: Floats
+
+    def sums(self, values: Floats) -> Floats:
+        """Sum of a row quantity over each run."""
+        return np.add.reduceat(values, self.first) if len(self.first) else np.empty(0)
+
+    def at_rows(self, values: Floats) -> Floats:
+        """A figure of each run at each of its rows."""
+        return np.repeat(values, self.length)
+
+
+def hour_runs(rows: SeriesRows) -> HourRuns:
+    """Runs of the rows; every series has at least one row."""
+    hour = (rows.end_us - 1) // HOUR_US
+    new = np.ones(len(hour), np.bool_)
+    new[1:] = hour[1:] != hour[:-1]
+    new[rows.bounds[:-1]] = True
+    first = np.flatnonzero(new)
+    length = np.diff(np.append(first, len(hour)))
+    covered = np.add.reduceat(rows.end_us - rows.start_us, first) if len(first) else np.empty(0, np.int64)
+    worth = np.maximum(covered / HOUR_US, length / _MANY)
+    return HourRuns(
+        first=first,
+        length=length,
+        bounds=np.searchsorted(first, rows.bounds).astype(np.int64),
+        series=rows.series[first],
+        hour=hour[first] % HOURS,
+        weekend=is_weekend(rows.end_us[first]),
+        samples=_SAMPLES_OF_AN_HOUR * np.minimum(worth, 1.0),
+    )
+
+
+def around_the_hour(by_hour: Floats) -> Floats:
+    """Sum over each hour of the day and its two neighbours [series, 24]."""
+    total: Floats = by_hour + np.roll(by_hour, 1, axis=1) + np.roll(by_hour, -1, axis=1)
+    return total
+
+
+def series_sums(values: Floats, bounds: Longs) -> Floats:
+    """Sum of contiguous groups, none of them empty."""
+    return np.add.reduceat(values, bounds[:-1]) if len(bounds) > 1 else np.empty(0)

@@ -1,0 +1,113 @@
+"""Which row is judged at which moment, and how far back that judgement may look."""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+
+from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.series import SeriesRows
+
+
+@dataclass(frozen=True)
+class Points:
+    """Statements at moments; a point is the last row of a statement that ran in the last interval of its database.
+
+    Attributes:
+        row: int64 [points], in order of (tick, row).
+        tick: int64 [points], number of the moment.
+        oldest: int64 [points], first row that the judgement may see.
+    """
+
+    row: Longs
+    tick: Longs
+    oldest: Longs
+
+    def at(self, chosen: np.ndarray) -> "Points":
+        """Some of them."""
+        return Points(self.row[chosen], self.tick[chosen], self.oldest[chosen])
+
+
+def points_of(rows: SeriesRows, ticks_us: Longs, step_us: int, lookback_us: int) -> Points:
+    """Points of rows at moments at least one step apart.
+
+    Databases are read one after the other, so the last interval of each has an end of its own.
+
+    Args:
+        rows: the series.
+        ticks_us: rising [epoch microseconds].
+        step_us: cadence.
+        lookback_us: how far back from a moment rows count.
+    """
+    number = np.searchsorted(ticks_us, rows.end_us)
+    moment = np.append(ticks_us, np.iinfo(np.int64).max)[number]
+    followed = np.zeros(len(number), np.bool_)
+    followed[:-1] = (rows.series[1:] == rows.series[:-1]) & (number[1:] == number[:-1])
+    row = np.flatnonzero((number < len(ticks_us)) & (rows.end_us > moment - step_us) & ~followed)
+    database = np.unique(rows.database_id, return_inverse=True)[1][rows.series[row]]
+    cell = database * len(ticks_us) + number[row]
+    newest = np.zeros(int(cell.max(initial=-1)) + 1, np.int64)
+    np.maximum.at(newest, cell, rows.end_us[row])
+    row = row[rows.end_us[row] > newest[cell] - step_us // 4]
+    row = row[np.argsort(number[row], kind="stable")]
+    return Points(row, number[row], _oldest(rows, row, ticks_us[number[row]] - lookback_us))
+
+
+def tick_numbers(rows: SeriesRows, ticks_us: Longs, step_us: int) -> tuple[Longs, Longs]:
+    """Number of the tick of each row, and of each moment, on one scale from 0.
+
+    A row belongs to the nearest step before the first moment at or after it, but never to that of an earlier moment,
+    which could not have known it.
+
+    Returns:
+        int64 [rows] and int64 [moments].
+    """
+    moments = (ticks_us - ticks_us[0] + step_us // 2) // step_us
+    at = np.minimum(np.searchsorted(ticks_us, rows.end_us), len(ticks_us) - 1)
+    back = np.maximum((ticks_us[at] - rows.end_us + step_us // 2) // step_us, 0)
+    earlier = np.append(np.iinfo(np.int64).min, moments)[at]
+    number = np.maximum(moments[at] - back, earlier + 1)
+    least = min(int(number.min(initial=0)), 0)
+    return number - least, moments - least
+
+
+def _oldest(rows: SeriesRows, row: Longs, after_us: Longs) -> Longs:
+    if not len(row):
+        return row
+    begin = int(rows.end_us.min())
+    width = int(rows.end_us.max()) - begin + 2
+    ends = rows.series * width + (rows.end_us - begin)
+    found: Longs = np.searchsorted(ends, rows.series[row] * width + np.clip(after_us - begin, -1, width - 2), "right")
+    return found
+
+
+class Active(AbstractSet[tuple[DatabaseRef, int]]):
+    """Statements that ran in the last interval, as (database, query hash).
+
+    Args:
+        database_id: int64 [n].
+        query_hash: int64 [n].
+        refs: name of each database id.
+    """
+
+    def __init__(self, database_id: Longs, query_hash: Longs, refs: dict[int, DatabaseRef]) -> None:
+        self._database_id, self._query_hash, self._refs = database_id, query_hash, refs
+        self._keys: frozenset[tuple[DatabaseRef, int]] | None = None
+
+    @classmethod
+    def _from_iterable(cls, it: object) -> "frozenset[tuple[DatabaseRef, int]]":  # type: ignore[override]
+        return frozenset(it)  # type: ignore[call-overload,no-any-return]
+
+    def __contains__(self, key: object) -> bool:
+        if self._keys is None:
+            self._keys = frozenset(self)
+        return key in self._keys
+
+    def __iter__(self) -> Iterator[tuple[DatabaseRef, int]]:
+        for database, query in zip(self._database_id.tolist(), self._query_hash.tolist(), strict=True):
+            yield self._refs[database], query
+
+    def __len__(self) -> int:
+        return len(self._query_hash)
