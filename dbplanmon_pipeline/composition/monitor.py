@@ -15,6 +15,7 @@ from dbplanmon_pipeline.composition.journal import journalled
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
+from dbplanmon_pipeline.composition.running import running_steps
 from dbplanmon_pipeline.composition.spooling import collect_or_spool, failure_to_open, keeps_readings
 from dbplanmon_pipeline.composition.tracing import with_spans
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
@@ -264,6 +265,7 @@ class Session:
                 link=incident_link(settings),
             ),
             as_of=as_of,
+            steps=None if as_of else running_steps(settings, self.store, self.detector),
         )
 
     def apply_retention(self, *, dry_run: bool = False, at_once: bool = False, actor: str = "") -> RetentionReport:
