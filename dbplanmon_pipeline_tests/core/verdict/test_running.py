@@ -1,7 +1,7 @@
 """What is said tick by tick is what the whole lookback says, and no finding is lost on the way."""
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy, ScaleRule
 from dbplanmon_pipeline.core.verdict.running import Advance, begin
 from dbplanmon_pipeline.core.verdict.running_arrays import from_arrays, to_arrays
 from dbplanmon_pipeline.core.verdict.running_sums import NEWEST
@@ -22,6 +22,16 @@ from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 LEARNT, LAST = 47, 88
 POLICY = DetectorPolicy(lookback_intervals=72)
+LENIENT = replace(
+    POLICY,
+    scales=tuple(ScaleRule(scale.intervals, 0.5, 1.02) for scale in POLICY.scales),
+    plan_score=0.5,
+    plan_ratio=1.02,
+    highest_margin=0.0,
+    uncorroborated_effect=1.0,
+    min_extra_seconds_per_hour=0.0,
+)
+"""Every rule is at its border now and then; the usual one lets fire only what is far beyond."""
 
 
 @dataclass
@@ -107,19 +117,19 @@ def walk(frame, baselines, ticks, policy=POLICY):
         before = tick
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_each_tick_says_what_the_lookback_says(seed):
+@pytest.mark.parametrize(("seed", "policy"), [(0, POLICY), (1, POLICY), (2, LENIENT)])
+def test_each_tick_says_what_the_lookback_says(seed, policy):
     frame, moments = fleet(troubled(seed), seed)
-    baselines = StatisticalDetector(POLICY).learn(frame, moments[LEARNT])
+    baselines = StatisticalDetector(policy).learn(frame, moments[LEARNT])
     stepped = found = asked = judged = 0
-    for whole, step, again in walk(frame, baselines, [moments[tick] for tick in range(LEARNT + 1, LAST)]):
+    for whole, step, again in walk(frame, baselines, [moments[tick] for tick in range(LEARNT + 1, LAST)], policy):
         found, judged = found + len(whole.verdicts), judged + whole.judged
         if step is not None:
             stepped, asked = stepped + 1, asked + again
             assert said(step.evaluation) == said(whole)
     assert found > 10
     assert stepped > (LAST - LEARNT) // 2
-    assert asked < judged // 4
+    assert asked < max(judged // 4, 2 * found)
 
 
 def test_what_is_kept_reaches_as_far_back_as_the_rule_asks():
