@@ -17,9 +17,11 @@ from dbplanmon_pipeline.store.schema import job_state
 
 _KEY = ("layout", "database_id", "query_hash", "as_of")
 _AT_ONCE = 10_000
-_WRITES = "baselines:writes"
+WRITES = "baselines:writes"
+"""A row of `job_state` that counts; no job of that name runs."""
+
 _COUNT_WRITE = (
-    f"INSERT INTO job_state (name, consecutive_failures, detail) VALUES ('{_WRITES}', 0, '1') "  # noqa: S608
+    f"INSERT INTO job_state (name, consecutive_failures, detail) VALUES ('{WRITES}', 0, '1') "  # noqa: S608
     "ON CONFLICT (name) DO UPDATE SET detail = CAST(CAST(job_state.detail AS BIGINT) + 1 AS TEXT)"
 )
 """A version that is written once more has the same key, so writes are counted together with what they write."""
@@ -44,7 +46,7 @@ class BaselinePart(StorePart):
     def baseline_version(self, layout: str) -> BaselineVersion:
         """Tells whether anything that `baselines` reads was written or removed since."""
         rows = select(func.count(), func.max(table.c.as_of)).where(table.c.layout == layout)
-        writes = select(job_state.c.detail).where(job_state.c.name == _WRITES)
+        writes = select(job_state.c.detail).where(job_state.c.name == WRITES)
         with self._database.read(snapshot=True) as connection:
             number, as_of = connection.execute(rows).one()
             return BaselineVersion(f"{number} {connection.scalar(writes) or 0}", as_of)

@@ -68,3 +68,8 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_stops_nobody(tmp_path
     folder = StateFolder(tmp_path / "analysis")
     folder.save("one", {"values": pd.Series([1]).to_numpy()})
     assert folder.load("one") is None
+
+
+def test_the_count_of_writes_is_no_job(store: SqlStore) -> None:
+    store.save_baselines(baselines(NOON, [(1, 1)]))
+    assert store.store_figures(NOON).jobs == []
