@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -141,6 +142,37 @@ def test_diff_says_what_changed(cli, plans):
 def test_diff_of_a_plan_with_itself_is_empty(cli, plans):
     same = plans("same.json", SEEK)
     assert cli.json("plan", "diff", same, same)["changes"] == []
+    assert "Before:" not in cli("plan", "diff", same, same).stdout
+
+
+def test_diff_shows_both_trees_with_signs_unless_they_are_not_wanted(cli, plans):
+    old, new = plans("old.json", SEEK), plans("new.json", SCAN)
+    _, before, now = re.split(r"^Before:$|^Now:$", cli("plan", "diff", old, new).stdout, flags=re.MULTILINE)
+    assert [line[0] for line in before.splitlines() if "Index Scan using" in line] == ["~"]
+    assert [line[0] for line in now.splitlines() if re.search("Gather|-> Seq Scan", line)] == ["+", "~"]
+    assert "* Index Scan became Seq Scan" in now
+    assert "Before:" not in cli("plan", "diff", "--no-trees", old, new).stdout
+
+
+def test_diff_maps_every_operator_for_programs(cli, plans):
+    difference = cli.json("plan", "diff", plans("old.json", SEEK), plans("new.json", SCAN))
+    assert difference["statements"] == [
+        {
+            "old": 0,
+            "new": 0,
+            "operators": [
+                {"old": None, "new": 0, "change": "new", "what": []},
+                {"old": 0, "new": 1, "change": "changed", "what": ["Index Scan became Seq Scan"]},
+            ],
+        }
+    ]
+
+
+def test_there_is_no_colour_and_no_limit_of_a_line_where_nobody_watches(cli, plans):
+    long = {**SCAN["Plans"][0], "Filter": " AND ".join(["(total > $1)"] * 40)}
+    told = cli("plan", "diff", plans("old.json", SEEK), plans("new.json", long)).stdout
+    assert "\x1b" not in told
+    assert max(map(len, told.splitlines())) > 500
 
 
 def showplan_of(physical, index, **attributes):

@@ -165,7 +165,7 @@ def test_wishes_and_warnings_of_one_plan_only_are_told_without_values():
     old = showplan(statement(scan()))
     new = showplan(statement(wish("AB"), element("Warnings", convert), scan()))
     assert differences(old, new) == [
-        ("warning", "new: warning PlanAffectingConvert Seek Plan: CONVERT_IMPLICIT(int,A,?)=(?)"),
+        ("warning", "new: implicit conversion that prevents a seek: CONVERT_IMPLICIT(int,A,?)=(?)"),
         ("warning", "new: missing index on Orders (A, B)"),
     ]
 
