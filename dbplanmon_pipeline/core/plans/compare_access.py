@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dbplanmon_pipeline.core.plans.compare_nodes import Comparable, estimate_moved, rows_ratio
+from dbplanmon_pipeline.core.plans.compare_nodes import Comparable, estimate_moved, own_conditions, rows_ratio
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, times_text
 from dbplanmon_pipeline.core.plans.naming import NO_NEW_NAMES, IndexNames
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator
+
+Conditions = tuple[tuple[str, str], ...]
 
 _BESIDE = frozenset({NodeKind.LOOKUP, NodeKind.BITMAP_INDEX})
 
@@ -160,13 +162,23 @@ def _without_equals(
     before: list[Operator], after: list[Operator], comparable: Comparable
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Conditions of those that have no equal on the other side."""
-    was, now = (Counter(one.conditions for one in side) for side in (before, after))
-    # Most are equal to the letter, and masking takes time.
-    was, now = was - now, now - was
-    left, right = (
-        Counter(tuple((name, comparable(text)) for name, text in one) for one in side.elements()) for side in (was, now)
-    )
+    alike = Counter(one.conditions for one in before) & Counter(one.conditions for one in after)
+    left, right = (_told_conditions(side, alike, comparable) for side in (before, after))
     return [dict(one) for one in (left - right).elements()], [dict(one) for one in (right - left).elements()]
+
+
+def _told_conditions(
+    operators: list[Operator], alike: Counter[Conditions], comparable: Comparable
+) -> Counter[Conditions]:
+    """Conditions in the form to compare them in, but for those equal to the letter: masking takes time."""
+    waiting = Counter(alike)
+    told: Counter[Conditions] = Counter()
+    for one in operators:
+        if waiting[one.conditions] > 0:
+            waiting[one.conditions] -= 1
+        else:
+            told[tuple(own_conditions(one, comparable))] += 1
+    return told
 
 
 def compare_estimates(node: str, before: Operator, after: Operator) -> Iterator[PlanDifference]:

@@ -12,6 +12,8 @@ from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
 Comparable = Callable[[str], str]
 """Brings an expression of a plan into the form in which two are equal that mean the same, without its values."""
 
+_DERIVED = frozenset({"Outer References", "Outer Join Columns", "Inner Join Columns"})
+
 
 def comparable_of(engine: Engine) -> Comparable:
     """The form for the expressions of an engine."""
@@ -27,8 +29,13 @@ def conditions_differ(before: Operator, after: Operator, comparable: Comparable)
     """True where an operator has other conditions; other values are no other condition."""
     if before.conditions == after.conditions:
         return False
-    was, now = (sorted((name, comparable(text)) for name, text in side.conditions) for side in (before, after))
+    was, now = (sorted(own_conditions(side, comparable)) for side in (before, after))
     return was != now
+
+
+def own_conditions(operator: Operator, comparable: Comparable) -> Iterator[tuple[str, str]]:
+    """Conditions in the form to compare them in, without those that only follow from the inputs."""
+    return ((name, comparable(text)) for name, text in operator.conditions if name not in _DERIVED)
 
 
 def rows_ratio(before: Operator, after: Operator) -> float:

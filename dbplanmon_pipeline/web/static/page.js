@@ -46,6 +46,15 @@
     if (box.value) narrow();
   }
 
+  // The operator of the other plan that belongs to the one under the pointer, or to the one with the focus.
+  for (const line of document.querySelectorAll("[data-mate]")) {
+    const mate = document.getElementById(line.dataset.mate);
+    if (!mate) continue;
+    const show = (is) => () => [line, mate].forEach((one) => one.classList.toggle("mate", is));
+    for (const event of ["pointerenter", "focusin"]) line.addEventListener(event, show(true));
+    for (const event of ["pointerleave", "focusout"]) line.addEventListener(event, show(false));
+  }
+
   // On a narrow screen the latest part of a chart is seen first.
   for (const box of document.querySelectorAll(".chart-box")) box.scrollLeft = box.scrollWidth;
 
