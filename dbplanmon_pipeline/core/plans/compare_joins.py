@@ -53,11 +53,14 @@ class Join:
 def compare_joins(old: Operator, new: Operator, comparable: Comparable) -> Iterator[PlanDifference]:
     """Join methods, join order, build sides and conditions."""
     before, after = _joins(old), _joins(new)
-    for sources in before:
-        if sources in after:
-            yield from _same_join(before[sources], after[sources], comparable)
-    lost = [join for sources, join in before.items() if sources not in after]
-    fresh = [join for sources, join in after.items() if sources not in before]
+    lost: list[Join] = []
+    fresh: list[Join] = []
+    for sources in dict.fromkeys([*before, *after]):
+        these, those = _alike_first(before.get(sources, []), after.get(sources, []))
+        for one, other in zip(these, those, strict=False):
+            yield from _same_join(one, other, comparable)
+        lost.extend(these[len(those) :])
+        fresh.extend(those[len(these) :])
     if not lost and not fresh:
         return
     weight = max((join.weight for join in (*lost, *fresh) if join.weight is not None), default=None)
@@ -68,16 +71,39 @@ def compare_joins(old: Operator, new: Operator, comparable: Comparable) -> Itera
         yield PlanDifference(DifferenceKind.JOIN_ORDER, "", was, now, text, weight)
 
 
-def _joins(root: Operator) -> dict[Inputs, Join]:
+def _alike_first(before: list[Join], after: list[Join]) -> tuple[list[Join], list[Join]]:
+    """Joins of the same reads in an order in which those that also work alike stand at the same place, in front."""
+    if len(before) <= 1 and len(after) <= 1:
+        return before, after
+    ways = (Counter((join.method, join.outer) for join in side) for side in (before, after))
+    both = Counter.__and__(*ways)
+    was, now = (_by_way(side, Counter(both)) for side in (before, after))
+    return was, now
+
+
+def _by_way(joins: list[Join], wanted: Counter[tuple[str, Inputs]]) -> list[Join]:
+    first: list[tuple[tuple[str, Inputs], Join]] = []
+    rest: list[Join] = []
+    for join in joins:
+        way = (join.method, join.outer)
+        if wanted[way] > 0:
+            wanted[way] -= 1
+            first.append((way, join))
+        else:
+            rest.append(join)
+    return [*(join for _, join in sorted(first, key=lambda one: one[0])), *rest]
+
+
+def _joins(root: Operator) -> dict[Inputs, list[Join]]:
     """Joins of at least two reads by what they read, the topmost first."""
     below = _sources_below(root)
-    found: dict[Inputs, Join] = {}
+    found: dict[Inputs, list[Join]] = {}
     for operator in root.walk():
         if operator.kind.is_join and len(operator.children) >= 2:
             outer, inner = (below[id(one)] for one in outer_and_inner(operator))
             join = Join(operator, outer, inner, _share(operator, root))
             if outer and inner:
-                found.setdefault(join.sources, join)
+                found.setdefault(join.sources, []).append(join)
     return found
 
 

@@ -29,7 +29,7 @@ def compare_warnings(before: PlanStatement, after: PlanStatement, comparable: Co
     )
     yield from came_and_went(DifferenceKind.WARNING, *warned, one="")
     spilled = ([words for one in side.operators() if (words := _on_disk(one))] for side in (before, after))
-    yield from came_and_went(DifferenceKind.WARNING, *spilled)
+    yield from came_and_went(DifferenceKind.WARNING, *spilled, one="")
     wished = ([_wish(index) for index in side.missing_indexes] for side in (before, after))
     yield from came_and_went(DifferenceKind.WARNING, *wished, one="missing index")
 

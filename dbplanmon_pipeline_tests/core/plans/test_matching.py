@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -239,6 +240,40 @@ def planted(tree, left):
         children=tuple(planted(child, left) for child in tree.children),
     )
     return over("Top", NodeKind.TOP, made) if here else made
+
+
+def changed(tree, left, change):
+    """The tree with one operator changed, the one that stands at this place."""
+    here = left[0] == 0
+    left[0] -= 1
+    made = replace(tree, children=tuple(changed(child, left, change) for child in tree.children))
+    return change(made) if here else made
+
+
+def made_worse(operator):
+    if operator.kind.reads_relation:
+        return replace(operator, kind=NodeKind.INDEX_SCAN, name="Index Scan")
+    if operator.kind.is_join:
+        return replace(operator, kind=NodeKind.HASH_JOIN, name="Hash Match")
+    return replace(operator, kind=NodeKind.TOP, name="Top")
+
+
+def expected_of(operator):
+    """Kind and words of the change that `made_worse` makes."""
+    if operator.kind.reads_relation:
+        return "access_path", operator.name
+    return ("join_type", f"{operator.name} became Hash Match") if operator.kind.is_join else ("sort", "gone: a Sort")
+
+
+@FEW
+@given(TREES, st.data())
+def test_one_changed_operator_is_named(tree, data):
+    place = data.draw(st.integers(0, sum(1 for _ in tree.walk()) - 1))
+    before, after = list(tree.walk())[place], changed(tree, [place], made_worse)
+    found = diff_plans(plan(tree), plan(after))
+    kind, words = expected_of(before)
+    assert any(one.kind == kind and words in one.text for one in found.changes)
+    assert {one.change for one in everything(tree, after)} - {SAME}
 
 
 @pytest.mark.parametrize("entry", corpus.entries()[::7])
