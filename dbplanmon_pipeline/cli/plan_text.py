@@ -1,12 +1,13 @@
 """Plans and their differences as text: for a terminal as wide as that is, for a file or a ticket as long as need be."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import click
 
 from dbplanmon_pipeline.cli.output import may_colour, print_line, terminal_width
 from dbplanmon_pipeline.core.model import hash_text
-from dbplanmon_pipeline.core.plain_words import lines_of
+from dbplanmon_pipeline.core.plain_words import lines_of, one_line
 from dbplanmon_pipeline.core.plans.differences import PlanDiff, figure
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
@@ -36,11 +37,11 @@ def print_difference(
     matches: Sequence[StatementMatch] | None,
 ) -> None:
     """What differs: one sentence, new findings, all changes, and with `matches` both trees with signs."""
-    print_line(difference.summary)
+    _print_paragraph(difference.summary)
     for finding in fresh:
-        print_line(f"! {finding_line(finding)}. {finding.advice}")
+        _print_paragraph(f"! {finding_line(finding)}. {finding.advice}", later="  ")
     for change in difference.changes:
-        print_line(f"- {change.text}")
+        _print_paragraph(f"- {change.text}", later="  ")
     shown = changed_statements(matches or ())
     if not matches or not any(shown):
         return
@@ -65,6 +66,13 @@ def _print_signed(plan: Plan, signs: Signs, statements: Sequence[int]) -> None:
     for line in lines_of(text):
         colour = _COLOURS.get(line[:1]) if coloured else None
         click.echo(click.style(line, fg=colour) if colour else line)
+
+
+def _print_paragraph(text: str, later: str = "") -> None:
+    """One line, on a terminal broken between words, `later` before all but the first."""
+    width, line = terminal_width(), one_line(text)
+    for part in wrap(line, width, subsequent_indent=later) if width else [line]:
+        click.echo(part)
 
 
 def _print_lines(text: str) -> None:

@@ -1,8 +1,11 @@
+import io
 import json
 import re
+import sys
 
 import pytest
 
+from dbplanmon_pipeline.cli.output import may_colour, terminal_width
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
     CollectionOutcome,
@@ -258,3 +261,32 @@ def test_a_real_file_of_a_false_namespace_is_one_line_and_nothing_else(cli):
     result = cli("plan", "show", str(path), "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "namespace" in result.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_are_for_terminals_whose_owner_wants_them(monkeypatch, environment, coloured):
+    for name in ("TERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert may_colour() is coloured
+
+
+def test_lines_are_as_wide_as_the_terminal_and_without_one_of_any_width(monkeypatch):
+    assert terminal_width() is None
+    monkeypatch.setenv("COLUMNS", "72")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert terminal_width() == 72

@@ -82,7 +82,7 @@ def test_the_sniffed_parameter_of_a_real_pair_reads_as_a_dba_would_tell_it():
         ),
     )
     assert ("parallelism", "parallelism: serial became parallel") in changes
-    assert ("estimate", "result: estimated rows 40 became 666,693 (x16,667)") in changes
+    assert ("estimate", "dbo.Orders: estimated rows 40 became 666,693 (x16,667)") in changes
     assert {"work", "statistics"} <= {kind for kind, _ in changes}
 
 
