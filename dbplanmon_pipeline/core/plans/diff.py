@@ -119,6 +119,12 @@ def _parallelism(engine: Engine, before: PlanStatement, after: PlanStatement) ->
         why = f", because {reason}" if reason else ""
         text = f"parallelism: {was or alone} became {now or alone}{why}"
         yield PlanDifference(DifferenceKind.PARALLELISM, "", was, now, text)
+    elif was:
+        left, right = (str(side.attributes.get("DegreeOfParallelism", "")) for side in (before, after))
+        # Plans that were not run have none, or 0.
+        if left not in ("", "0", right) and right not in ("", "0"):
+            text = f"parallelism: degree {left} became {right}"
+            yield PlanDifference(DifferenceKind.PARALLELISM, "", left, right, text)
 
 
 def _workers(statement: PlanStatement) -> str:

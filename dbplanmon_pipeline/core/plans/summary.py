@@ -13,7 +13,7 @@ NO_DIFFERENCE = "No difference: the same operators, tables and indexes in the sa
 WORTH_RATIO = 1.05
 """Costs that moved by less are not told."""
 
-_CAUSES = (
+CAUSES = (
     "parameter-sniffing",
     "implicit-conversion-seek",
     "no-join-predicate",
@@ -74,6 +74,8 @@ def summarise(
     """
     figures = [words for words in (_cost(old, new), _measured(old, new)) if words]
     lead = changes[:1]
+    if lead:
+        fresh, stayed = ([one for one in side if one.statement == lead[0].statement] for side in (fresh, stayed))
     cause = _cause(changes, fresh)
     reason = cause.text if cause else _symptom(changes, fresh, stayed)
     if not lead:
@@ -86,7 +88,7 @@ def summarise(
 
 def _cause(changes: Sequence[PlanDifference], fresh: Sequence[Finding]) -> Finding | PlanDifference | None:
     """What explains the rest: a finding of the present plan only, else a change of what the plan was made for."""
-    for rule in _CAUSES:
+    for rule in CAUSES:
         found = next((one for one in fresh if one.rule == rule and one.weight is not Weight.LOW), None)
         if found:
             return found

@@ -1,6 +1,7 @@
 import itertools
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -319,3 +320,8 @@ def test_sorts_and_hashes_that_went_to_disk_are_told():
 def test_times_of_plans_that_ran_are_in_the_summary():
     was, now = ([{"Plan": seq("a"), "Execution Time": spent}] for spent in (2.0, 90.0))
     assert diff(was, now).summary == f"{NO_DIFFERENCE} Measured time 2 ms became 90 ms (x45)."
+
+
+def test_the_page_on_differences_names_every_kind():
+    page = (Path(__file__).parents[3] / "docs" / "plan-diff.md").read_text("utf-8")
+    assert [kind for kind in DifferenceKind if f"`{kind}`" not in page] == []

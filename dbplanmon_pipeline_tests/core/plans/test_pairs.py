@@ -5,12 +5,13 @@ import re
 import pytest
 
 from dbplanmon_pipeline.core.plans.diff import NO_DIFFERENCE, diff_plans
-from dbplanmon_pipeline.core.plans.findings.registry import compared_findings
+from dbplanmon_pipeline.core.plans.findings.registry import RULES, compared_findings
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.showplan_redact import redact_showplan
+from dbplanmon_pipeline.core.plans.summary import CAUSES
 from dbplanmon_pipeline_tests.core.plans.showplans import FOLDER, MISSING, text_named
 
-pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason=MISSING)
+needs_plans = pytest.mark.skipif(not FOLDER.exists(), reason=MISSING)
 
 FAST, FAST_AGAIN = "399ce175_results_03-parameter-sniffing-fast", "a8a629aa_results_03-parameter-sniffing-fast"
 SLOW, SLOW_AGAIN = "13297ced_results_03-parameter-sniffing-slow", "8feae38b_results_03-parameter-sniffing-slow"
@@ -57,12 +58,17 @@ PAIRS = [
 ]
 
 
+def test_every_finding_that_may_be_a_cause_is_one():
+    assert set(CAUSES) <= {rule.slug for rule in RULES}
+
+
 def first_words(old, new):
     before, after = parse_showplan(old), parse_showplan(new)
     fresh, stayed = compared_findings(before, after)
     return diff_plans(before, after, fresh=fresh, stayed=stayed).summary
 
 
+@needs_plans
 @pytest.mark.parametrize(("old", "new", "expected"), PAIRS)
 def test_the_first_words_about_a_real_pair_name_its_cause(old, new, expected):
     assert first_words(text_named(old), text_named(new)).startswith(expected)
@@ -99,6 +105,7 @@ PLANTED = [
 ]
 
 
+@needs_plans
 @pytest.mark.parametrize(
     ("name", "cause", "without", "expected"), PLANTED, ids=[f"{one[0]}-{one[3][:40]}" for one in PLANTED]
 )
@@ -109,11 +116,13 @@ def test_a_cause_that_only_the_new_plan_has_leads(name, cause, without, expected
     assert expected in first_words(old, new).split("; ")[0]
 
 
+@needs_plans
 def test_the_sniffed_parameter_shows_in_plans_whose_values_are_masked():
     told = first_words(*(redact_showplan(text_named(name)) for name in (FAST, SLOW)))
     assert told.startswith("Compiled for one value of @CustomerId, before for any value; dbo.Orders: Index Seek using")
 
 
+@needs_plans
 def test_another_sniffed_value_shows_by_its_estimate_where_values_are_masked():
     new = redact_showplan(text_named(SLOW))
     old = new.replace('EstimateRows="666693"', 'EstimateRows="40"')

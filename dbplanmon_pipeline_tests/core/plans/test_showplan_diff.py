@@ -129,6 +129,13 @@ def test_lost_parallelism_names_the_reason_of_the_engine():
     ]
 
 
+def test_another_degree_of_parallelism_is_told():
+    gathered = relop("Parallelism", scan(parallel=1), detail="Parallelism", logical="Gather Streams")
+    before, after = ({"plan": {"DegreeOfParallelism": degree}} for degree in (8, 2))
+    assert told(gathered, gathered, before=before, after=after) == [("parallelism", "parallelism: degree 8 became 2")]
+    assert told(scan(), scan(), before=before, after=after) == []
+
+
 def test_sorts_and_spools_are_told_with_what_they_are():
     order = element("OrderBy", element("OrderByColumn", element("ColumnReference", Column="Day"), Ascending=0))
     spool = relop("Table Spool", scan(), detail="Spool", logical="Eager Spool")
