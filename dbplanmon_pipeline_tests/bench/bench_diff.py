@@ -42,6 +42,7 @@ def _pairs() -> Iterator[tuple[str, Plan, Plan]]:
     yield f"{half} tables joined in the reverse order", _joined(half, 0), _joined(half, 0, backwards=True)
     yield f"{OPERATORS} operators all alike", _alike(OPERATORS, "a"), _alike(OPERATORS, "a")
     yield f"{OPERATORS} alike, each with another condition", _alike(OPERATORS, "a"), _alike(OPERATORS, "b")
+    yield f"{OPERATORS} alike, of another table", _alike(OPERATORS, "a"), _alike(OPERATORS, "a", "U")
     yield f"{OPERATORS} below each other, another table", _chain(OPERATORS, "T"), _chain(OPERATORS, "U")
 
 
@@ -55,8 +56,8 @@ def _joined(tables: int, method: int, *, backwards: bool = False) -> Plan:
     return _plan(tree)
 
 
-def _alike(operators: int, column: str) -> Plan:
-    reads = tuple(_read("T", f"[T].[{column}]=({number})") for number in range(operators - 1))
+def _alike(operators: int, column: str, table: str = "T") -> Plan:
+    reads = tuple(_read(table, f"[{table}].[{column}]=({number})") for number in range(operators - 1))
     return _plan(Operator(NodeKind.APPEND, "Concatenation", estimated_cost=900.0, children=reads))
 
 

@@ -55,6 +55,8 @@ def estimate_moved(before: Operator, after: Operator) -> bool:
 
 
 def _node_changes(engine: Engine, before: Operator, after: Operator, names: IndexNames) -> Iterator[str]:
+    if (before.relation, before.alias) != (after.relation, after.alias):
+        yield f"{before.target or 'no table'} became {after.target or 'no table'}"
     if before.name != after.name:
         yield f"{before.name} became {after.name}"
     else:

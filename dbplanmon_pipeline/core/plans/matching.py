@@ -201,15 +201,15 @@ class _Matching:
         """Match these operators as far as they have no mates; returns the old ones that got one."""
         found = []
         for detail in (_doing, _kind):
-            free = [number for number in new if self.mates[1][number] < 0]
+            waiting: dict[Hashable, list[int]] = {}
+            for number in reversed(new):
+                if self.mates[1][number] < 0:
+                    waiting.setdefault(detail(self.sides[1], number), []).append(number)
             for number in old:
-                if self.mates[0][number] < 0:
-                    wanted = detail(self.sides[0], number)
-                    mate = next((one for one in free if detail(self.sides[1], one) == wanted), None)
-                    if mate is not None:
-                        self._mate(number, mate, 1)
-                        free.remove(mate)
-                        found.append(number)
+                candidates = waiting.get(detail(self.sides[0], number)) if self.mates[0][number] < 0 else None
+                if candidates:
+                    self._mate(number, candidates.pop(), 1)
+                    found.append(number)
         return found
 
     def told(self, engine: Engine, names: IndexNames) -> Iterator[NodeMatch]:

@@ -112,6 +112,13 @@ def test_what_changed_is_told_from_the_most_telling_on():
     ]
 
 
+def test_another_table_at_the_same_place_is_a_change():
+    assert mapping(sort(scan("a")), sort(scan("b"))) == [
+        (SAME, "Sort", "Sort", ()),
+        (CHANGED, "Table Scan a", "Table Scan b", ("a became b",)),
+    ]
+
+
 def test_names_the_server_makes_up_are_no_change():
     before = read("@t", index="PK__#A543AE0__A429706A10891B8E")
     after = read("@t", index="PK__#B92534A__A429706A330F4B4B")
