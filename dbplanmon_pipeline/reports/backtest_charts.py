@@ -22,6 +22,9 @@ METRICS = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time"}
 MOST_MARKS = 8
 _WIDTH, _HEIGHT = 800, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 790, 24, 140
+_MARK_ROOM = 0.14
+"""Share of the width that the word of a mark takes."""
+
 _DAY = timedelta(days=1)
 
 
@@ -106,15 +109,30 @@ def _points(curve: Curve, last: datetime) -> Iterator[Point]:
 
 
 def _marks(curve: Curve, other: datetime | None) -> Iterator[tuple[datetime, str]]:
-    yield curve.notification.raised_at, "alert"
+    """Alerts and changes of plan; a change that would take the room of the word for the alert is named there."""
+    told = curve.notification.raised_at
+    room = (curve.end - curve.start) * _MARK_ROOM
+    word = "alert"
+    for moment, plan in _plan_changes(curve):
+        if abs(moment - told) < room:
+            word = f"alert, {plan}"
+        elif other is None or abs(moment - other) >= room:
+            yield moment, plan
+    yield told, word
     if other is not None:
         yield other, "alert, other settings"
+
+
+def _plan_changes(curve: Curve) -> list[tuple[datetime, str]]:
+    """None of an instance, nor of a statement that changes plans all the time."""
     known = np.flatnonzero(curve.plan_hash)
     plans = curve.plan_hash[known]
-    changed = known[1:][plans[1:] != plans[:-1]]
-    if curve.notification.incident.scope is IncidentScope.QUERY and len(changed) <= MOST_MARKS:
-        for at in changed.tolist():
-            yield from_epoch_us(int(curve.start_us[at])), f"plan {hash_text(int(curve.plan_hash[at]))[:8]}"
+    changed = known[1:][plans[1:] != plans[:-1]].tolist()
+    if curve.notification.incident.scope is IncidentScope.INSTANCE or len(changed) > MOST_MARKS:
+        return []
+    return [
+        (from_epoch_us(int(curve.start_us[at])), f"plan {hash_text(int(curve.plan_hash[at]))[:8]}") for at in changed
+    ]
 
 
 def _usual_gap(curve: Curve) -> timedelta:

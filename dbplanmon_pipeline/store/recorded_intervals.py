@@ -20,8 +20,10 @@ from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.errors import StoreError
 
-MOST_ROWS = 4_000_000
-"""Rows read at once, unless one instance has more: about half a gigabyte."""
+MOST_ROWS = 2_000_000
+"""Rows held at once, unless one instance has more: less than a gigabyte."""
+
+_BATCH = 500_000
 
 _NAMES = ("instance", "database")
 _HASHES = ("query_hash", "plan_hash")
@@ -103,7 +105,8 @@ class RecordedIntervals:
         for portion in self._portions(groups):
             refs = {ref for group in portion for ref in group}
             numbers = {ref: number for number, ref in enumerate(sorted(refs))}
-            frame = _sorted([file.rows(self._wanted.bounds_us(), numbers) for file in self._files], numbers)
+            bounds_us = self._wanted.bounds_us()
+            frame = _sorted([part for file in self._files for part in file.rows(bounds_us, numbers)], numbers)
             for group in portion:
                 chosen = {numbers[ref]: ref for ref in group}
                 rows = frame.rows
@@ -137,37 +140,53 @@ class _File:
         if missing:
             raise StoreError(f"{path} has no column {', '.join(missing)}; interval rows of the archive are needed")
         self._metrics = [name for name in _METRICS if name in schema.names]
+        texts = [name for name in (*_NAMES, *_HASHES) if pa.types.is_string(schema.field(name).type)]
+        # Texts come as numbers of a dictionary: they repeat by the thousand.
+        self._file = pq.ParquetFile(path, read_dictionary=texts)
 
     def overview(self, bounds_us: tuple[int, int]) -> tuple[Longs, Mapping[DatabaseRef, int]]:
         """Ends of intervals within the bounds, each once, and how many rows each database has there."""
-        table = self._read(["interval_end", *_NAMES], bounds_us, None)
-        end = self._moments(table, "interval_end")
-        within = (end > bounds_us[0]) & (end <= bounds_us[1])
-        refs, number = self._databases(table)
-        counts = np.bincount(number[within], minlength=len(refs)).tolist()
-        return np.unique(end[within]), {ref: count for ref, count in zip(refs, counts, strict=True) if count}
+        ends = [np.empty(0, np.int64)]
+        rows: Counter[DatabaseRef] = Counter()
+        for table in self._read(["interval_end", *_NAMES], bounds_us, None):
+            end = self._moments(table, "interval_end")
+            within = (end > bounds_us[0]) & (end <= bounds_us[1])
+            refs, number = self._databases(table)
+            counts = np.bincount(number[within], minlength=len(refs)).tolist()
+            rows.update({ref: count for ref, count in zip(refs, counts, strict=True) if count})
+            ends.append(np.unique(end[within]))
+        return np.unique(np.concatenate(ends)), rows
 
-    def rows(self, bounds_us: tuple[int, int], numbers: Mapping[DatabaseRef, int]) -> Arrays:
-        """Rows of some databases within the bounds, in the order of the file."""
-        table = self._read([*_TIMES, *_NAMES, *_HASHES, *self._metrics], bounds_us, numbers)
-        refs, number = self._databases(table)
-        database = np.array([numbers.get(ref, -1) for ref in refs], np.int64)[number]
-        end = self._moments(table, "interval_end")
-        chosen = np.flatnonzero((database >= 0) & (end > bounds_us[0]) & (end <= bounds_us[1]))
-        arrays: Arrays = {"database_id": database[chosen]}
-        arrays |= {name: self._hashes(table, name)[chosen] for name in _HASHES}
-        arrays |= {"interval_start_us": self._moments(table, "interval_start")[chosen], "interval_end_us": end[chosen]}
-        return arrays | {name: self._figures(table, name)[chosen] for name in self._metrics}
+    def rows(self, bounds_us: tuple[int, int], numbers: Mapping[DatabaseRef, int]) -> Iterator[Arrays]:
+        """Rows of some databases within the bounds, part by part in the order of the file."""
+        for table in self._read([*_TIMES, *_NAMES, *_HASHES, *self._metrics], bounds_us, numbers):
+            refs, number = self._databases(table)
+            database = np.array([numbers.get(ref, -1) for ref in refs], np.int64)[number]
+            end = self._moments(table, "interval_end")
+            chosen = np.flatnonzero((database >= 0) & (end > bounds_us[0]) & (end <= bounds_us[1]))
+            arrays: Arrays = {"database_id": database[chosen]}
+            arrays |= {name: self._hashes(table, name)[chosen] for name in _HASHES}
+            arrays["interval_start_us"] = self._moments(table, "interval_start")[chosen]
+            arrays["interval_end_us"] = end[chosen]
+            yield arrays | {name: self._figures(table, name)[chosen] for name in self._metrics}
 
     def _read(
         self, columns: list[str], bounds_us: tuple[int, int], numbers: Mapping[DatabaseRef, int] | None
-    ) -> pa.Table:
-        try:
-            file = pq.ParquetFile(self._path)
-            groups = [n for n in range(file.num_row_groups) if _may_hold(file, n, bounds_us, numbers)]
-            return file.read_row_groups(groups, columns, use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{self._path} cannot be read as Parquet: {_reason(error)}") from error
+    ) -> Iterator[pa.Table]:
+        """Row groups that may hold wanted rows, a few at a time."""
+        file = self._file
+        wanted = [n for n in range(file.num_row_groups) if _may_hold(file, n, bounds_us, numbers)]
+        batch: list[int] = []
+        held = 0
+        for number in wanted:
+            batch.append(number)
+            held += file.metadata.row_group(number).num_rows
+            if held >= _BATCH or number == wanted[-1]:
+                try:
+                    yield file.read_row_groups(batch, columns, use_threads=False)
+                except (OSError, pa.ArrowException) as error:
+                    raise StoreError(f"{self._path} cannot be read as Parquet: {_reason(error)}") from error
+                batch, held = [], 0
 
     def _databases(self, table: pa.Table) -> tuple[list[DatabaseRef], Longs]:
         """Databases that occur, and the place of each row among them."""
@@ -185,11 +204,14 @@ class _File:
             raise StoreError(f"{self._path}: {name} must be 16 hexadecimal digits; {error}") from error
 
     def _codes(self, table: pa.Table, name: str) -> tuple[Longs, list[str]]:
-        column: Any = self._cast(table, name, pa.string()).combine_chunks()
-        whole: Any = column.fill_null("").dictionary_encode()
-        if isinstance(whole, pa.ChunkedArray):
-            whole = whole.combine_chunks()
-        return whole.indices.to_numpy(zero_copy_only=False).astype(np.int64), whole.dictionary.to_pylist()
+        """Which text each row has, by its place among the texts; what is empty has the empty one."""
+        column: Any = table.column(name)
+        if not pa.types.is_dictionary(column.type):
+            column = self._cast(table, name, pa.string()).dictionary_encode()
+        whole: Any = column.unify_dictionaries().combine_chunks()
+        texts = [text or "" for text in whole.dictionary.to_pylist()]
+        codes = whole.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False).astype(np.int64)
+        return codes, [*texts, ""]
 
     def _moments(self, table: pa.Table, name: str) -> Longs:
         column = self._cast(table, name, _UTC)
@@ -241,7 +263,12 @@ def _sorted(parts: Sequence[Arrays], numbers: Mapping[DatabaseRef, int]) -> Inte
         StoreError: a row is there twice.
     """
     names = [name for name in DETECTOR_COLUMNS if any(name in part for part in parts)]
-    arrays = {name: np.concatenate([_column(part, name) for part in parts]) for name in names}
+    # Column by column, so that the rows are in memory twice for one column only.
+    lengths = [len(part["database_id"]) for part in parts]
+    arrays = {
+        name: np.concatenate([_taken(part, name, rows) for part, rows in zip(parts, lengths, strict=True)])
+        for name in names
+    }
     refs = {number: ref for ref, number in numbers.items()}
     # One key to sort by takes a quarter of the time that four columns take.
     query = np.unique(arrays["query_hash"], return_inverse=True)[1].astype(np.int64)
@@ -253,11 +280,13 @@ def _sorted(parts: Sequence[Arrays], numbers: Mapping[DatabaseRef, int]) -> Inte
     if same.any():
         order = np.lexsort((arrays["interval_start_us"], arrays["plan_hash"], key))
         _refuse_doubles(arrays, key, order, refs)
-    return IntervalFrame(pd.DataFrame({name: column[order] for name, column in arrays.items()}, copy=False), refs)
+    for name in names:
+        arrays[name] = arrays[name][order]
+    return IntervalFrame(pd.DataFrame(arrays, copy=False), refs)
 
 
-def _column(part: Arrays, name: str) -> "Longs | Floats":
-    return part[name] if name in part else np.full(len(part["database_id"]), np.nan)
+def _taken(part: Arrays, name: str, rows: int) -> "Longs | Floats":
+    return part.pop(name) if name in part else np.full(rows, np.nan)
 
 
 def _refuse_doubles(arrays: Arrays, key: Longs, order: Longs, refs: Mapping[int, DatabaseRef]) -> None:

@@ -44,7 +44,7 @@ def read_labels(path: Path, origin: datetime) -> list[KnownEvent]:
     events = []
     for number, row in enumerate(table.to_dict("records"), start=1):
         try:
-            events.append(convert({str(name): value for name, value in row.items()}))
+            events.append(_checked(convert({str(name): value for name, value in row.items()})))
         except ValueError as error:
             raise StoreError(f"{path}, label {number}: {error}") from error
     return events
@@ -58,6 +58,12 @@ def _read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise StoreError(f"{path} cannot be read as labels: {reason}") from error
+
+
+def _checked(event: KnownEvent) -> KnownEvent:
+    if event.end <= event.start:
+        raise ValueError("end is not later than start")
+    return event
 
 
 def _named(row: Row) -> KnownEvent:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
@@ -14,6 +15,7 @@ from dbplanmon_pipeline.core.ports import CollectedDatabase
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.backtest import BacktestPolicy
+from dbplanmon_pipeline.store.parquet import public_table
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 STEP = timedelta(hours=1)
@@ -111,3 +113,21 @@ def _collected(ref, rows, end, previous):
     intervals = IntervalRows(*columns, values, extrema, np.zeros(len(rows), bool))
     outcome = CollectionOutcome(ref, read_at, CollectionStatus.OK, rows=len(rows))
     return CollectedDatabase(outcome, Engine.POSTGRES, reading, previous, intervals)
+
+
+SETTINGS = """\
+environment: development
+collection: {interval: 1h}
+baselines: {days: 2, min_intervals: 20}
+analysis: {lookback: 12h, min_extra_seconds_per_hour: 0.1}
+instances:
+  - {name: shop, engine: simulated, databases: 1}
+"""
+"""What `POLICY` and `detector` are, as a settings file."""
+
+
+def write_parquet(frame, path):
+    """The rows in the public form of the archive."""
+    columns = {str(name): frame.rows[name].to_numpy() for name in frame.rows}
+    pq.write_table(public_table(columns, frame.databases), path)
+    return path
