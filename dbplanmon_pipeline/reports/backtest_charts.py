@@ -1,5 +1,6 @@
 """Charts of a back-test: alerts by day, and the cost of a statement around an alert."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -34,8 +35,8 @@ def days_chart(reports: Sequence[BacktestReport], names: Sequence[str]) -> Marku
     if first is None or last is None:
         return Markup("")
     start = datetime.combine(first.date(), time(), first.tzinfo)
-    days = (last - start) // _DAY + 1
-    counts = [_by_day(report) for report in reports]
+    days = max(1, math.ceil((last - start) / _DAY))
+    counts = [_by_day(report, first) for report in reports]
     values = value_scale(
         [float(count) for one in counts for count in one.values()], _BOTTOM, _TOP, may_be_logarithmic=False
     )
@@ -48,26 +49,28 @@ def days_chart(reports: Sequence[BacktestReport], names: Sequence[str]) -> Marku
             parts.append(element("text", f"{value:.0f}", x=_LEFT - 8, y=y + 4, class_="chart-label", text_anchor="end"))
     for moment, label in times.ticks():
         x = times(moment)
-        parts.append(element("text", label, x=x, y=_BOTTOM + 20, class_="chart-label", text_anchor="middle"))
+        if moment < start + days * _DAY:
+            parts.append(element("text", label, x=x, y=_BOTTOM + 20, class_="chart-label", text_anchor="middle"))
     width = (_RIGHT - _LEFT) / days * 0.8 / len(reports)
-    for side, count in enumerate(counts):
+    for side, (name, count) in enumerate(zip(names, counts, strict=True)):
         for day, number in sorted(count.items()):
             x = times(datetime.combine(day, time(), first.tzinfo)) + width / 8 + side * width
-            y = values(float(number))
-            bar = element("title", f"{day:%Y-%m-%d}, {names[side]}: {number}")
-            parts.append(
-                element(
-                    "rect", bar, x=x, y=y, width=max(width - 1, 1.0), height=_BOTTOM - y, class_=f"day-bar side{side}"
-                )
-            )
+            parts.append(_bar(f"{day:%Y-%m-%d}, {name}: {number}", x, values(float(number)), width, side))
     parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="chart-axis"))
     return element(
         "svg", *parts, class_="chart", view_box=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_labelledby="days-title"
     )
 
 
-def _by_day(report: BacktestReport) -> Counter[date]:
-    return Counter(one.raised_at.date() for one in report.notifications)
+def _bar(title: str, x: float, y: float, width: float, side: int) -> Markup:
+    shape = {"x": x, "y": y, "width": max(width - 1, 1.0), "height": _BOTTOM - y}
+    return element("rect", element("title", title), class_=f"day-bar side{side}", **shape)
+
+
+def _by_day(report: BacktestReport, first: datetime) -> Counter[date]:
+    """What ends at midnight belongs to the day before, but for the first moment of all."""
+    moments = (max(one.raised_at - timedelta(microseconds=1), first) for one in report.notifications)
+    return Counter(moment.date() for moment in moments)
 
 
 def curve_chart(curve: Curve, name: str, other: datetime | None = None) -> Markup:

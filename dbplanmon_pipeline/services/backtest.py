@@ -142,6 +142,8 @@ def replay(
             watcher.see(frame, found)
         for notifications, part in zip(said, found, strict=True):
             notifications.extend(part)
+        # Else it would still be there while the next one is read.
+        del frame
     judged = (first, ticks[-1]) if ticks else (None, None)
     return [BacktestReport(tuple(sorted(one, key=_order)), rows, judged[0], judged[1], len(ticks)) for one in said]
 

@@ -112,6 +112,8 @@ class RecordedIntervals:
                 rows = frame.rows
                 own = rows if len(portion) == 1 else rows[rows["database_id"].isin(chosen)].reset_index(drop=True)
                 yield IntervalFrame(own, chosen)
+            # The next portion needs the room.
+            del frame, rows, own
 
     def _portions(self, groups: Sequence[Group]) -> Iterator[list[Group]]:
         portion: list[Group] = []
