@@ -124,9 +124,7 @@ def _rule(settings: Settings) -> Rule:
 def _events(labels: Path, whole: IntervalSource) -> list[KnownEvent]:
     """Labels by number count from the midnight before the first interval of the whole record."""
     ends = whole.ends()
-    if not len(ends):
-        return []
-    first = from_epoch_us(int(ends[0]) - 1)
+    first = from_epoch_us(int(ends[0]) - 1 if len(ends) else 0)
     return read_labels(labels, first.replace(hour=0, minute=0, second=0, microsecond=0))
 
 

@@ -54,20 +54,27 @@ def test_other_settings_labels_and_a_part_of_the_time(location, tmp_path):
     assert "depot" not in facts["alerts_told"]
 
 
-def test_only_the_last_pages_stay(location):
+def test_an_empty_store_has_nothing_to_replay(make_location):
+    facts = made(make_location())
+    assert (facts["alerts"], facts["first"]) == (0, "the record is too short")
+
+
+def test_only_the_last_pages_stay(make_location):
+    location = make_location()
     folder = location.settings.state_dir / "backtests"
     folder.mkdir(parents=True)
     for day in range(1, 26):
         (folder / f"backtest-2026-01-{day:02}T000000.html").write_text("old")
     (folder / "notes.txt").write_text("theirs")
-    newest = Path(made(location, since=(FIRST + timedelta(days=1)).isoformat(), instance="shop")["report"])
+    newest = Path(made(location)["report"])
     pages = sorted(path.name for path in folder.glob("*.html"))
     assert len(pages) == 20
     assert pages[-1] == newest.name
     assert (folder / "notes.txt").exists()
 
 
-def test_no_schedule_and_no_sensor_asks_for_it(location):
+def test_no_schedule_and_no_sensor_asks_for_it(make_location):
+    location = make_location()
     asked = {schedule.job_name for schedule in location.repository.schedule_defs}
     asked |= {target.job_name for sensor in location.repository.sensor_defs for target in sensor.targets}
     assert "backtest_job" not in asked
@@ -83,7 +90,7 @@ def test_no_schedule_and_no_sensor_asks_for_it(location):
     ],
     ids=["moment", "order", "settings", "labels"],
 )
-def test_a_wrong_config_is_one_clear_error(location, config, complaint):
-    result = location.run("backtest_job", run_config={"ops": {"backtest_report": {"config": config}}})
+def test_a_wrong_config_is_one_clear_error(make_location, config, complaint):
+    result = make_location().run("backtest_job", run_config={"ops": {"backtest_report": {"config": config}}})
     assert not result.success
     assert complaint in why_it_failed(result)
