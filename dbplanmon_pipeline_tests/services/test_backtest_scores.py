@@ -21,7 +21,7 @@ from dbplanmon_pipeline.services.backtest_scores import SIZES, Activity, Found, 
 from dbplanmon_pipeline.store.recorded_labels import read_labels
 from dbplanmon_pipeline_tests.services.notifications import notification
 
-BENCH = Path("/work/shared/bench/detection/bench.py")
+BENCH = Path(__file__).resolve().parents[3] / "shared" / "bench" / "detection" / "bench.py"
 STEP = timedelta(minutes=5)
 BEGIN = datetime(2025, 1, 6, tzinfo=UTC)
 FIRST = BEGIN + timedelta(days=7)
@@ -182,7 +182,7 @@ def random_alerts(rng, activity, table, days):
     return sorted(alerts)
 
 
-@pytest.mark.skipif(not BENCH.exists(), reason="the labelled benchmark is not on this machine")
+@pytest.mark.skipif(not BENCH.exists(), reason="../shared/bench/detection is not here")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seed", range(4))
 def test_figures_are_those_of_the_public_scorer(tmp_path, seed):
