@@ -129,23 +129,23 @@ def replay(
         return [BacktestReport((), 0, None, None, 0) for _ in rules]
     first = _midnight(from_epoch_us(int(ends[0]) - 1)) + max(rule.policy.days for rule in rules) * _DAY
     first = max(first, start) if start else first
-    ticks = [from_epoch_us(end) for end in ends[ends >= epoch_us(first)].tolist()]
+    ends = ends[ends >= epoch_us(first)]
     said: list[list[Notification]] = [[] for _ in rules]
     rows = 0
     groups = learnt_together(source.databases())
     frames = source.frames([tuple(ref for part in parts for ref in part) for parts in groups])
     for parts, frame in zip(groups, frames, strict=True):
         rows += len(frame.rows)
-        can_judge = bool(ticks) and not frame.rows.empty
-        found = [_Replay(frame, parts, rule).run(ticks) if can_judge else [] for rule in rules]
+        can_judge = len(ends) > 0 and not frame.rows.empty
+        found = [_Replay(frame, parts, rule).run(ends) if can_judge else [] for rule in rules]
         for watcher in watchers:
             watcher.see(frame, found)
         for notifications, part in zip(said, found, strict=True):
             notifications.extend(part)
         # Else it would still be there while the next one is read.
         del frame
-    judged = (first, ticks[-1]) if ticks else (None, None)
-    return [BacktestReport(tuple(sorted(one, key=_order)), rows, judged[0], judged[1], len(ticks)) for one in said]
+    judged = (first, from_epoch_us(int(ends[-1]))) if len(ends) else (None, None)
+    return [BacktestReport(tuple(sorted(one, key=_order)), rows, judged[0], judged[1], len(ends)) for one in said]
 
 
 def learnt_together(refs: Sequence[DatabaseRef]) -> list[list[Group]]:
@@ -201,7 +201,10 @@ class _Replay:
         self._said: list[Notification] = []
         self._last_told: dict[str, int] = {}
 
-    def run(self, ticks: Sequence[datetime]) -> list[Notification]:
+    def run(self, ends: Longs) -> list[Notification]:
+        """Judge at the ends of all recorded intervals [epoch microseconds]."""
+        step_us = self._policy.incidents.step // timedelta(microseconds=1)
+        ticks = [from_epoch_us(end) for end in _own_moments(ends, np.unique(self._ends), step_us).tolist()]
         for as_of, stretch in _stretches(ticks, self._policy.rebuild_at):
             self._learn(as_of)
             if stretch:
@@ -263,6 +266,18 @@ class _Replay:
     def _between(self, after: datetime, until: datetime) -> IntervalFrame:
         chosen = (self._ends > epoch_us(after)) & (self._ends <= epoch_us(until))
         return IntervalFrame(self._record.rows[chosen], self._record.databases)
+
+
+def _own_moments(ends: Longs, own: Longs, step_us: int) -> Longs:
+    """Ends of their own intervals, and of others where nothing of their own ended within the step before.
+
+    Shards of a collection end at moments of their own; each instance is judged at its own, and once where it was not
+    read at all.
+    """
+    before = np.searchsorted(own, ends, side="right") - 1
+    since = np.where(before >= 0, ends - own[np.maximum(before, 0)], step_us)
+    chosen: Longs = ends[(since == 0) | (since >= step_us)]
+    return chosen
 
 
 def _stretches(ticks: Sequence[datetime], rebuild_at: timedelta) -> Iterator[tuple[datetime, list[datetime]]]:

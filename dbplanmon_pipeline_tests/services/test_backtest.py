@@ -13,7 +13,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.threshold import ThresholdDetector, ThresholdPolicy
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse
-from dbplanmon_pipeline.services.backtest import Rule, _chains, backtest, learnt_together, replay
+from dbplanmon_pipeline.services.backtest import Rule, _chains, _own_moments, backtest, learnt_together, replay
 from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
 from dbplanmon_pipeline_tests.services.recorded_weeks import (
     FIRST,
@@ -159,3 +159,9 @@ def test_moments_between_two_steps_are_judged_each():
     assert sorted(tick for chain in chains for tick in chain) == ticks
     assert all(later - earlier >= STEP for chain in chains for earlier, later in pairwise(chain))
     assert len(chains) <= 3
+
+
+def test_an_instance_is_judged_at_its_own_moments_and_where_it_was_not_read():
+    ends = np.array([100, 103, 200, 203, 300, 303, 405, 500])
+    assert _own_moments(ends, np.array([103, 203, 500]), 100).tolist() == [100, 103, 203, 303, 405, 500]
+    assert _own_moments(ends, ends, 100).tolist() == ends.tolist()
