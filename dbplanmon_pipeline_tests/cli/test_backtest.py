@@ -115,6 +115,13 @@ def test_two_settings_are_set_side_by_side(run, file, tmp_path):
     assert f"alerts only here: {len(compared['only_settings'])}; only there: 0" in text
 
 
+def test_two_detectors_can_be_set_against_each_other(run, file):
+    document = run.json("backtest", str(file), "--detector", "threshold", "--against", str(run.settings))
+    assert document["against"]["alerts"] == run.json("backtest", str(file))["alerts"] != document["alerts"]
+    (slow,) = [one for one in document["comparison"]["only_against"] if one["scope"] == "instance"]
+    assert slow["instance"] == "depot"
+
+
 def labels(tmp_path):
     """Two of the troubles of the record, one that is none, and one that nobody can find."""
     rows = ["instance,database,query_hash,start,end,kind,is_regression,scope"]

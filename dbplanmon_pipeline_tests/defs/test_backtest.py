@@ -1,11 +1,13 @@
 """The asset `backtest_report`, run by hand over the store of its location."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.defs.daily import end_of
+from dbplanmon_pipeline.services.backtest import BacktestPolicy
 from dbplanmon_pipeline_tests.defs.locations import metadata_of, why_it_failed
 from dbplanmon_pipeline_tests.services.recorded_weeks import BEGIN, DAYS, FIRST, SETTINGS, Collector, recorded
 
@@ -71,6 +73,14 @@ def test_only_the_last_pages_stay(make_location):
     assert len(pages) == 20
     assert pages[-1] == newest.name
     assert (folder / "notes.txt").exists()
+
+
+def test_production_learns_at_two_until_midnight_as_a_replay_does(make_location):
+    location = make_location(kept=True)
+    (asked,) = location.tick("baselines_schedule", FIRST + timedelta(hours=2)).run_requests
+    assert end_of(date.fromisoformat(asked.partition_key)) == FIRST
+    at = location.settings.baselines.time
+    assert BacktestPolicy().rebuild_at == timedelta(hours=at.hour, minutes=at.minute)
 
 
 def test_no_schedule_and_no_sensor_asks_for_it(make_location):
