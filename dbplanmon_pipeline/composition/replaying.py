@@ -90,7 +90,7 @@ def _replayed(
     settings: Settings, request: BacktestRequest, source: IntervalSource, whole: Callable[[], IntervalSource]
 ) -> Backtested:
     both = [settings] if request.against is None else [settings, request.against]
-    events = [] if request.labels is None else _events(request.labels, whole() if request.since else source)
+    events = _events(request, whole() if request.labels and request.since else source)
     activity, curves = Activity(events), Curves(len(both), MOST_CURVES)
     watchers: list[Watcher] = [*([activity] if request.labels else []), *([curves] if request.with_curves else [])]
     reports = replay(source, [_rule(one) for one in both], request.since, watchers)
@@ -121,11 +121,20 @@ def _rule(settings: Settings) -> Rule:
     )
 
 
-def _events(labels: Path, whole: IntervalSource) -> list[KnownEvent]:
+def _events(request: BacktestRequest, whole: IntervalSource) -> list[KnownEvent]:
     """Labels by number count from the midnight before the first interval of the whole record."""
+    if request.labels is None:
+        return []
     ends = whole.ends()
     first = from_epoch_us(int(ends[0]) - 1 if len(ends) else 0)
-    return read_labels(labels, first.replace(hour=0, minute=0, second=0, microsecond=0))
+    events = read_labels(request.labels, first.replace(hour=0, minute=0, second=0, microsecond=0))
+    return [event for event in events if _is_replayed(event, request)]
+
+
+def _is_replayed(event: KnownEvent, request: BacktestRequest) -> bool:
+    """False for what happened where nothing is replayed; a label of no database means any."""
+    same_database = not event.database or request.database in (None, event.database)
+    return request.instance in (None, event.instance) and same_database
 
 
 def _scored(

@@ -167,7 +167,7 @@ def score(report: BacktestReport, events: Sequence[KnownEvent], activity: Activi
     hits = len(tally.first)
     material = [place for place in true if queries[place].extra_seconds_per_hour >= MATERIAL_SECONDS]
     precision, worth_precision = _share(hits, hits + false), _share(worth_hits, worth_hits + false)
-    instances, false_instances = _instances(alerts, events, report.first, step)
+    instances, false_instances = _instances(alerts, events, (report.first, report.last), step)
     return Score(
         statements=activity.statements,
         days=days,
@@ -264,7 +264,7 @@ def _covers(event: KnownEvent, moment: datetime) -> bool:
 
 
 def _instances(
-    alerts: Sequence[Notification], events: Sequence[KnownEvent], first: datetime, step: timedelta
+    alerts: Sequence[Notification], events: Sequence[KnownEvent], judged: tuple[datetime, datetime], step: timedelta
 ) -> tuple[Found, int]:
     """Slow instances found, and alerts on those that were not slow."""
     slow = [event for event in events if event.scope is IncidentScope.INSTANCE]
@@ -280,7 +280,7 @@ def _instances(
         false += not at
         for place in at:
             hit.setdefault(place, one.raised_at)
-    counted = [place for place, event in enumerate(slow) if event.start >= first]
+    counted = [place for place, event in enumerate(slow) if judged[0] <= event.start < judged[1]]
     delays = [max(0.0, (hit[at] - slow[at].start - step) / step) for at in counted if at in hit]
     return _found(len(counted), len(delays), delays), false
 

@@ -142,6 +142,8 @@ def test_labels_tell_how_good_the_alerts_are(run, file, tmp_path):
     assert found["false_by_kind"]["report"] == 1
     assert found["by_kind"]["new plan"]["recall"] == 1.0
     assert (found["instances"]["events"], found["instances"]["found"], found["false_instances"]) == (1, 1, 0)
+    shop = run.json(*options, "--instance", "shop")["score"]
+    assert (shop["hits"], shop["regressions"]["events"], shop["instances"]["events"]) == (1, 2, 0)
     text = run(*options).output
     assert "With these settings" in text
     assert re.search(r"slow instances +1 +1 +1\.000", text)

@@ -129,7 +129,8 @@ class TestByHand:
     def test_slow_instances_are_counted_apart(self):
         slow = event(0, 10, 20, scope=IncidentScope.INSTANCE, database="", kind="restart")
         early = event(0, -30, -20, scope=IncidentScope.INSTANCE, database="", kind="restart")
-        found = scored([(11, 0), (100, 0), (12, 1)], [slow, early])
+        later = event(0, DAY, DAY + 9, scope=IncidentScope.INSTANCE, database="", kind="restart")
+        found = scored([(11, 0), (100, 0), (12, 1)], [slow, early, later])
         assert (found.instances.events, found.instances.found, found.false_instances) == (1, 1, 1)
         assert found.instances.delay_median == 1.0
         assert (found.hits, found.false_alerts) == (0, 1)
