@@ -155,9 +155,10 @@ class _File:
             within = (end > bounds_us[0]) & (end <= bounds_us[1])
             refs, number = self._databases(table)
             counts = np.bincount(number[within], minlength=len(refs)).tolist()
-            rows.update({ref: count for ref, count in zip(refs, counts, strict=True) if count})
+            for ref, count in zip(refs, counts, strict=True):
+                rows[ref] += count
             ends.append(np.unique(end[within]))
-        return np.unique(np.concatenate(ends)), rows
+        return np.unique(np.concatenate(ends)), +rows
 
     def rows(self, bounds_us: tuple[int, int], numbers: Mapping[DatabaseRef, int]) -> Iterator[Arrays]:
         """Rows of some databases within the bounds, part by part in the order of the file."""
@@ -194,9 +195,12 @@ class _File:
         """Databases that occur, and the place of each row among them."""
         instance, instances = self._codes(table, "instance")
         database, databases = self._codes(table, "database")
-        pairs, number = np.unique(instance * max(len(databases), 1) + database, return_inverse=True)
-        names = [divmod(pair, max(len(databases), 1)) for pair in pairs.tolist()]
-        return [DatabaseRef(instances[one], databases[other]) for one, other in names], number.astype(np.int64)
+        pair = instance * len(databases) + database
+        present = np.flatnonzero(np.bincount(pair))
+        place = np.zeros(len(instances) * len(databases), np.int64)
+        place[present] = np.arange(len(present))
+        names = [divmod(one, len(databases)) for one in present.tolist()]
+        return [DatabaseRef(instances[one], databases[other]) for one, other in names], place[pair]
 
     def _hashes(self, table: pa.Table, name: str) -> Longs:
         code, texts = self._codes(table, name)
