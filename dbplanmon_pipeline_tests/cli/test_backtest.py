@@ -11,7 +11,7 @@ import pytest
 from dbplanmon_pipeline.core.backtest_records import COLUMNS
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.store import open_store
-from dbplanmon_pipeline_tests.services.recorded_weeks import (
+from dbplanmon_pipeline_tests.services.recorded_trouble import (
     BEGIN,
     DAYS,
     FIRST,

@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.defs.daily import end_of
 from dbplanmon_pipeline.services.backtest import BacktestPolicy
 from dbplanmon_pipeline_tests.defs.locations import metadata_of, why_it_failed
-from dbplanmon_pipeline_tests.services.recorded_weeks import BEGIN, DAYS, FIRST, SETTINGS, Collector, recorded
+from dbplanmon_pipeline_tests.services.recorded_trouble import BEGIN, DAYS, FIRST, SETTINGS, Collector, recorded
 
 SECTIONS = {
     "collection": {"interval": "1h", "startup_delay": "0s"},

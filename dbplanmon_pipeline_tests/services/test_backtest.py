@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.verdict.threshold import ThresholdDetector, Thresho
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse
 from dbplanmon_pipeline.services.backtest import Rule, _chains, _own_moments, backtest, learnt_together, replay
 from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
-from dbplanmon_pipeline_tests.services.recorded_weeks import (
+from dbplanmon_pipeline_tests.services.recorded_trouble import (
     FIRST,
     LEARNT,
     POLICY,

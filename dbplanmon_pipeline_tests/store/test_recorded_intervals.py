@@ -16,7 +16,7 @@ from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import recorded_intervals
 from dbplanmon_pipeline.store.recorded_intervals import RecordedIntervals, Wanted
 from dbplanmon_pipeline.store.stored_intervals import StoredIntervals
-from dbplanmon_pipeline_tests.services.recorded_weeks import BEGIN, FIRST, Collector, recorded, write_parquet
+from dbplanmon_pipeline_tests.services.recorded_trouble import BEGIN, FIRST, Collector, recorded, write_parquet
 
 SHOP = DatabaseRef("shop", "db0")
 DAY = timedelta(days=1)
