@@ -53,6 +53,7 @@ def test_page_describes_no_command_that_is_not_there():
         ("history", "--days", "3"),
         ("analyse",),
         ("baselines",),
+        ("backtest", "--store"),
         ("hotspots", "--window", "2h"),
         ("incidents", "list"),
         ("incidents", "show", "0bad"),
