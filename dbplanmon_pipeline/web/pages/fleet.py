@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
-from dbplanmon_pipeline.web.context import context_of
-from dbplanmon_pipeline.web.pages.fleet_view import fleet_view
+from dbplanmon_pipeline.web.context import WebContext, context_of
+from dbplanmon_pipeline.web.pages.fleet_view import FleetView, fleet_view
 from dbplanmon_pipeline.web.pages.templating import render
 
 DAY = timedelta(hours=24)
@@ -18,21 +18,30 @@ DAY = timedelta(hours=24)
 def fleet(request: Request) -> Response:
     """Health, load and open incidents of every database."""
     context = context_of(request)
+    if not _watched(context) and not context.session.store.schema_status().revision:
+        return render(request, "fleet_empty.html")
+    view = fleet_of(request)
+    if not view.groups:
+        return render(request, "fleet_empty.html")
+    return render(request, "fleet.html", view=view, words=request.query_params.get("q", "")[:200])
+
+
+def fleet_of(request: Request) -> FleetView:
+    """The whole fleet as the store knows it now."""
+    context = context_of(request)
     store, settings, now = context.session.store, context.settings, context.clock()
-    watched = {instance.name: str(instance.engine) for instance in settings.instances if instance.enabled}
-    if not watched and not store.schema_status().revision:
-        return render(request, "fleet_empty.html")
-    rows = store.fleet()
-    if not watched and not rows:
-        return render(request, "fleet_empty.html")
     # The running hour would look like a fall.
     end = now.replace(minute=0, second=0, microsecond=0)
-    view = fleet_view(
-        rows,
+    return fleet_view(
+        store.fleet(),
         store.open_incidents(),
         store.database_hours(end - DAY, end),
-        watched=watched,
+        watched=_watched(context),
         now=now,
         interval=settings.collection.interval,
     )
-    return render(request, "fleet.html", view=view, words=request.query_params.get("q", "")[:200])
+
+
+def _watched(context: WebContext) -> dict[str, str]:
+    """Instances of the settings with their engines."""
+    return {instance.name: str(instance.engine) for instance in context.settings.instances if instance.enabled}
