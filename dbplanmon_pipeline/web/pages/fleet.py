@@ -8,10 +8,12 @@ from starlette.responses import Response
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.context import WebContext, context_of
+from dbplanmon_pipeline.web.pages.fleet_rows import chosen_rows, first_rows
 from dbplanmon_pipeline.web.pages.fleet_view import FleetView, fleet_view
-from dbplanmon_pipeline.web.pages.templating import render
+from dbplanmon_pipeline.web.pages.templating import link, render, with_query
 
 DAY = timedelta(hours=24)
+_DIGITS = 7
 
 
 @require(Role.VIEWER)
@@ -23,7 +25,24 @@ def fleet(request: Request) -> Response:
     view = fleet_of(request)
     if not view.groups:
         return render(request, "fleet_empty.html")
-    return render(request, "fleet.html", view=view, words=request.query_params.get("q", "")[:200])
+    query = request.query_params
+    words, instance = query.get("q", "").strip()[:200], query.get("instance", "").strip()[:200]
+    place = query.get("skip", "")
+    skip = int(place) if place.isascii() and place.isdecimal() and len(place) < _DIGITS else 0
+    is_narrowed = bool(words or instance)
+    rows = chosen_rows(view, words=words, instance=instance, skip=skip) if is_narrowed else first_rows(view)
+    path = link(request, "fleet")
+    return render(
+        request,
+        "fleet.html",
+        view=view,
+        rows=rows,
+        words=words,
+        instance=instance,
+        is_narrowed=is_narrowed,
+        first=with_query(path, q=words, instance=instance) if skip else "",
+        following=with_query(path, q=words, instance=instance, skip=rows.following) if rows.following else "",
+    )
 
 
 def fleet_of(request: Request) -> FleetView:
