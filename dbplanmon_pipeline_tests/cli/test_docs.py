@@ -75,6 +75,7 @@ def test_page_describes_no_command_that_is_not_there():
         ("health", "ready"),
         ("store", "check"),
         ("store", "upgrade"),
+        ("store", "downgrade", "base", "--dry-run"),
         ("grants",),
     ],
     ids=" ".join,
