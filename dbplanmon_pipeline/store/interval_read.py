@@ -10,6 +10,7 @@ import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
@@ -89,6 +90,12 @@ def _source(day: date, wanted: Selection) -> str:
     pairs = ", ".join(f"({int(number)}, {int(query_hash)})" for number, query_hash in wanted.statements)
     chosen = f"(WITH c(chosen_id, chosen_hash) AS (VALUES {pairs}) SELECT * FROM c) AS chosen"  # noqa: S608
     return f"{chosen} CROSS JOIN {table_name(day)}"
+
+
+def read_ends(connection: Connection, day: date) -> Longs:
+    """Ends of the intervals of one hot day [epoch microseconds], each once."""
+    ends = connection.exec_driver_sql(f"SELECT DISTINCT interval_end_us FROM {table_name(day)}").scalars()  # noqa: S608
+    return np.fromiter(ends, np.int64)
 
 
 def _where(connection: Connection, day: date, wanted: Selection) -> str:
