@@ -117,7 +117,7 @@ def walk(frame, baselines, ticks, policy=POLICY):
         before = tick
 
 
-@pytest.mark.parametrize(("seed", "policy"), [(0, POLICY), (1, POLICY), (2, LENIENT)])
+@pytest.mark.parametrize(("seed", "policy"), [(1, POLICY), (2, LENIENT)])
 def test_each_tick_says_what_the_lookback_says(seed, policy):
     frame, moments = fleet(troubled(seed), seed)
     baselines = StatisticalDetector(policy).learn(frame, moments[LEARNT])
