@@ -334,3 +334,37 @@ def test_values_of_parameters_are_never_told():
 def test_statistics_come_with_the_statement_that_updates_them():
     (found,) = named("stale-statistics", statistics(5_000))
     assert found.script == "UPDATE STATISTICS [dbo].[Orders] [IX_State];"
+
+
+def without_statistics(kind, *columns):
+    references = [
+        element("ColumnReference", Schema=schema, Table=name, Column=column) for schema, name, column in columns
+    ]
+    return select(warned(element(kind, *references)), scan())
+
+
+def test_columns_without_statistics_come_with_the_statements_that_make_them():
+    columns = [("[dbo]", "[Orders]", "Total"), ("[dbo]", "[Orders]", "a]b"), ("[sales]", "[Lines]", "Price")]
+    (found,) = named("missing-statistics", without_statistics("ColumnsWithNoStatistics", *columns))
+    assert found.text == "there are no statistics on Orders.Total, Orders.a]b, Lines.Price, so rows are guessed"
+    assert found.script == (
+        "CREATE STATISTICS [ST_Orders_Total] ON [dbo].[Orders] ([Total]);\n"
+        "CREATE STATISTICS [ST_Orders_a]]b] ON [dbo].[Orders] ([a]]b]);\n"
+        "CREATE STATISTICS [ST_Lines_Price] ON [sales].[Lines] ([Price]);"
+    )
+
+
+@pytest.mark.parametrize(
+    "said", [{"Table": "[#t]"}, {"Table": "[@t]"}, {"Table": "[T]", "Server": "[far]"}, {}], ids=str
+)
+def test_no_statistics_are_made_where_none_can_be(said):
+    warning = warned(element("ColumnsWithNoStatistics", element("ColumnReference", Column="c", **said)))
+    (found,) = named("missing-statistics", select(warning, scan()))
+    assert found.script == ""
+
+
+def test_columns_that_the_server_calls_stale_name_their_table_and_its_update():
+    plan = without_statistics("ColumnsWithStaleStatistics", ("[dbo]", "[Orders]", "Total"), ("[dbo]", "[Orders]", "At"))
+    (found,) = named("stale-statistics", plan)
+    assert found.text == "the server itself calls the statistics on dbo.Orders.Total, dbo.Orders.At stale"
+    assert found.script == "UPDATE STATISTICS [dbo].[Orders];"
