@@ -116,6 +116,8 @@ def _complaint(text: str) -> str:
         return "no execution plan: the text is empty"
     if text.lstrip().startswith("<"):
         return "no PostgreSQL plan: the text is XML; PostgreSQL plans are read from EXPLAIN (FORMAT JSON)"
+    if "|--" in text:
+        return "no readable showplan: this is SHOWPLAN_TEXT; use SET SHOWPLAN_XML ON, or save the plan as .sqlplan"
     if "(cost=" in text:
         return "no readable execution plan: this is EXPLAIN in text form; use EXPLAIN (FORMAT JSON)"
     return "no execution plan: the text holds no output of EXPLAIN (FORMAT JSON)"

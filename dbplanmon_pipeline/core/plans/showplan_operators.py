@@ -56,6 +56,20 @@ _KINDS = {
     "Parameter Table Scan": NodeKind.FUNCTION_SCAN,
     "Constant Scan": NodeKind.CONSTANT,
     "Foreign Key References Check": NodeKind.FILTER,
+    # Of Azure Synapse.
+    "Get": NodeKind.TABLE_SCAN,
+    "Constant Table Get": NodeKind.CONSTANT,
+    "Shuffle": NodeKind.EXCHANGE,
+    "Broadcast": NodeKind.EXCHANGE,
+    "Trim": NodeKind.EXCHANGE,
+    "Single Source Round Robin Move": NodeKind.EXCHANGE,
+    "Compute To Control Node": NodeKind.EXCHANGE,
+    "Control To Compute Nodes": NodeKind.EXCHANGE,
+    "GbAgg": NodeKind.AGGREGATE,
+    "LocalCube": NodeKind.AGGREGATE,
+    "Project": NodeKind.COMPUTE,
+    "Union": NodeKind.APPEND,
+    "Union All": NodeKind.APPEND,
 }
 _JOIN_OR_ELSE = frozenset({NodeKind.HASH_JOIN, NodeKind.MERGE_JOIN, NodeKind.NESTED_LOOPS})
 _MODIFIES = (" Insert", " Update", " Delete", " Merge")

@@ -18,8 +18,8 @@ ELEMENTS = _words(
     InsertedScan Intrinsic IsNotNull Join LocalCube LogRowScan Logical MemoryFractions MemoryGrantInfo
     MemoryGrantWarning Merge MergeInterval MissingIndex MissingIndexGroup MissingIndexes Move MultipleAssign
     NestedLoops Object OffsetExpression OnlineIndex Operation OptimizerHardwareDependentProperties
-    OptimizerStatsUsage OrderBy OrderByColumn OriginalActionColumn OuterReferences OuterSideJoinColumns
-    OutputColumns OutputList Parallelism ParameterList ParameterSensitivePredicate ParameterTableScan
+    OptimizerStatsUsage OptionalParameterPredicate OrderBy OrderByColumn OriginalActionColumn OuterReferences
+    OuterSideJoinColumns OutputColumns OutputList Parallelism ParameterList ParameterSensitivePredicate ParameterTableScan
     Parameterization PartitionColumns PartitionId PartitionRange PartitionsAccessed PassThru PlanAffectingConvert
     Predicate Prefix PrintDataflow Probe ProbeColumn ProbeResidual Project Put QueryPlan QueryTimeStats RangeColumns
     RangeExpressions ReceivePlan RelOp RemoteFetch RemoteModify RemoteQuery RemoteRange RemoteScan Residual

@@ -300,7 +300,7 @@ def test_every_wrapping_gives_the_same_tree(text):
         (" \r\n\ufeff", "empty"),
         ("hello", "ShowPlanXML"),
         ("<root/>", "ShowPlanXML"),
-        ("&lt;ShowPlanXML/&gt;", "ShowPlanXML"),
+        ("&lt;ShowPlanXML/&gt;", "namespace"),
         ("<ShowPlanXML/>", "namespace"),
         (showplan(statement(SCAN), namespace="http://schemas.microsoft.com/sqlserver/2022/ShowPlan"), "namespace"),
         (showplan(), "no statement"),
