@@ -21,6 +21,7 @@ from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path, quote_value
 from dbplanmon_pipeline.core.suggestion_drafts import Draft, SuggestionKind
+from dbplanmon_pipeline.core.what_if import advised_by_planner
 
 __all__ = ["SuggestionKind", "suggest", "suggestion_id"]
 
@@ -69,6 +70,8 @@ def suggest(
     ]
     if dialect == Engine.SQLSERVER:
         drafts += _of_sql_server(incident, old, new, present, rows)
+    elif dialect == Engine.POSTGRES:
+        drafts = advised_by_planner(old, new, drafts)
     drafts = _surest_first(drafts)
     if not drafts:
         drafts = [_review(incident, old, new, statement)]
