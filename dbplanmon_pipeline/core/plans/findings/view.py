@@ -115,11 +115,9 @@ class StatementView:
         told = self.statement.attributes.get("QueryTimeStats") or {}
         if self.engine == Engine.SQLSERVER:
             return figure_of(told.get("ElapsedTime"))
-        value = self.statement.attributes.get("Execution Time")
-        if isinstance(value, int | float):
-            return float(value)
+        known = self.figure("Execution Time")
         root = self.statement.root
-        return root.actual_ms if root else None
+        return known if known is not None else root.actual_ms if root else None
 
     @property
     def matters(self) -> bool:
@@ -143,9 +141,9 @@ class StatementView:
             waiting.extend(reversed(self.inputs(part)))
 
     def figure(self, name: str) -> float | None:
-        """A number among the attributes of the statement."""
+        """A finite number among the attributes of the statement, None where the plan does not tell."""
         value = self.statement.attributes.get(name)
-        return float(value) if isinstance(value, int | float) else figure_of(value if isinstance(value, str) else None)
+        return None if isinstance(value, bool) or value is None else figure_of(str(value))
 
 
 def view_of(

@@ -114,6 +114,12 @@ def statistics(changed):
     return select(element("OptimizerStatsUsage", entry), scan(cost=100.0, TableCardinality=10_000))
 
 
+def waited(kind, milliseconds, workers=1):
+    waits = element("WaitStats", element("Wait", WaitType=kind, WaitTimeMs=milliseconds, WaitCount=3))
+    times = element("QueryTimeStats", CpuTime=100, ElapsedTime=1_000)
+    return select(waits, times, scan(), plan={"DegreeOfParallelism": workers})
+
+
 def parallel(*rows):
     return select(scan(parallel=1, beside=ran(*rows), rows=sum(rows), cost=100.0))
 
@@ -278,6 +284,14 @@ CASES = [
         select(scan(), plan={"NonParallelPlanReason": "TSQLUserDefinedFunctionsNotParallelizable"}),
         select(scan(), plan={"NonParallelPlanReason": "CouldNotGenerateValidParallelPlan"}),
     ),
+    ("waited-most", waited("LCK_M_S", 700), waited("LCK_M_S", 300)),
+    ("waited-most", waited("ASYNC_NETWORK_IO", 700), waited("CXPACKET", 700)),
+    ("waited-most", waited("OLEDB", 700), waited("OLEDB", 700, workers=4)),
+    (
+        "slow-compilation",
+        select(scan(), plan={"CompileTime": 2_300}),
+        select(scan(), plan={"CompileTime": 230}),
+    ),
     ("parallel-skew", parallel(90_000, 100, 100, 100), parallel(25_000, 21_000, 22_000, 23_000)),
 ]
 
@@ -368,3 +382,9 @@ def test_columns_that_the_server_calls_stale_name_their_table_and_its_update():
     (found,) = named("stale-statistics", plan)
     assert found.text == "the server itself calls the statistics on dbo.Orders.Total, dbo.Orders.At stale"
     assert found.script == "UPDATE STATISTICS [dbo].[Orders];"
+
+
+def test_a_wait_is_told_with_what_it_is_for_and_how_much_of_the_time_it_took():
+    (found,) = named("waited-most", waited("LCK_M_S", 700))
+    assert found.text == "it waited 700 ms for locks of others (LCK_M_S), of 1,000 ms in all"
+    assert (found.share, found.weight, found.subject) == (0.7, "high", "LCK_M_S")
