@@ -35,6 +35,11 @@ class WhatIf:
         return f"{figure(self.cost_with)} instead of {figure(self.cost)}"
 
     @property
+    def table(self) -> str:
+        """`public.orders`."""
+        return _place(self.definition)[0]
+
+    @property
     def place(self) -> str:
         """`public.orders (status, at)`."""
         return _place_words(_place(self.definition))

@@ -256,3 +256,12 @@ def test_an_estimated_scan_does_not_invent_an_index():
     assert found.text == (
         "Seq Scan on orders reads the whole table (cost 10,000) for an estimated 3 rows, which no index serves"
     )
+
+
+def test_an_index_that_the_planner_was_shown_stands_with_the_scan_it_replaces():
+    tried = {"index": 'CREATE INDEX "i" ON "shop"."orders" ("state")', "cost": 10_000.0, "cost_with": 40.0}
+    for relation, script in (("orders", 'CREATE INDEX CONCURRENTLY "i" ON "shop"."orders" ("state");'), ("lines", "")):
+        scan = pg("Seq Scan", Relation_Name=relation, Schema="shop", Alias="o", Filter=FILTER, rows=3)
+        (found,) = named("scan-filters-most-rows", explained(scan), {"what_if": [tried]})
+        assert found.script == script
+        assert ("a cost of 40 instead of 10,000" in found.advice) == bool(script)
