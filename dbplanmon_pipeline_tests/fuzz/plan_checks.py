@@ -8,6 +8,7 @@ from dbplanmon_pipeline.core.optimizer_advice import advised_by_optimizer
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_record, marks_of, numbered_lines
+from dbplanmon_pipeline.core.plans.index_candidates import index_candidates
 from dbplanmon_pipeline.core.plans.render import render_tree
 from dbplanmon_pipeline.core.plans.tree import Plan
 from dbplanmon_pipeline.errors import PlanParseError
@@ -37,5 +38,6 @@ def read_or_refused(parse: Callable[[str], Plan], text: str, form: str) -> None:
     assert json.dumps([finding_record(one) for one in told])
     assert isinstance(numbered_lines(told), list)
     assert not diff_plans(plan, plan).changes
+    assert all(one.columns and one.definition for one in index_candidates(plan))
     captured = CapturedPlan(1, 1, form, text)
     assert all(draft.rationale for draft in advised_by_optimizer("Shop", None, captured))

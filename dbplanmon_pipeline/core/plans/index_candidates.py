@@ -16,6 +16,9 @@ WORTH_COST = 1_000.0
 WORTH_SHARE = 0.2
 MOST_COLUMNS = 3
 MOST_CANDIDATES = 2
+LONGEST_CONDITION = 2_000
+"""Characters; a longer filter is a list that no index serves well."""
+
 LONGEST_NAME = 63
 """Bytes of a name that PostgreSQL keeps."""
 
@@ -25,6 +28,7 @@ _BARE = re.compile(
     rf"{_COLUMN}|\({_COLUMN.replace('<table>', '<cast_table>').replace('<column>', '<cast_column>')}\)::[\w ]+"
 )
 _COMPARED = re.compile(r"(?P<left>.+?) (?P<sign>=|<=|>=|<|>) (?P<right>.+)", re.DOTALL)
+_AND = " AND "
 _GIVEN = re.compile(r"\$\d+|\?")
 
 
@@ -66,7 +70,8 @@ def _candidate(node: Node) -> Iterator[IndexCandidate]:
         return
     equal: dict[str, None] = {}
     ranged: dict[str, None] = {}
-    for part in conjuncts(mask_literals(node.condition("Filter"))):
+    condition = node.condition("Filter")
+    for part in conjuncts(mask_literals(condition)) if len(condition) <= LONGEST_CONDITION else ():
         compared = _comparison(part, operator.alias or operator.relation)
         if compared:
             (equal if compared[1] == "=" else ranged)[compared[0]] = None
@@ -91,23 +96,24 @@ def _comparison(part: str, table: str) -> tuple[str, str] | None:
 
 def conjuncts(expression: str) -> list[str]:
     """Conditions that must all hold, without the brackets around each; the whole where they are joined otherwise."""
-    expression = expression.strip()
-    parts, depth, start, position = [], 0, 0, 0
+    parts = _parted(expression)
+    while len(parts) == 1 and (inner := _unwrapped(parts[0])) != parts[0]:
+        parts = _parted(inner)
+    return [_unwrapped(part) for part in parts]
+
+
+def _parted(expression: str) -> list[str]:
+    """What stands between the outermost ANDs."""
+    parts, depth, start = [], 0, 0
     quoted = False
-    while position < len(expression):
-        sign = expression[position]
+    for position, sign in enumerate(expression):
         quoted ^= sign == '"'
         if not quoted:
             depth += (sign == "(") - (sign == ")")
-            if depth == 0 and expression.startswith(" AND ", position):
+            if depth == 0 and sign == " " and expression.startswith(_AND, position):
                 parts.append(expression[start:position])
-                start = position + len(" AND ")
-        position += 1
-    parts.append(expression[start:])
-    if len(parts) > 1:
-        return [_unwrapped(part) for part in parts]
-    inner = _unwrapped(expression)
-    return conjuncts(inner) if inner != expression else [expression]
+                start = position + len(_AND)
+    return [part.strip() for part in (*parts, expression[start:])]
 
 
 def _unwrapped(part: str) -> str:

@@ -52,6 +52,8 @@ def test_columns_compared_with_a_value_make_a_candidate(condition, expected):
         "(NOT (o.status = $1))",
         "(x.status = $1)",
         "((o.status = $1",
+        "(" * 900 + "o.status = $1" + ")" * 900 + " OR x",
+        "(" * 5000 + "o.status = $1" + ")" * 5000,
         "",
     ],
 )
