@@ -28,10 +28,15 @@ WORTH_AN_INDEX_PERCENT = 50.0
 MOST_INDEXES = 2
 _TEMPORARY = ("#", "@")
 _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
+_NO_DEFINITIONS: Mapping[str, str] = MappingProxyType({})
 
 
 def advised_by_optimizer(
-    database: str, old: CapturedPlan | None, new: CapturedPlan | None, context: Mapping[str, Any] = _NO_CONTEXT
+    database: str,
+    old: CapturedPlan | None,
+    new: CapturedPlan | None,
+    context: Mapping[str, Any] = _NO_CONTEXT,
+    regained: Mapping[str, str] = _NO_DEFINITIONS,
 ) -> Iterator[Draft]:
     """Drafts from the showplans of one statement; nothing where the new one cannot be read or is of another engine.
 
@@ -43,13 +48,14 @@ def advised_by_optimizer(
         old: the former plan, None where not captured.
         new: the plan now, likewise.
         context: what is known of that database, as in `CapturedPlan.context`; with its indexes none is suggested twice.
+        regained: definitions, by name as there, of indexes that another suggestion brings back.
     """
     after = tree_of(new) if new else None
     if after is None or after.engine != Engine.SQLSERVER or not database or len(databases_named(after)) > 1:
         return
     before = tree_of(old) if old else None
     yield from _statistics(database, before, after)
-    yield from _indexes(database, before, after, context)
+    yield from _indexes(database, before, after, context, regained)
 
 
 def _used(plan: Plan | None) -> dict[tuple[str, str], StatisticsUse]:
@@ -94,14 +100,24 @@ def _refresh(database: str, use: StatisticsUse, risk: str, rationale: str, how: 
     return Draft(SuggestionKind.REFRESH_STATISTICS, risk, rationale, f"USE {_quoted(database)};\n{statement}")
 
 
-def _indexes(database: str, before: Plan | None, after: Plan, context: Mapping[str, Any]) -> Iterator[Draft]:
+def _indexes(
+    database: str, before: Plan | None, after: Plan, context: Mapping[str, Any], regained: Mapping[str, str]
+) -> Iterator[Draft]:
     """Wishes of the new plan that the old one did not have, the most promising first."""
     known = {_columns(wish) for wish in _wishes(before)}
     fresh = {_columns(wish): wish for wish in _wishes(after) if _columns(wish) not in known}
-    wanted = [(wish, existing_for(wish, context)) for wish in merged_wishes(fresh.values())]
-    missing = [(wish, there) for wish, there in wanted if not there.name or there.lacks(wish)]
-    for wish, there in missing[:MOST_INDEXES]:
-        yield _wider(database, wish, there) or _index(database, wish)
+    missing = [
+        wish
+        for wish in merged_wishes(fresh.values())
+        if not _is_served(wish, context) and not _is_served(wish, {"indexes": regained})
+    ]
+    for wish in missing[:MOST_INDEXES]:
+        yield _wider(database, wish, existing_for(wish, context)) or _index(database, wish)
+
+
+def _is_served(wish: Wish, context: Mapping[str, Any]) -> bool:
+    found = existing_for(wish, context)
+    return bool(found.name) and not found.lacks(wish)
 
 
 def _wider(database: str, wish: Wish, there: KnownIndex) -> Draft | None:

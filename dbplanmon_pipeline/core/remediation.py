@@ -10,7 +10,7 @@ from typing import Any
 from dbplanmon_pipeline.core.context_facts import FRESH, SETTING_FACT, STALE, STATISTICS_FACT
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.index_recovery import index_recovery
-from dbplanmon_pipeline.core.lost_indexes import tells_of
+from dbplanmon_pipeline.core.lost_indexes import lost_indexes, tells_of
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, StatementText, hash_text
 from dbplanmon_pipeline.core.optimizer_advice import advised_by_optimizer
 from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution, plan_forcing
@@ -104,7 +104,8 @@ def _of_sql_server(
 ) -> list[Draft]:
     forcing = plan_forcing(incident, old=old, new=new, present=present, rows=rows)
     context = new.context if new and tells_of(incident, new.context) else {}
-    return [*([forcing] if forcing else []), *advised_by_optimizer(incident.database, old, new, context)]
+    regained = {lost.name: lost.definition for lost in lost_indexes(incident, old, new)}
+    return [*([forcing] if forcing else []), *advised_by_optimizer(incident.database, old, new, context, regained)]
 
 
 def _surest_first(drafts: list[Draft]) -> list[Draft]:

@@ -181,3 +181,20 @@ def test_indexes_of_another_tenant_do_not_count():
         )
         kinds[database] = "create_index" in {one.kind for one in told}
     assert kinds == {"prod/Shop": False, "prod/another": True}
+
+
+@pytest.mark.parametrize(
+    ("included", "kinds"),
+    [(", [Total]]Sum]", ["recreate_index"]), ("", ["recreate_index", "create_index"])],
+    ids=["serves the wish", "serves a part of it"],
+)
+def test_an_index_that_is_brought_back_is_not_wished_for_beside_it(included, kinds):
+    lost = f"CREATE NONCLUSTERED INDEX [IX] ON [dbo].[Orders] ([Cust], [Day]{included})"
+    seek = relop("Index Seek", table("Orders", "IX"))
+    old = CapturedPlan(0xAB, 1, "showplan", showplan(statement(seek)), context={"indexes": {"IX on dbo.Orders": lost}})
+    read = {"database": "prod/Shop", "read_at": NOW.isoformat()}
+    now_there = {"indexes": {}, "tables": {"dbo.Orders": {"rows": 9}}}
+    new = replace(wishing(wish()), context=now_there | read)
+    incident = replace(PLAN_REGRESSION, instance="prod", database="Shop")
+    told = suggest(incident, old=old, new=new, statement=None, dialect=Engine.SQLSERVER, now=NOW)
+    assert [one.kind for one in told if one.kind.endswith("_index")] == kinds

@@ -138,7 +138,7 @@ def known_indexes(table: str, context: Mapping[str, Any]) -> list[KnownIndex]:
     """Indexes of a table that can stand for a wished one: in use, for all rows, and not the table itself."""
     indexes = context.get("indexes")
     found = []
-    for name, told in indexes.items() if isinstance(indexes, dict) else ():
+    for name, told in indexes.items() if isinstance(indexes, Mapping) else ():
         definition = str(told)
         index, _, on = str(name).rpartition(_ON)
         columns = _COLUMNS.search(definition)
