@@ -34,7 +34,7 @@ def read_or_refused(parse: Callable[[str], Plan], text: str, form: str) -> None:
         return
     told = findings_of(plan)
     assert all(0.0 <= one.share <= 1.0 + 1e-9 for one in told)
-    assert render_tree(plan, marks_of(told))
+    assert isinstance(render_tree(plan, marks_of(told)), str)
     assert json.dumps([finding_record(one) for one in told])
     assert isinstance(numbered_lines(told), list)
     assert not diff_plans(plan, plan).changes

@@ -1,5 +1,6 @@
 """Showplans: read or refused, and without the values of their statements once they are redacted."""
 
+from copy import deepcopy
 from functools import cache
 from html import escape
 
@@ -35,6 +36,8 @@ PIECES = (
     *("-1", "1e308", "NaN", "0x", "[", "]", "'", "CONVERT_IMPLICIT(", "OPTION((", "@p1", "<!DOCTYPE a>", "&undefined;"),
     *('<Object Table="[T]"/>', '<RunTimeInformation><RunTimeCountersPerThread Thread="0"/></RunTimeInformation>'),
 )
+ODD_VALUES = ("", "-1", "0", "1", "1e308", "-1e308", "NaN", "true", "x", "[", "[]", "[a].[b]=(1)", "@p1", "OPTION((")
+ODD_NAMES = ("Lookup", "ManyToMany", "Parallel", "EstimateRebinds", "EstimateRows", "PhysicalOp", "LogicalOp", "Impact")
 _AS_LITERAL = WORDS | TYPES | SOURCES | EXPRESSIONS
 """Attributes that keep a plain word, so that only a literal among them is a value."""
 
@@ -46,6 +49,42 @@ def seeds() -> tuple[str, ...]:
     made_up += [text for _, *texts in test_sqlserver.CASES for text in texts]
     real = [showplans.text_of(found.values[0]) for found in showplans.entries() if found.values[0]]
     return tuple(text for text in [*made_up, *real] if len(text) <= LARGEST_SEED and MARK not in text)
+
+
+def _reshaped(text: str, changes: list[tuple[str, int, int, str]]) -> str:
+    """The plan after changes that leave it XML: what other versions, and odd servers, might write."""
+    root = etree.fromstring(text[text.index("<ShowPlanXML") :].encode())
+    for kind, place, other, value in changes:
+        elements = [element for element in root.iter() if isinstance(element.tag, str)]
+        chosen, goal = elements[place % len(elements)], elements[other % len(elements)]
+        name = str(chosen.keys()[other % len(chosen.keys())]) if chosen.keys() else ""
+        above = chosen.getparent()
+        if kind == "set" and name:
+            chosen.set(name, value)
+        elif kind == "add":
+            chosen.set(ODD_NAMES[other % len(ODD_NAMES)], value)
+        elif kind == "drop" and name:
+            del chosen.attrib[name]
+        elif kind == "rename":
+            chosen.tag = goal.tag
+        elif kind == "remove" and above is not None:
+            above.remove(chosen)
+        elif kind == "double":
+            goal.append(deepcopy(chosen))
+    return etree.tostring(root, encoding="unicode")
+
+
+_CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(("set", "set", "set", "add", "drop", "rename", "remove", "double")),
+        st.integers(0, 10**6),
+        st.integers(0, 10**6),
+        st.one_of(st.sampled_from(ODD_VALUES), st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]))),
+    ),
+    min_size=1,
+    max_size=12,
+)
+_RESHAPED = st.builds(_reshaped, st.sampled_from(seeds()), _CHANGES)
 
 
 def _is_read_or_refused(text: str) -> None:
@@ -79,7 +118,19 @@ _NUMBERS = st.one_of(
 )
 _Plant = tuple[str, int, int, str, str]
 _PLANT = st.tuples(
-    st.sampled_from(("attribute", "fresh attribute", "text", "tail", "element", "comment", "instruction")),
+    st.sampled_from(
+        (
+            "expression",
+            "expression",
+            "attribute",
+            "fresh attribute",
+            "text",
+            "tail",
+            "element",
+            "comment",
+            "instruction",
+        )
+    ),
     st.integers(0, 10**6),
     st.integers(0, 10**6),
     st.one_of(_LITERALS, _NUMBERS),
@@ -92,7 +143,9 @@ def _no_planted_value_survives(planting: tuple[str, list[_Plant]]) -> None:
     root = etree.fromstring(text[text.index("<ShowPlanXML") :].encode())
     elements = [element for element in root.iter() if isinstance(element.tag, str)]
     for plant in plants:
-        _plant(elements[plant[1] % len(elements)], *plant)
+        told = [element for element in elements if plant[0] != "expression" or EXPRESSIONS & set(element.keys())]
+        if told:
+            _plant(told[plant[1] % len(told)], *plant)
     safe = redact_showplan(etree.tostring(root, encoding="unicode"))
     assert MARK not in safe
     for _, _, _, literal, _ in plants:
@@ -102,8 +155,9 @@ def _no_planted_value_survives(planting: tuple[str, list[_Plant]]) -> None:
 
 def _plant(element: etree._Element, kind: str, _: int, which: int, literal: str, value: str) -> None:
     """Put the value, or a literal that is one, where the server might write such a thing."""
-    if kind == "attribute":
-        names = [name for name in element.attrib if name not in NAMES]
+    if kind in ("attribute", "expression"):
+        wanted = EXPRESSIONS if kind == "expression" else set(element.keys()) - NAMES
+        names = [name for name in element.attrib if name in wanted]
         if names:
             name = str(names[which % len(names)])
             old = "" if MARK in element.get(name, "") else element.get(name, "")
@@ -124,6 +178,8 @@ def _plant(element: etree._Element, kind: str, _: int, which: int, literal: str,
 
 PROPERTIES = (
     Property("any showplan is told or refused", mutated(seeds(), PIECES), _is_read_or_refused),
+    Property("a showplan with odd parts is told or refused", _RESHAPED, _is_read_or_refused),
+    Property("a redacted showplan with odd parts keeps its shape", _RESHAPED, _keeps_its_shape),
     Property("any text is told or refused", repeated((*PIECES, *seeds()[:2])), _is_read_or_refused),
     Property("a redacted showplan keeps its shape", mutated(seeds(), PIECES), _keeps_its_shape),
     Property(

@@ -17,7 +17,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     rule,
     weight_of,
 )
-from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
+from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, number_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
 
@@ -103,9 +103,7 @@ def _tellers(node: Node) -> list[Mapping[str, Any]]:
 
 
 def _of(told: Mapping[str, Any], name: str) -> float:
-    value = told.get(name)
-    known = figure_of(str(value)) if value is not None and not isinstance(value, bool) else None
-    return max(0.0, known or 0.0)
+    return max(0.0, number_of(told.get(name)) or 0.0)
 
 
 def _more_work_mem(disk_kb: float) -> str:

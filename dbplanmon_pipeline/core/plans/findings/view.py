@@ -19,6 +19,11 @@ WORTH_ROWS = 10_000.0
 _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 
+def number_of(value: object) -> float | None:
+    """A finite number that a plan tells, as text or as a number of any size; None for anything else."""
+    return figure_of(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One operator of a statement.
@@ -69,8 +74,7 @@ class Node:
 
     def figure(self, name: str) -> float | None:
         """A finite number among its attributes, None where the plan does not tell."""
-        value = self.operator.attributes.get(name)
-        return None if isinstance(value, bool) or value is None else figure_of(str(value))
+        return number_of(self.operator.attributes.get(name))
 
     def flag(self, name: str) -> bool:
         """True where an attribute says yes, in any spelling."""
@@ -142,8 +146,7 @@ class StatementView:
 
     def figure(self, name: str) -> float | None:
         """A finite number among the attributes of the statement, None where the plan does not tell."""
-        value = self.statement.attributes.get(name)
-        return None if isinstance(value, bool) or value is None else figure_of(str(value))
+        return number_of(self.statement.attributes.get(name))
 
 
 def view_of(
