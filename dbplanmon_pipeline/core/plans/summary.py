@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
 from dbplanmon_pipeline.core.plans.findings.model import Finding, Weight
+from dbplanmon_pipeline.core.plans.findings.view import number_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
 from dbplanmon_pipeline.core.plans.tree import Plan, PlanStatement
 
@@ -135,10 +136,8 @@ def _elapsed_ms(engine: Engine, statement: PlanStatement) -> float | None:
     if engine == Engine.SQLSERVER:
         told = statement.attributes.get("QueryTimeStats")
         return figure_of(told.get("ElapsedTime")) if isinstance(told, dict) else None
-    value = statement.attributes.get("Execution Time")
-    if isinstance(value, int | float):
-        return float(value)
-    return statement.root.actual_ms if statement.root else None
+    told = number_of(statement.attributes.get("Execution Time"))
+    return told if told is not None else statement.root.actual_ms if statement.root else None
 
 
 def _moved(what: str, before: float, after: float, unit: str) -> str:

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_record, marks_of, numbered_lines
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
@@ -72,3 +73,11 @@ def test_odd_values_in_a_showplan_do_no_harm(seed):
             _, _, rest = piece.partition('"')
             kept.append(f'{chance.choice(ODD_TEXTS)}"{rest}' if chance.random() < 0.15 else piece)
         can_be_told(parse_showplan('="'.join(kept)))
+
+
+@pytest.mark.parametrize("name", ["Execution Time", "Planning Time"])
+@pytest.mark.parametrize("value", [10**400, float("nan"), True, "x", None])
+def test_a_time_that_is_no_number_is_unknown_to_findings_and_differences(name, value):
+    plan = parse_pg_plan([{"Plan": {"Node Type": "Result", "Actual Total Time": 1.0, "Actual Loops": 1}, name: value}])
+    can_be_told(plan)
+    assert not diff_plans(plan, plan).changes
