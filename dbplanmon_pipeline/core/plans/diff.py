@@ -18,9 +18,9 @@ from dbplanmon_pipeline.core.plans.differences import (
     ordered,
     ratio_text,
 )
-from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, NodeKind, Operator, Plan, PlanStatement
 from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
+from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 
 __all__ = ["DifferenceKind", "PlanDiff", "PlanDifference", "context_changes", "diff_plans"]
 
@@ -58,7 +58,7 @@ def _statement(engine: Engine, before: PlanStatement | None, after: PlanStatemen
     if before is None or after is None or before.root is None or after.root is None:
         yield from _lonely(before, after)
         return
-    comparable = comparable_expression if engine == Engine.SQLSERVER else mask_literals
+    comparable = comparable_expression if engine == Engine.SQLSERVER else mask_postgres_literals
     trees = [
         change
         for old, new in zip(before.trees, after.trees, strict=False)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals, statement_kind
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals, statement_kind
 from dbplanmon_pipeline_tests.support.requirements import absent
 
-STATEMENTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "sql" / "statements.jsonl"
+STATEMENTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "sql" / "statements.jsonl"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """T-SQL texts without their literals, read token by token as the engine reads them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from dbplanmon_pipeline.core.sql_comments import end_of_comment
+from dbplanmon_pipeline.core.statements.comments import end_of_comment
 
 MASK = "?"
 
@@ -23,8 +23,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_MASKED = frozenset({"string", "open", "binary", "number"})
-_COMMENTS = frozenset({"line", "block"})
+LITERALS = frozenset({"string", "open", "binary", "number"})
+COMMENTS = frozenset({"line", "block"})
 _NAME_ONLY_AFTER = re.compile(r"(?:\.|\b(?:join|update|into|table|view|index|procedure|proc))\s*\Z", re.IGNORECASE)
 _NAME_ONLY_BEFORE = re.compile(r"\s*\.\s*(?:[^\W\d]|[\[\"*@#])")
 _WORD = re.compile(r"[^\W\d][\w@$#]*|[();]")
@@ -47,7 +47,7 @@ def mask_tsql_literals(text: str, *, quoted_names: bool | None = None) -> str:
             name only where the text proves that names are quoted so, for example by `"a"."b"`.
     """
     tokens = list(tsql_tokens(text))
-    names = _has_quoted_names(text, tokens) if quoted_names is None else quoted_names
+    names = has_quoted_names(text, tokens) if quoted_names is None else quoted_names
     return "".join([_kept(kind, value, names) for kind, value, _, _ in tokens])
 
 
@@ -83,16 +83,16 @@ def tsql_tokens(text: str) -> Iterator[Token]:
         position = end
 
 
-def _kept(kind: str, value: str, quoted_names: bool) -> str:
-    if kind in _MASKED or (kind == "quoted" and not quoted_names):
-        return MASK
-    return " " if kind in _COMMENTS else value
-
-
-def _has_quoted_names(text: str, tokens: list[Token]) -> bool:
-    """One quoted token in a place where only a name can stand: the setting is one for the whole text."""
+def has_quoted_names(text: str, tokens: Sequence[Token]) -> bool:
+    """Whether one quoted token stands where only a name can: the setting is one for the whole text."""
     return any(
         _NAME_ONLY_BEFORE.match(text, end) or _NAME_ONLY_AFTER.search(text[max(0, begin - 32) : begin])
         for kind, _, begin, end in tokens
         if kind == "quoted"
     )
+
+
+def _kept(kind: str, value: str, quoted_names: bool) -> str:
+    if kind in LITERALS or (kind == "quoted" and not quoted_names):
+        return MASK
+    return " " if kind in COMMENTS else value

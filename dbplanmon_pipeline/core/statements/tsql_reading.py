@@ -5,7 +5,7 @@ T-SQL needs no semicolon between statements, so every word outside of strings, q
 
 import re
 
-from dbplanmon_pipeline.core.tsql_text import tsql_tokens
+from dbplanmon_pipeline.core.statements.tsql import tsql_tokens
 
 _WRITING_WORDS = """
     ADD ALTER BACKUP BEGIN BREAK BULK CHECKPOINT CLOSE COMMIT CONTINUE CONVERSATION CREATE CURSOR DBCC DEALLOCATE

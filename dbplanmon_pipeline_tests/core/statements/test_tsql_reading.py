@@ -1,6 +1,6 @@
 import pytest
 
-from dbplanmon_pipeline.core.tsql_reading import end_of_first_word, why_not_reading
+from dbplanmon_pipeline.core.statements.tsql_reading import end_of_first_word, why_not_reading
 
 
 @pytest.mark.parametrize(
