@@ -40,6 +40,8 @@ class ListFolder:
         self._parameter_sign = parameter_sign
         self._kept_name = kept_name
         self._folds_arrays = folds_arrays
+        # Whether these two begin a value is known at the end of their brackets.
+        self._listed = _LISTED | {"array", "cast"} if folds_arrays else _LISTED
         self._open: list[_Bracket] = []
         self._last_row = (0, 0)
 
@@ -58,7 +60,7 @@ class ListFolder:
             elif atom[0] == parameter_sign and not self._kept_name(atom, out[-1] if out else ""):
                 out.append(MARK)
             else:
-                if opened and atom not in _LISTED and not (atom in _SIGNS and self._is_sign()):
+                if opened and atom not in self._listed and not (atom in _SIGNS and self._is_sign()):
                     opened[-1].only_values = False
                 out.append(atom)
         return out

@@ -1,16 +1,12 @@
-import json
 import re
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals, statement_kind
-from dbplanmon_pipeline_tests.support.requirements import absent
-
-STATEMENTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "sql" / "statements.jsonl"
+from dbplanmon_pipeline_tests.core.statements.corpus import records
 
 
 @pytest.mark.parametrize(
@@ -117,10 +113,7 @@ def test_the_kind_is_the_verb_that_does_the_work(text, expected):
 
 
 def test_real_statements_are_masked_fast_and_keep_no_string():
-    if not STATEMENTS.exists():
-        absent("corpus", "../shared/data/sql is not here")
-    records = [json.loads(line) for line in STATEMENTS.read_text(encoding="utf-8").split("\n") if line]
-    texts = [record["sql"] for record in records]
+    texts = [record["sql"] for record in records("statements.jsonl")]
     assert len(texts) > 1000
     began = time.process_time()
     masked = [mask_tsql_literals(text) for text in texts]
