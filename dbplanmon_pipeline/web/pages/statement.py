@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dbplanmon_pipeline.composition.fingerprints import stored_fingerprint
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText, hash_int, hash_text
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
@@ -81,6 +82,7 @@ def statement(request: Request) -> Response:
         ref=ref,
         seen=seen,
         statement=lay_out(text.text) if text else None,
+        fingerprint=stored_fingerprint(context.settings, ref.instance, text.text) if text else "",
         kind=text.kind if text else "",
         series=series,
         span=span,
