@@ -33,7 +33,7 @@ _PARTS_OF_STRINGS = [
     "é",
     "x",
 ]
-_PARTS_OF_COMMENTS = ["it's", '"', "[", "]", "'", "$$", "0x1", "E'", "--", "a", " "]
+_PARTS_OF_COMMENTS = ["it's", "a join", "the end.", '"', "[", "]", "'", "$$", "0x1", "E'", "--", "a", " "]
 _APART = [" ", "\n", "\t", "  "]
 _BETWEEN = [",", "(", ")", "=", ";", "<", ">", "*", "+", "%"]
 _WORDS = ["select", "FROM", "Where", "in", "IN", "values", "VALUES", "insert", "into", "t1", "a", "und", "größe", "not"]
@@ -82,7 +82,8 @@ def statements(literals: st.SearchStrategy[Planted], names: list[str]) -> st.Sea
     plain = st.sampled_from([*_WORDS, *names]).map(lambda word: Planted(word, word))
     blank = st.sampled_from(_APART).map(lambda text: Planted(text, " "))
     between = st.sampled_from(_BETWEEN).map(lambda sign: Planted(f" {sign} ", f"  {sign} "))
-    part = st.tuples(between, st.one_of(plain, literals, literals, comments()), blank)
+    comment = st.one_of(st.just(Planted(" ", " ")), comments())
+    part = st.tuples(between, comment, st.one_of(plain, literals, literals), blank)
     return st.lists(part, min_size=1, max_size=12).map(_joined)
 
 
@@ -91,6 +92,6 @@ def cut(statement: Planted, share: float) -> str:
     return statement.text[: round(len(statement.text) * share)]
 
 
-def _joined(parts: list[tuple[Planted, Planted, Planted]]) -> Planted:
+def _joined(parts: list[tuple[Planted, ...]]) -> Planted:
     pieces = [piece for part in parts for piece in part]
     return Planted("".join(piece.text for piece in pieces), "".join(piece.other for piece in pieces))

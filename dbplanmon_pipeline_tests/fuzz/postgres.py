@@ -8,20 +8,14 @@ from dbplanmon_pipeline.providers.postgres.explainable import explainable
 from dbplanmon_pipeline_tests.fuzz.planted import WORD, Planted, cut, leaks, numbers, statements, strings
 from dbplanmon_pipeline_tests.fuzz.properties import Property
 
-_ESCAPES = ["\\'", "\\\\", "\\n", "''", "\\", "x", '"', "\n"]
+_ESCAPES = ["\\'", "\\\\", "\\n", "''", "\\x", "x", '"', "\n"]
 
 
 def _escaped(before: list[str], after: list[str], gap: str) -> Planted:
-    """A string with escapes, perhaps in two parts on two lines; a lone backslash escapes what follows it."""
-    first, second = (_whole("".join(parts)) for parts in (before, after))
+    """A string with escapes, perhaps in two parts on two lines."""
+    first, second = "".join(before), "".join(after)
     body = f"{first}{WORD}{second}"
     return Planted(f"E'{first}'{gap}'{body}'" if gap else f"e'{body}'", "'x'")
-
-
-def _whole(part: str) -> str:
-    """The part without a backslash that would escape what comes behind it."""
-    ending = len(part) - len(part.rstrip("\\"))
-    return part + "\\" * (ending % 2)
 
 
 _GAPS = ["", "\n", " \n\t", " -- it's\n", "\r\n--a\n "]

@@ -1,49 +1,36 @@
 """A statement as atoms: words in lower case, names, operators, and one mark for every literal."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MARK = "?"
-_NAME = "\0"
+NAME = "\0"
+"""Stands for a quoted name while the rest of the text is folded and taken apart."""
 
 
-class Skeleton:
-    """A text whose literals are marks and whose quoted names wait aside while the rest is folded and taken apart."""
+def atoms_of(
+    tokens: Sequence[tuple[str, str, int, int]],
+    replaced: Mapping[str, str],
+    name_of: Callable[[str], str],
+    pattern: re.Pattern[str],
+    *,
+    ascii_only: bool,
+) -> list[str]:
+    """The atoms in the order of the text, case folded.
 
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._names: list[str] = []
-
-    def add_text(self, text: str) -> None:
-        """Words, operators and blanks."""
-        self._parts.append(text.replace(_NAME, " ") if _NAME in text else text)
-
-    def add_name(self, name: str) -> None:
-        """A name in quotes, in the form it shall have in the end."""
-        self._parts.append(_NAME)
-        self._names.append(name)
-
-    def add_literal(self) -> None:
-        """Whatever value."""
-        self._parts.append(MARK)
-
-    def add_blank(self) -> None:
-        """What a comment leaves behind."""
-        self._parts.append(" ")
-
-    def atoms(self, pattern: re.Pattern[str], *, ascii_only: bool) -> list[str]:
-        """In the order of the text, case folded.
-
-        Args:
-            pattern: what is one atom; it must find a NUL character, and nothing that is blank.
-            ascii_only: whether only letters of ASCII have a case.
-        """
-        text = "".join(self._parts)
-        found = pattern.findall(_ascii_lower(text) if ascii_only else text.lower())
-        if not self._names:
-            return found
-        names = iter(self._names)
-        return [next(names) if atom == _NAME else atom for atom in found]
+    Args:
+        tokens: kind, text, begin and end each; no NUL character in those that are kept.
+        replaced: what stands for tokens of a kind: MARK for literals, NAME for quoted names, a blank for comments.
+        name_of: a quoted name in the form it shall have in the end.
+        pattern: what is one atom; it must find NAME, and nothing that is blank.
+        ascii_only: whether only letters of ASCII have a case.
+    """
+    text = "".join([replaced.get(kind, value) for kind, value, _, _ in tokens])
+    found = pattern.findall(_ascii_lower(text) if ascii_only else text.lower())
+    if NAME not in text:
+        return found
+    names = iter([name_of(value) for kind, value, _, _ in tokens if replaced.get(kind) == NAME])
+    return [next(names) if atom == NAME else atom for atom in found]
 
 
 def rendered(atoms: Iterable[str]) -> str:

@@ -12,12 +12,13 @@ MASK = "?"
 
 # Every character beyond ASCII may stand in a name, and so in the tag of a dollar quote: the scanner looks at bytes.
 _START, _PART = r"A-Za-z_\x80-\U0010ffff", r"A-Za-z0-9_\x80-\U0010ffff"
+_SIGN = r"\x20\t\r\n\f\v,=()<>+*%&|^~!?:;{}\[\]\\@#`"
 # A string goes on behind a line break, escapes and all; comments may stand in between.
 _GAP = r"(?:[ \t\f\v]|--[^\r\n]*+)*+ [\r\n] (?:[ \t\r\n\f\v]|--[^\r\n]*+[\r\n])*+"
 _TOKEN = re.compile(
     rf"""
-      (?P<plain>   (?: (?:SubPlan|InitPlan)\s+\d+\b | (?![eEbBxXnN]'|[uU]&['"])[{_START}][{_PART}$]*+ | \$\d++
-                     | [\s,=()<>+*%&|^~!?:;{{}}\[\]\\@#`] | -(?!-) | /(?!\*) | \.(?!\d) )++ )
+      (?P<plain>   (?: (?:SubPlan|InitPlan)\s+\d+\b | (?![eEbBxXnN]'|[uU]&['"])[{_START}][{_PART}$]*+[{_SIGN}]*+
+                     | [{_SIGN}]++ | -(?!-) | /(?!\*) | \.(?!\d) | \$\d++ )++ )
     | (?P<escaped> [eE]'(?:[^'\\]|\\.|'')*+(?: \\?\Z | '(?: {_GAP} '(?:[^'\\]|\\.|'')*+(?:'|\\?\Z) )*+ ) )
     | (?P<string>  (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*+(?: \Z | '(?: {_GAP} '(?:[^']|'')*+(?:'|\Z) )*+ ) )
     | (?P<dollar>  \$(?P<tag>(?:[{_START}][{_PART}]*+)?)\$ .*? (?:\$(?P=tag)\$|\Z) )

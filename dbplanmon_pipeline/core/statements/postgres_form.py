@@ -3,17 +3,18 @@
 import re
 from collections.abc import Sequence
 
-from dbplanmon_pipeline.core.statements.atoms import MARK, Skeleton
+from dbplanmon_pipeline.core.statements.atoms import MARK, NAME, atoms_of
 from dbplanmon_pipeline.core.statements.lists import ListFolder
 from dbplanmon_pipeline.core.statements.postgres import COMMENTS, LITERALS, postgres_tokens
 
 _ATOM = re.compile(
     r"""
-      \0 | \$\d++ | [a-zA-Z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*+ | ::
+      [a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*+ | [,.()?;] | :: | \$\d++ | \0
     | [-+*/<>=~!@\#%^&|`]*[~!@\#%^&|`][-+*/<>=~!@\#%^&|`]* | [-+*/<>=]*[*/<>=] | \S
     """,
     re.VERBOSE,
 )
+_REPLACED = {**dict.fromkeys(LITERALS, MARK), **dict.fromkeys(COMMENTS, " "), "quoted": NAME}
 _TEMPORARY = re.compile(r"(pg_(?:toast_)?temp)_\d+")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _KEEP_QUOTES_WORDS = """
@@ -40,20 +41,10 @@ def postgres_form(text: str) -> list[str]:
 
 
 def _atoms(text: str) -> list[str]:
-    skeleton = Skeleton()
-    for kind, value, _, _ in postgres_tokens(text):
-        if kind in LITERALS:
-            skeleton.add_literal()
-        elif kind in COMMENTS:
-            skeleton.add_blank()
-        elif kind == "quoted":
-            skeleton.add_name(_name(value))
-        else:
-            skeleton.add_text(value)
-    atoms = skeleton.atoms(_ATOM, ascii_only=True)
+    atoms = atoms_of(list(postgres_tokens(text.replace(NAME, " "))), _REPLACED, _name, _ATOM, ascii_only=True)
     if "!=" in text:
         atoms = ["<>" if atom == "!=" else atom for atom in atoms]
-    return [_TEMPORARY.sub(r"\1", atom) for atom in atoms] if "_temp_" in text else atoms
+    return [_TEMPORARY.sub(r"\1", atom) for atom in atoms] if "_temp_" in text.lower() else atoms
 
 
 def _name(quoted: str) -> str:

@@ -9,8 +9,8 @@ MASK = "?"
 
 _TOKEN = re.compile(
     r"""
-      (?P<plain>   (?: (?![nN]')[^\W\d][\w@$#]*+ | [@#]++[\w@$#]*+ | \$[^\W\d][\w@$#]*+ | [\s,=()<>+*%&|^~!?:;{}\\]
-                     | -(?!-) | /(?!\*) | \.(?!\d) )++ )
+      (?P<plain>   (?: (?![nN]')[^\W\d][\w@$#]*+[\s,=()<>+*%&|^~!?:;{}\\]*+ | [\s,=()<>+*%&|^~!?:;{}\\]++
+                     | -(?!-) | /(?!\*) | \.(?!\d) | [@#]++[\w@$#]*+ | \$[^\W\d][\w@$#]*+ )++ )
     | (?P<string>  [nN]?'(?:[^']|'')*+(?:'|\Z) )
     | (?P<bracket> \[(?:[^\]]|\]\])*+\] )
     | (?P<quoted>  "(?:[^"]|"")*+" )
@@ -25,7 +25,11 @@ _TOKEN = re.compile(
 )
 LITERALS = frozenset({"string", "open", "binary", "number"})
 COMMENTS = frozenset({"line", "block"})
-_NAME_ONLY_AFTER = re.compile(r"(?:\.|\b(?:join|update|into|table|view|index|procedure|proc))\s*\Z", re.IGNORECASE)
+_NAME_ONLY_AFTER = re.compile(
+    r"(?:\.|(?<![\w@$#])(?:join|update|into|table|view|index|procedure|proc))\Z", re.IGNORECASE
+)
+_LONGEST_BEFORE_NAME = 16
+"""Characters that show the last word before a name, and that it begins there."""
 _NAME_ONLY_BEFORE = re.compile(r"\s*\.\s*(?:[^\W\d]|[\[\"*@#])")
 _WORD = re.compile(r"[^\W\d][\w@$#]*|[();]")
 _KINDS = {word: word for word in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXEC")} | {"EXECUTE": "EXEC"}
@@ -85,11 +89,17 @@ def tsql_tokens(text: str) -> Iterator[Token]:
 
 def has_quoted_names(text: str, tokens: Sequence[Token]) -> bool:
     """Whether one quoted token stands where only a name can: the setting is one for the whole text."""
-    return any(
-        _NAME_ONLY_BEFORE.match(text, end) or _NAME_ONLY_AFTER.search(text[max(0, begin - 32) : begin])
-        for kind, _, begin, end in tokens
-        if kind == "quoted"
-    )
+    before = ("", "")
+    for kind, value, _, end in tokens:
+        if kind == "quoted" and (_NAME_ONLY_BEFORE.match(text, end) or _demands_name(*before)):
+            return True
+        before = kind, value
+    return False
+
+
+def _demands_name(kind: str, value: str) -> bool:
+    """Whether a name must follow this token; the end of a comment or the point of a number says nothing."""
+    return kind == "plain" and bool(_NAME_ONLY_AFTER.search(value.rstrip()[-_LONGEST_BEFORE_NAME:]))
 
 
 def _kept(kind: str, value: str, quoted_names: bool) -> str:

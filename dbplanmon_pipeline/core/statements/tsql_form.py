@@ -3,18 +3,20 @@
 import re
 from collections.abc import Sequence
 
-from dbplanmon_pipeline.core.statements.atoms import MARK, Skeleton
+from dbplanmon_pipeline.core.statements.atoms import MARK, NAME, atoms_of
 from dbplanmon_pipeline.core.statements.lists import ListFolder
 from dbplanmon_pipeline.core.statements.tsql import COMMENTS, LITERALS, Token, has_quoted_names, tsql_tokens
 from dbplanmon_pipeline.core.statements.tsql_frame import end_of_frame
 
 _ATOM = re.compile(
     r"""
-      \0 | [$£€¥][-+]?\?(?:,\?)*+ | [@#]*+[^\W\d][\w@$#]*+ | [@#]++[\w@$#]*+ | \$[^\W\d]\w*+
+      [^\W\d][\w@$#]*+ | [,.()?;] | [@#]++[\w@$#]*+ | \0 | [$£€¥][-+]?\?(?:,\?)*+ | \$[^\W\d]\w*+
     | <\ ?[>=] | >\ ?= | !\ ?[=<>] | [-+*/%&|^]\ ?= | :: | \S
     """,
     re.VERBOSE,
 )
+_WITH_NAMES = {**dict.fromkeys(LITERALS, MARK), **dict.fromkeys(COMMENTS, " "), "bracket": NAME, "quoted": NAME}
+_WITH_STRINGS = {**_WITH_NAMES, "quoted": MARK}
 _SPELLINGS = {
     "!=": "<>",
     "!<": ">=",
@@ -52,6 +54,7 @@ def tsql_form(text: str) -> list[str]:
     Args:
         text: one statement, as a batch, Query Store, a plan or the plan cache shows it.
     """
+    text = text.replace(NAME, " ")
     atoms = _atoms(text, list(tsql_tokens(text)))
     for _ in range(_DEEPEST):
         if "sp_executesql" not in atoms or (inner := _dynamic_statement(text)) is None:
@@ -62,24 +65,13 @@ def tsql_form(text: str) -> list[str]:
     while atoms and atoms[-1] == ";":
         atoms.pop()
     kept_name = _is_function if atoms[:1] == ["fetch"] else _is_table
-    return ListFolder("@", kept_name, folds_arrays=False).fold(atoms)
+    return _without_document_names(ListFolder("@", kept_name, folds_arrays=False).fold(atoms))
 
 
 def _atoms(text: str, tokens: Sequence[Token]) -> list[str]:
-    quoted_names = has_quoted_names(text, tokens)
-    skeleton = Skeleton()
-    for kind, value, _, _ in tokens:
-        if kind in LITERALS:
-            skeleton.add_literal()
-        elif kind in COMMENTS:
-            skeleton.add_blank()
-        elif kind == "bracket" or (kind == "quoted" and quoted_names):
-            skeleton.add_name(_name(value))
-        elif kind == "quoted":
-            skeleton.add_literal()
-        else:
-            skeleton.add_text(value)
-    atoms = [_SPELLINGS.get(atom, atom) for atom in skeleton.atoms(_ATOM, ascii_only=False)]
+    replaced = _WITH_NAMES if has_quoted_names(text, tokens) else _WITH_STRINGS
+    found = atoms_of(tokens, replaced, _name, _ATOM, ascii_only=False)
+    atoms = [_SPELLINGS.get(atom, atom) for atom in found]
     odd = "#" in text or any(sign in text for sign in _CURRENCIES)
     return [_respelled(atom) for atom in atoms] if odd else atoms
 
@@ -107,6 +99,14 @@ def _is_function(atom: str, _: str) -> bool:
 
 def _is_table(atom: str, before: str) -> bool:
     return before in _TABLE_FOLLOWS or _is_function(atom, before)
+
+
+def _without_document_names(atoms: list[str]) -> list[str]:
+    """`from @x.nodes(...)` reads a document in a variable, no table."""
+    followed = zip(atoms, [*atoms[1:], ""], strict=True)
+    return (
+        [MARK if after == "." and atom[0] == "@" else atom for atom, after in followed] if "nodes" in atoms else atoms
+    )
 
 
 def _dynamic_statement(text: str) -> str | None:

@@ -44,6 +44,7 @@ SAME_TSQL = {
     "temporary table of the engine": (f"select a from {LONG_NAME}", "select a from #tmp"),
     "temporary table of a program": ("select a from #orders_20260131", "select a from #orders"),
     "temporary table with a guid": ("drop table ##x_3f2504e0_4f89_41d3_9a0c_0305e82c3301", "drop table ##x"),
+    "a document in a variable": ("select 1 from @x.nodes('/a') as t(c)", "select 2 from @y.nodes('/b') as t(c)"),
     "begin and end": ("END ELSE BEGIN select a from t", "select a from t"),
     "begin try": ("BEGIN TRY select a from t", "select a from t"),
     "label": ("Done: select a from t", "select a from t"),

@@ -43,6 +43,7 @@ from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
         ("x = 'a' 'b' AND y = 'a'\n\t'b'", "x = ? ? AND y = ?"),
         ("x = $€$it's$€$ AND y", "x = ? AND y"),
         ("é$a$ = 1 AND $a$ b $a$", "é$a$ = ? AND ?"),
+        ("a =\u00a0E'b\\' AND c = 'd'", "a =\u00a0E? AND c = ?"),
         ("", ""),
     ],
 )

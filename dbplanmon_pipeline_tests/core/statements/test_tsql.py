@@ -68,6 +68,22 @@ def test_what_double_quotes_mean_is_the_callers_to_say(quoted_names, expected):
     assert mask_tsql_literals('a = "x"', quoted_names=quoted_names) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('where a = -- the customer.\n "secret"', "where a =  \n ?"),
+        ('where a = /* a join */ "secret"', "where a =   ?"),
+        ('select 1."secret"', "select ??"),
+        ('where a = 1into "secret"', "where a = ? ?"),
+        ('select adjoin "secret"', "select adjoin ?"),
+        ('select a\tinto\n "T" from t where b = 1', 'select a\tinto\n "T" from t where b = ?'),
+    ],
+    ids=["line comment", "block comment", "point of a number", "number runs into a word", "end of a word", "name"],
+)
+def test_only_words_and_points_outside_of_comments_and_numbers_demand_a_name(text, expected):
+    assert mask_tsql_literals(text) == expected
+
+
 @given(st.text(alphabet="'\"[]$ \\eExN-/*1a.\n?@#0", max_size=40))
 def test_masking_ends_and_leaves_no_digit_outside_names(text):
     masked = mask_tsql_literals(text, quoted_names=True)
