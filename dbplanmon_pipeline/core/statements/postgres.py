@@ -15,6 +15,8 @@ _START, _PART = r"A-Za-z_\x80-\U0010ffff", r"A-Za-z0-9_\x80-\U0010ffff"
 _SIGN = r"\x20\t\r\n\f\v,=()<>+*%&|^~!?:;{}\[\]\\@#`"
 # A string goes on behind a line break, escapes and all; comments may stand in between.
 _GAP = r"(?:[ \t\f\v]|--[^\r\n]*+)*+ [\r\n] (?:[ \t\r\n\f\v]|--[^\r\n]*+[\r\n])*+"
+# Up to PostgreSQL 14 `1E'x'` is a number and a string with escapes.
+_DIGITS = r"(?:(?![eE]')\w)*+"
 _TOKEN = re.compile(
     rf"""
       (?P<plain>   (?: (?:SubPlan|InitPlan)\s+\d+\b | (?![eEbBxXnN]'|[uU]&['"])[{_START}][{_PART}$]*+[{_SIGN}]*+
@@ -26,7 +28,7 @@ _TOKEN = re.compile(
     | (?P<open>    (?:[uU]&)?".* )
     | (?P<line>    --[^\r\n]*+ )
     | (?P<block>   /\* )
-    | (?P<number>  (?:\d\w*+(?:\.\w*+)?|\.\d\w*+)(?:(?<=[eE])[+-]\d+)? )
+    | (?P<number>  (?:\d{_DIGITS}(?:\.{_DIGITS})?|\.\d{_DIGITS})(?:(?<=[eE])[+-]\d+)? )
     | (?P<other>   . )
     """,
     re.VERBOSE | re.DOTALL,

@@ -44,6 +44,7 @@ from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
         ("x = $€$it's$€$ AND y", "x = ? AND y"),
         ("é$a$ = 1 AND $a$ b $a$", "é$a$ = ? AND ?"),
         ("a =\u00a0E'b\\' AND c = 'd'", "a =\u00a0E? AND c = ?"),
+        ("select 1E'it\\'s' AS b, 1e5 AS c", "select ?? AS b, ? AS c"),
         ("", ""),
     ],
 )
