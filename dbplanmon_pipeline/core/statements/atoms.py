@@ -36,12 +36,13 @@ def atoms_of(
 def rendered(atoms: Iterable[str]) -> str:
     """The atoms as a text for people; equal atoms, equal text."""
     parts: list[str] = []
+    to_the_left, to_the_right = _STICKS_TO_THE_LEFT, _STICKS_TO_THE_RIGHT
     before = "("
     for atom in atoms:
-        if atom in _STICKS_TO_THE_LEFT or before in _STICKS_TO_THE_RIGHT or (atom in "([" and _is_called(before)):
+        if atom in to_the_left or before in to_the_right or (atom in "([" and _is_called(before)):
             parts.append(atom)
         else:
-            parts += (" ", atom)
+            parts.append(" " + atom)
         before = atom
     return "".join(parts)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from dbplanmon_pipeline.core.statements.atoms import MARK
 
 _LISTED = frozenset({MARK, ",", "null", "default", "true", "false"})
-_OPENING, _CLOSING = frozenset("(["), frozenset(")]")
+_OPENING = frozenset("([")
+_BRACKETS_AND_MARKS = frozenset("()[]") | {MARK}
 _LISTS = frozenset({"in", "values"})
 _SIGNS = frozenset("+-")
 _OPERANDS_FOLLOW_WORDS = """
@@ -48,15 +49,17 @@ class ListFolder:
     def fold(self, atoms: Sequence[str]) -> list[str]:
         """The atoms without signs of literals, lists of values folded."""
         out, opened, parameter_sign = self.out, self._open, self._parameter_sign
+        brackets_and_marks = _BRACKETS_AND_MARKS
         for atom in atoms:
-            if atom in _OPENING:
-                opened.append(_Bracket(len(out)))
-                out.append(atom)
-            elif atom in _CLOSING:
-                self._close(atom)
-            elif atom == MARK:
-                self._drop_signs()
-                out.append(atom)
+            if atom in brackets_and_marks:
+                if atom == MARK:
+                    self._drop_signs()
+                    out.append(atom)
+                elif atom in _OPENING:
+                    opened.append(_Bracket(len(out)))
+                    out.append(atom)
+                else:
+                    self._close(atom)
             elif atom[0] == parameter_sign and not self._kept_name(atom, out[-1] if out else ""):
                 out.append(MARK)
             else:

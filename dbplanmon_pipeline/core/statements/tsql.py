@@ -89,6 +89,8 @@ def tsql_tokens(text: str) -> Iterator[Token]:
 
 def has_quoted_names(text: str, tokens: Sequence[Token]) -> bool:
     """Whether one quoted token stands where only a name can: the setting is one for the whole text."""
+    if '"' not in text:
+        return False
     before = ("", "")
     for kind, value, _, end in tokens:
         if kind == "quoted" and (_NAME_ONLY_BEFORE.match(text, end) or _demands_name(*before)):

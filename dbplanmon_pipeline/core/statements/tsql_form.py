@@ -70,8 +70,9 @@ def tsql_form(text: str) -> list[str]:
 
 def _atoms(text: str, tokens: Sequence[Token]) -> list[str]:
     replaced = _WITH_NAMES if has_quoted_names(text, tokens) else _WITH_STRINGS
-    found = atoms_of(tokens, replaced, _name, _ATOM, ascii_only=False)
-    atoms = [_SPELLINGS.get(atom, atom) for atom in found]
+    atoms = atoms_of(tokens, replaced, _name, _ATOM, ascii_only=False)
+    if not _SPELLINGS.keys().isdisjoint(atoms):
+        atoms = [_SPELLINGS.get(atom, atom) for atom in atoms]
     odd = "#" in text or any(sign in text for sign in _CURRENCIES)
     return [_respelled(atom) for atom in atoms] if odd else atoms
 
