@@ -10,6 +10,7 @@ import psycopg
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
+from dbplanmon_pipeline.core.what_if import WhatIf, as_context
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
 from dbplanmon_pipeline.providers.postgres.explain import explain
 from dbplanmon_pipeline.providers.postgres.explainable import explainable
@@ -17,6 +18,7 @@ from dbplanmon_pipeline.providers.postgres.plan_context import PlanContexts
 from dbplanmon_pipeline.providers.postgres.probe import ServerFacts
 from dbplanmon_pipeline.providers.postgres.role_settings import RoleSettings
 from dbplanmon_pipeline.providers.postgres.session import Session
+from dbplanmon_pipeline.providers.postgres.what_if import tried_indexes
 
 PLAN_SECONDS = 2.0
 MAX_TEXT_CHARACTERS = 100_000
@@ -51,6 +53,7 @@ class _Found:
     query_hash: int
     document: Any
     settings: dict[str, str]
+    tried: tuple[WhatIf, ...] = ()
 
 
 def read_plans(
@@ -96,7 +99,8 @@ def _answer(
         return _none(query_hash, judged.reason)
     of_role = settings.of(known.role_oid)
     try:
-        return _Found(query_hash, explain(session, facts.version_number, judged, of_role), of_role)
+        document = explain(session, facts.version_number, judged, of_role)
+        return _Found(query_hash, document, of_role, tried_indexes(session, facts, judged, of_role, document))
     except psycopg.Error as error:
         if not session.alive:
             raise session.translated(error) from None
@@ -129,5 +133,5 @@ def _captured(found: _Found, contexts: PlanContexts) -> CapturedPlan:
         format="pgjson",
         body=body,
         origin="generic",
-        context=contexts.of(found.document, found.settings),
+        context={**contexts.of(found.document, found.settings), **as_context(found.tried)},
     )
