@@ -5,7 +5,7 @@ Built from the table definitions, so a new column shows up by itself. Compressed
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, LargeBinary
+from sqlalchemy import Connection, LargeBinary, inspect
 
 from dbplanmon_pipeline.store.days import STORED_COLUMNS, refresh_day_view
 from dbplanmon_pipeline.store.schema import metadata
@@ -22,9 +22,14 @@ _NOT_SHOWN = {"monitored_database", "interval_day", "archive_segment", "query_te
 
 
 def create_views(connection: Connection) -> None:
-    """Make every view; on SQLite also `interval_metric` over the day tables."""
+    """Make the view of every table that is there; on SQLite also `interval_metric` over the day tables."""
     refresh_day_view(connection)
+    # A store taken back to an older schema lacks the tables of newer ones.
+    inspector = inspect(connection)
+    there = {*inspector.get_table_names(), *inspector.get_view_names()}
     for name, columns in _sources():
+        if name not in there:
+            continue
         body = _select(name, columns, is_sqlite=connection.dialect.name == "sqlite")
         connection.exec_driver_sql(f"CREATE VIEW v_{name} AS {body}")
 
