@@ -8,6 +8,7 @@ from dbplanmon_pipeline.web.pages.audit import audit
 from dbplanmon_pipeline.web.pages.collector import collector
 from dbplanmon_pipeline.web.pages.database import database
 from dbplanmon_pipeline.web.pages.decisions import decide, decide_json, mute
+from dbplanmon_pipeline.web.pages.deployments import deployments_json, mark_deployment
 from dbplanmon_pipeline.web.pages.finding import finding
 from dbplanmon_pipeline.web.pages.fleet import fleet
 from dbplanmon_pipeline.web.pages.hotspots import hotspots
@@ -48,5 +49,7 @@ def page_routes() -> list[BaseRoute]:
         Route("/api/incidents", incidents_json, name="incidents_json"),
         Route("/api/incidents/{incident_id}", incident_json, name="incident_json"),
         Route("/api/incidents/{incident_id}/{event}", decide_json, methods=["POST"], name="decide_json"),
+        Route("/api/deploys", deployments_json, name="deployments_json"),
+        Route("/api/deploys", mark_deployment, methods=["POST"], name="mark_deployment"),
         Mount("/static", static, name="static"),
     ]
