@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from dbplanmon_pipeline.core.context_facts import OF_STATEMENTS
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import FactChange
-from dbplanmon_pipeline.core.table_facts import ROWS_FACT, is_news
+from dbplanmon_pipeline.core.table_facts import ROWS_FACT, TABLE_FACTS, is_news
 from dbplanmon_pipeline.store.bulk import insert_records, plain_moment, plain_rows
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import database_fact, monitored_database
@@ -53,10 +53,10 @@ class FactPart(StorePart):
         return {name: value for (_, name), value in sorted(held.items()) if value != GONE}
 
     def facts_of_all(self) -> dict[DatabaseRef, dict[str, str]]:
-        """Present value of every fact of every database that has any."""
+        """Present value of every fact of every database that has any; those of tables are left out."""
         with self._database.read(snapshot=True) as connection:
             refs = {number: ref for ref, number in database_ids(connection).items()}
-            held = _held(connection, list(refs))
+            held = _held(connection, list(refs), of_tables=False)
         found: dict[DatabaseRef, dict[str, str]] = {}
         for (number, name), value in sorted(held.items()):
             if value != GONE:
@@ -74,27 +74,44 @@ class FactPart(StorePart):
             return _changes(connection, start, end, instance)
 
     def fact_changes_of_all(self, start: datetime, end: datetime) -> list[FactChange]:
-        """The same for every database together."""
+        """The same for every database together; facts of tables are left out."""
         with self._database.read() as connection:
-            return _changes(connection, start, end)
+            return _changes(connection, start, end, of_tables=False)
 
 
 def _changes(
-    connection: Connection, start: datetime, end: datetime, instance: str | None = None, database: str | None = None
+    connection: Connection,
+    start: datetime,
+    end: datetime,
+    instance: str | None = None,
+    database: str | None = None,
+    *,
+    of_tables: bool = True,
 ) -> list[FactChange]:
-    fact, target = database_fact, monitored_database
-    before = func.lag(fact.c.value).over(partition_by=(fact.c.database_id, fact.c.name), order_by=fact.c.seen_at)
+    fact, target, older = database_fact, monitored_database, database_fact.alias()
+    same = (older.c.database_id == fact.c.database_id, older.c.name == fact.c.name, older.c.seen_at < fact.c.seen_at)
+    # Looked up for the few facts that changed: lists of indexes are long, and their history is.
+    before = select(older.c.value).where(*same).order_by(older.c.seen_at.desc()).limit(1).correlate(fact)
     history = (
-        select(target.c.instance, target.c.database, fact.c.name, fact.c.seen_at, before.label("before"), fact.c.value)
+        select(
+            target.c.instance,
+            target.c.database,
+            fact.c.name,
+            fact.c.seen_at,
+            before.scalar_subquery().label("before"),
+            fact.c.value,
+        )
         .join(target, target.c.database_id == fact.c.database_id)
-        .where(fact.c.seen_at <= end)
+        .where(fact.c.seen_at >= start, fact.c.seen_at <= end)
     )
+    if not of_tables:
+        history = history.where(*(~fact.c.name.startswith(prefix) for prefix in TABLE_FACTS))
     if instance is not None:
         history = history.where(target.c.instance == instance)
     if database is not None:
         history = history.where(target.c.database == database)
     every = history.subquery()
-    wanted = select(every).where(every.c.before.is_not(None), every.c.seen_at >= start)
+    wanted = select(every).where(every.c.before.is_not(None))
     order = (every.c.seen_at, every.c.instance, every.c.database, every.c.name)
     rows = connection.execute(wanted.order_by(*order))
     return [FactChange(DatabaseRef(*row[:2]), *row[2:]) for row in rows]
@@ -160,16 +177,17 @@ def _held_at(connection: Connection, numbers: Sequence[int], at: datetime) -> di
     return {(number, name): value for number, name, value in connection.execute(seen.order_by(fact.c.seen_at))}
 
 
-def _held(connection: Connection, numbers: Sequence[int]) -> dict[tuple[int, str], str]:
+def _held(connection: Connection, numbers: Sequence[int], *, of_tables: bool = True) -> dict[tuple[int, str], str]:
     """The newest value of each fact of these databases."""
-    return {key: held.value for key, held in _newest(connection, numbers).items()}
+    return {key: held.value for key, held in _newest(connection, numbers, of_tables=of_tables).items()}
 
 
-def _newest(connection: Connection, numbers: Sequence[int]) -> dict[tuple[int, str], Held]:
+def _newest(connection: Connection, numbers: Sequence[int], *, of_tables: bool = True) -> dict[tuple[int, str], Held]:
+    wanted = "" if of_tables else "".join(f" AND name NOT LIKE '{prefix}%'" for prefix in TABLE_FACTS)
     sql = (
         "SELECT database_id, name, value, seen_at FROM (SELECT database_id, name, value, seen_at, "  # noqa: S608
         "row_number() OVER (PARTITION BY database_id, name ORDER BY seen_at DESC) AS age FROM database_fact "
-        f"WHERE database_id IN ({id_list(numbers)})) newest WHERE age = 1"
+        f"WHERE database_id IN ({id_list(numbers)}){wanted}) newest WHERE age = 1"
     )
     moments: dict[str | datetime, datetime] = {}
     found: dict[tuple[int, str], Held] = {}

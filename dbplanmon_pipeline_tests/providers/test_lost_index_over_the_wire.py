@@ -108,6 +108,8 @@ def test_an_incident_names_the_dropped_index_and_how_to_recreate_it(store, clock
     found = explain_incident(store, incident, Engine.SQLSERVER)
     assert [line for line in found.context_lines if "index" in line] == [f"index {name} is gone: {index.definition}"]
     assert f"index {name}" in found.causes
+    altered = f"alteration of {SCHEMA}.{index.table}"
+    assert altered in {change.name for change in store.fact_changes(REF, DROPPED_AT, DROPPED_AT + STEP)}
     first = found.ranked[0]
     assert (first.candidate.about, first.candidate.table) == (index.name, f"{SCHEMA}.{index.table}")
     assert (first.word, first.candidate.at) == ("likely", DROPPED_AT)

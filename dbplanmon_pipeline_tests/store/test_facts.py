@@ -72,6 +72,14 @@ def test_facts_and_changes_of_all_databases(store: SqlStore) -> None:
     assert store.fact_changes_on("nowhere", NOON, NOON + DAY) == []
 
 
+def test_facts_of_tables_are_told_of_single_databases_only(store: SqlStore) -> None:
+    for number in range(2):
+        tell(store, number, {"version": "16", "columns of dbo.Orders": str(number)})
+    assert store.facts_of_all() == {SALES: {"version": "16"}}
+    assert store.fact_changes_of_all(NOON, NOON + DAY) == []
+    assert changes(store) == [("columns of dbo.Orders", "0", "1")]
+
+
 def test_rows_of_a_table_are_kept_once_they_moved_much_and_not_every_time(store: SqlStore) -> None:
     for number, rows in ((0, "10000"), (1, "90000"), (12, "10500"), (13, "90000"), (14, "20000")):
         tell(store, number, {"rows of dbo.Orders": rows})

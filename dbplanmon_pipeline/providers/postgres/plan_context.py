@@ -106,7 +106,10 @@ def _arrays(names: set[Name]) -> dict[str, list[str]]:
 
 
 def _sizes(session: Session, tables: set[Name]) -> dict[Name, float]:
-    """Rows as the planner reckons them; none where a table is locked for too long."""
+    """Rows as the planner reckons them; none where a table is locked for too long.
+
+    The counter of live rows misleads: after a load and ANALYZE in one session it shows twice the rows.
+    """
     try:
         return {(row[0], row[1]): row[2] for row in session.rows(statement("table_sizes"), _arrays(tables))}
     except ProviderError:

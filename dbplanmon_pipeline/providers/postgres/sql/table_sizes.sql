@@ -1,5 +1,4 @@
--- Purpose: rows of the tables that some plans read as the planner reckons them: rows per page at the last count, times
--- the pages there are now. A count of its own would lag: after a load and ANALYZE in one session it shows twice the rows.
+-- Purpose: rows of the tables that some plans read as the planner reckons them: rows per page when counted, times pages.
 -- Minimum version: 15. Permission: none; waits for an exclusive lock on one of the tables as long as the session allows.
 SELECT /* dbplanmon */
     w.schema_name,
