@@ -1,7 +1,7 @@
 # Every target uses the virtual environment in .venv and makes it when it is not there.
 PYTHON ?= python3
-# Two workers, each with servers of its own: the tests wait more than they compute.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Three workers on two cores, each with servers of its own: the tests wait more than they compute.
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := dbplanmon_pipeline dbplanmon_pipeline_tests
