@@ -15,6 +15,7 @@ from dbplanmon_pipeline.composition.journal import journalled
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
 from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
+from dbplanmon_pipeline.composition.running import running_steps
 from dbplanmon_pipeline.composition.spooling import collect_or_spool, failure_to_open, keeps_readings
 from dbplanmon_pipeline.composition.tracing import with_spans
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
@@ -48,6 +49,7 @@ from dbplanmon_pipeline.services.run_kpis import KpiReport, due_kpis, kpi_status
 from dbplanmon_pipeline.services.send_summary import send_summary
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
+from dbplanmon_pipeline.services.watch_channels import watch_channels
 from dbplanmon_pipeline.services.watch_jobs import watch_jobs
 from dbplanmon_pipeline.settings import InstanceSettings, Settings
 from dbplanmon_pipeline.store import SqlStore, open_store
@@ -264,6 +266,7 @@ class Session:
                 link=incident_link(settings),
             ),
             as_of=as_of,
+            steps=None if as_of else running_steps(settings, self.store, self.detector),
         )
 
     def apply_retention(self, *, dry_run: bool = False, at_once: bool = False, actor: str = "") -> RetentionReport:
@@ -311,6 +314,7 @@ class Session:
 
     def process_alerts(self) -> AlertReport:
         """Decide about what is queued, and send what is due."""
+        watch_channels(self.store, channel_names(self.settings), self._clock())
         self.decide_alerts()
         return process_alerts(
             self.store,

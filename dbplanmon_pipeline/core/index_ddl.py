@@ -1,9 +1,11 @@
 """From the definition of an index that is gone to the statements that bring it back and take it away again."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.sqlnames import quote_name
 
 _PART = r'(?:"(?:[^"]|"")+"|\[(?:[^\]]|\]\])+\]|[^\s"\[\]().;]+)'
 _CREATE = re.compile(
@@ -40,3 +42,28 @@ def index_scripts(definition: str, dialect: Engine) -> IndexScripts | None:
         return IndexScripts(f"{statement};", f"DROP INDEX IF EXISTS {name};", table, blocks_writes=True)
     concurrently = re.sub(r"\bINDEX\s+", "INDEX CONCURRENTLY ", statement, count=1, flags=re.IGNORECASE)
     return IndexScripts(f"{concurrently};", f"DROP INDEX CONCURRENTLY IF EXISTS {name};", table, blocks_writes=False)
+
+
+_LIST = r"\((?:\[(?:[^\]]|\]\])+\]|[^()\[\]])+\)"
+_PLAIN = re.compile(
+    rf"(?P<head>CREATE\s+(?:UNIQUE\s+)?(?:NONCLUSTERED\s+)?INDEX\s+{_PART}\s+ON\s+(?:{_PART}\.)*{_PART}\s*{_LIST})"
+    rf"(?:\s*INCLUDE\s*\((?P<included>(?:\[(?:[^\]]|\]\])+\]|[^()\[\]])+)\))?",
+    re.IGNORECASE,
+)
+_IN_PLACE = " WITH (DROP_EXISTING = ON);"
+
+
+def widening_scripts(definition: str, columns: Sequence[str]) -> tuple[str, str] | None:
+    """Statements that put further columns into an index of SQL Server and take them out again.
+
+    Args:
+        definition: as the provider tells it; None comes back where it is no plain index: a clustered, filtered or
+            other one, or that of a constraint.
+        columns: what it shall hold besides, in this order.
+    """
+    found = _PLAIN.fullmatch(definition.strip().rstrip(";").strip())
+    if found is None or not columns:
+        return None
+    added = ", ".join(quote_name(column, Engine.SQLSERVER) for column in columns)
+    included = f"{found['included']}, {added}" if found["included"] else added
+    return f"{found['head']} INCLUDE ({included}){_IN_PLACE}", f"{found.group()}{_IN_PLACE}"

@@ -1,11 +1,21 @@
 """Ways back that a showplan itself speaks for: statistics to refresh and indexes the optimizer missed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
+from dbplanmon_pipeline.core.index_ddl import widening_scripts
 from dbplanmon_pipeline.core.lost_indexes import databases_named
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plans.differences import figure
-from dbplanmon_pipeline.core.plans.findings.missing_indexes import Wish, index_name, index_script, merged_wishes
+from dbplanmon_pipeline.core.plans.findings.missing_indexes import (
+    KnownIndex,
+    Wish,
+    existing_for,
+    index_name,
+    index_script,
+    merged_wishes,
+)
 from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, Plan
@@ -17,9 +27,17 @@ WORTH_AN_INDEX_PERCENT = 50.0
 
 MOST_INDEXES = 2
 _TEMPORARY = ("#", "@")
+_NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
+_NO_DEFINITIONS: Mapping[str, str] = MappingProxyType({})
 
 
-def advised_by_optimizer(database: str, old: CapturedPlan | None, new: CapturedPlan | None) -> Iterator[Draft]:
+def advised_by_optimizer(
+    database: str,
+    old: CapturedPlan | None,
+    new: CapturedPlan | None,
+    context: Mapping[str, Any] = _NO_CONTEXT,
+    regained: Mapping[str, str] = _NO_DEFINITIONS,
+) -> Iterator[Draft]:
     """Drafts from the showplans of one statement; nothing where the new one cannot be read or is of another engine.
 
     One stored plan stands for all databases that have it, so the database it names need not be the one of the
@@ -29,13 +47,15 @@ def advised_by_optimizer(database: str, old: CapturedPlan | None, new: CapturedP
         database: where the statement runs; scripts begin with it.
         old: the former plan, None where not captured.
         new: the plan now, likewise.
+        context: what is known of that database, as in `CapturedPlan.context`; with its indexes none is suggested twice.
+        regained: definitions, by name as there, of indexes that another suggestion brings back.
     """
     after = tree_of(new) if new else None
     if after is None or after.engine != Engine.SQLSERVER or not database or len(databases_named(after)) > 1:
         return
     before = tree_of(old) if old else None
     yield from _statistics(database, before, after)
-    yield from _indexes(database, before, after)
+    yield from _indexes(database, before, after, context, regained)
 
 
 def _used(plan: Plan | None) -> dict[tuple[str, str], StatisticsUse]:
@@ -80,12 +100,44 @@ def _refresh(database: str, use: StatisticsUse, risk: str, rationale: str, how: 
     return Draft(SuggestionKind.REFRESH_STATISTICS, risk, rationale, f"USE {_quoted(database)};\n{statement}")
 
 
-def _indexes(database: str, before: Plan | None, after: Plan) -> Iterator[Draft]:
+def _indexes(
+    database: str, before: Plan | None, after: Plan, context: Mapping[str, Any], regained: Mapping[str, str]
+) -> Iterator[Draft]:
     """Wishes of the new plan that the old one did not have, the most promising first."""
     known = {_columns(wish) for wish in _wishes(before)}
     fresh = {_columns(wish): wish for wish in _wishes(after) if _columns(wish) not in known}
-    for wish in merged_wishes(fresh.values())[:MOST_INDEXES]:
-        yield _index(database, wish)
+    missing = [
+        wish
+        for wish in merged_wishes(fresh.values())
+        if not _is_served(wish, context) and not _is_served(wish, {"indexes": regained})
+    ]
+    for wish in missing[:MOST_INDEXES]:
+        yield _wider(database, wish, existing_for(wish, context)) or _index(database, wish)
+
+
+def _is_served(wish: Wish, context: Mapping[str, Any]) -> bool:
+    found = existing_for(wish, context)
+    return bool(found.name) and not found.lacks(wish)
+
+
+def _wider(database: str, wish: Wish, there: KnownIndex) -> Draft | None:
+    """An index that begins with the wished columns gets the others; None where there is none that can."""
+    lacking = there.lacks(wish)
+    scripts = widening_scripts(there.definition, lacking)
+    if scripts is None:
+        return None
+    use = f"USE {_quoted(database)};\n"
+    return Draft(
+        SuggestionKind.CREATE_INDEX,
+        "medium",
+        f"The optimizer missed an index on {wish.relation} ({', '.join(wish.keys)}) when it compiled the present plan, "
+        f"and puts the gain for this statement at {wish.impact_percent:.0f} %. The index {there.name} begins with "
+        f"these columns and lacks {', '.join(lacking)}: widening it costs less than one index more. It is built "
+        "anew, and writes to the table wait meanwhile: take a quiet hour, or build online where the edition can. Its "
+        "options of storage, such as compression, fill factor and partitions, are not known: compare.",
+        f"{use}{scripts[0]}",
+        f"{use}{scripts[1]}",
+    )
 
 
 def _wishes(plan: Plan | None) -> Iterator[MissingIndex]:

@@ -10,6 +10,7 @@ from typing import Any
 from dbplanmon_pipeline.core.context_facts import FRESH, SETTING_FACT, STALE, STATISTICS_FACT
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.index_recovery import index_recovery
+from dbplanmon_pipeline.core.lost_indexes import lost_indexes, tells_of
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, StatementText, hash_text
 from dbplanmon_pipeline.core.optimizer_advice import advised_by_optimizer
 from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution, plan_forcing
@@ -20,6 +21,7 @@ from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path, quote_value
 from dbplanmon_pipeline.core.suggestion_drafts import Draft, SuggestionKind
+from dbplanmon_pipeline.core.what_if import advised_by_planner
 
 __all__ = ["SuggestionKind", "suggest", "suggestion_id"]
 
@@ -68,6 +70,8 @@ def suggest(
     ]
     if dialect == Engine.SQLSERVER:
         drafts += _of_sql_server(incident, old, new, present, rows)
+    elif dialect == Engine.POSTGRES:
+        drafts = advised_by_planner(old, new, drafts)
     drafts = _surest_first(drafts)
     if not drafts:
         drafts = [_review(incident, old, new, statement)]
@@ -99,7 +103,9 @@ def _of_sql_server(
     rows: RowsPerExecution,
 ) -> list[Draft]:
     forcing = plan_forcing(incident, old=old, new=new, present=present, rows=rows)
-    return [*([forcing] if forcing else []), *advised_by_optimizer(incident.database, old, new)]
+    context = new.context if new and tells_of(incident, new.context) else {}
+    regained = {lost.name: lost.definition for lost in lost_indexes(incident, old, new)}
+    return [*([forcing] if forcing else []), *advised_by_optimizer(incident.database, old, new, context, regained)]
 
 
 def _surest_first(drafts: list[Draft]) -> list[Draft]:

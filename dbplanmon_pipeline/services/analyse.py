@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Protocol
 
 from dbplanmon_pipeline.core.alert_rules_policy import AlertRoutes
@@ -12,7 +13,7 @@ from dbplanmon_pipeline.core.grouping import Group, whole_instances
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import (
@@ -25,6 +26,7 @@ from dbplanmon_pipeline.core.ports import (
 )
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.services.analyse_step import Part, RunningSteps
 from dbplanmon_pipeline.services.explain import Explanation, ExplanationStore, describe_plan_change, explain_incident
 
 MAX_CATCH_UP = 24
@@ -90,10 +92,16 @@ class AnalysisReport:
 
 
 def analyse(
-    store: AnalysisStores, detector: Detector, *, policy: AnalysisPolicy, as_of: datetime | None = None
+    store: AnalysisStores,
+    detector: Detector,
+    *,
+    policy: AnalysisPolicy,
+    as_of: datetime | None = None,
+    steps: RunningSteps | None = None,
 ) -> AnalysisReport:
     """Judge every tick recorded since the last analysis, or the one tick that ended by `as_of`.
 
+    With `steps`, what an earlier analysis kept spares reading the whole lookback; what is said stays the same.
     Repeating it for the same data changes nothing: incidents and alerts carry ids made from what they are about.
     """
     newest = as_of or store.latest_interval_end()
@@ -101,12 +109,13 @@ def analyse(
         return AnalysisReport(None, 0, (), (), tuple(store.open_incidents()), 0, 0, 0)
     earliest = newest - policy.lookback
     judged = JudgedUntil(newest - timedelta(microseconds=1)) if as_of else _remembered(store, earliest)
-    latest = store.baselines(newest, detector.layout)
+    latest = cache(lambda: store.baselines(newest, detector.layout))
+    steps = None if as_of else steps
     # Instances are independent of each other; group by group, the memory needed does not grow with the fleet.
     found = [
-        _judge(store, detector, policy, part, judged, latest)
+        part
         for group in whole_instances(store.known_databases(), GROUP)
-        for part in _parts(store, policy, group, judged, newest)
+        for part in _Group(store, detector, policy, group, judged, newest, latest).judged_parts(steps)
     ]
     if as_of is None:
         _remember(store, judged.after([part.arrivals for part in found], newest), newest)
@@ -136,66 +145,75 @@ class _Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """Instances that have the same moments to be judged, and their rows."""
+class _Group:
+    """Databases that are read at once, and all it takes to judge them."""
 
-    frame: IntervalFrame
-    instances: frozenset[str]
-    ticks: tuple[datetime, ...]
-    arrivals: Arrivals
+    store: AnalysisStores
+    detector: Detector
+    policy: AnalysisPolicy
+    group: Group
+    judged: JudgedUntil
+    newest: datetime
+    latest: Callable[[], BaselineSet]
 
+    def judged_parts(self, steps: RunningSteps | None) -> Iterator[_Judged]:
+        """Judge it part by part, by `steps` where these can."""
+        known = steps.parts(self.group, self.judged, self.newest, self.policy.lookback) if steps else None
+        for part in self._parts() if known is None else known:
+            yield self._judge(part)
+            if steps:
+                steps.keep(part, self.group, self.latest() if known is None else None)
 
-def _parts(
-    store: AnalysisStores, policy: AnalysisPolicy, group: Group, judged: JudgedUntil, newest: datetime
-) -> Iterator[_Part]:
-    """A group by its moments: one part, unless shards of a collection ended at moments of their own, or late."""
-    start = max(judged.until, newest - policy.lookback) - policy.lookback
-    frame = store.interval_frame(start, newest, columns=DETECTOR_COLUMNS, databases=group)
-    for ticks, arrivals in by_ticks(frame, {ref.instance for ref in group}, judged).items():
-        whole = len(arrivals) == len({ref.instance for ref in group})
-        own = frame if whole else rows_of(frame, arrivals)
-        if ticks and ticks[0] <= judged.until:
-            # What came late is judged by as long a past as what came in time.
-            refs = [ref for ref in group if ref.instance in arrivals]
-            begin = ticks[0] - timedelta(microseconds=1) - policy.lookback
-            own = store.interval_frame(begin, newest, columns=DETECTOR_COLUMNS, databases=refs)
-        yield _Part(own, frozenset(arrivals), (ticks or (newest,))[-MAX_CATCH_UP:], arrivals)
+    def _parts(self) -> Iterator[Part]:
+        """By its moments: one part, unless shards of a collection ended at moments of their own, or late."""
+        lookback, until = self.policy.lookback, self.judged.until
+        frame = self._frame(max(until, self.newest - lookback) - lookback, self.group)
+        instances = {ref.instance for ref in self.group}
+        for ticks, arrivals in by_ticks(frame, instances, self.judged).items():
+            own = frame if len(arrivals) == len(instances) else rows_of(frame, arrivals)
+            if ticks and ticks[0] <= until:
+                # What came late is judged by as long a past as what came in time.
+                refs = [ref for ref in self.group if ref.instance in arrivals]
+                own = self._frame(ticks[0] - timedelta(microseconds=1) - lookback, refs)
+            yield Part(own, frozenset(arrivals), (ticks or (self.newest,))[-MAX_CATCH_UP:], arrivals)
 
+    def _frame(self, start: datetime, refs: Sequence[DatabaseRef]) -> IntervalFrame:
+        return self.store.interval_frame(start, self.newest, columns=DETECTOR_COLUMNS, databases=refs)
 
-def _judge(
-    store: AnalysisStores,
-    detector: Detector,
-    policy: AnalysisPolicy,
-    part: _Part,
-    judged: JudgedUntil,
-    latest: BaselineSet,
-) -> _Judged:
-    """Judge every tick of some instances that was not judged yet, oldest first."""
-    plans_changed = _store_plan_changes(store, part.frame, judged)
-    changes: list[IncidentChange] = []
-    alerts = 0
-    evaluation: Evaluation | None = None
-    for tick in part.ticks:
-        # What was learnt since a missed tick must not judge it: it may have learnt from what is judged.
-        baselines = latest if latest.as_of <= tick else store.baselines(tick, detector.layout)
-        evaluation = detector.evaluate(part.frame, baselines, tick)
-        step = advance(
-            [i for i in store.open_incidents() if i.instance in part.instances],
-            [i for i in store.recent_incidents(tick - policy.incidents.memory) if i.instance in part.instances],
-            evaluation,
-            policy.incidents,
+    def _judge(self, part: Part) -> _Judged:
+        """Judge every tick of some instances that was not judged yet, oldest first."""
+        store, policy = self.store, self.policy
+        plans_changed = _store_plan_changes(store, part.frame, self.judged)
+        changes: list[IncidentChange] = []
+        alerts = 0
+        evaluation: Evaluation | None = None
+        for number, tick in enumerate(part.ticks):
+            if part.evaluations:
+                evaluation = part.evaluations[number]
+            else:
+                evaluation = self.detector.evaluate(part.frame, self._baselines(tick), tick)
+            step = advance(
+                [i for i in store.open_incidents() if i.instance in part.instances],
+                [i for i in store.recent_incidents(tick - policy.incidents.memory) if i.instance in part.instances],
+                evaluation,
+                policy.incidents,
+            )
+            alerts += _store_step(store, step, policy)
+            changes.extend(step)
+        return _Judged(
+            len(part.ticks),
+            tuple(changes),
+            tuple(plans_changed),
+            evaluation.judged if evaluation else 0,
+            evaluation.unjudged if evaluation else 0,
+            alerts,
+            part.arrivals,
         )
-        alerts += _store_step(store, step, policy)
-        changes.extend(step)
-    return _Judged(
-        len(part.ticks),
-        tuple(changes),
-        tuple(plans_changed),
-        evaluation.judged if evaluation else 0,
-        evaluation.unjudged if evaluation else 0,
-        alerts,
-        part.arrivals,
-    )
+
+    def _baselines(self, tick: datetime) -> BaselineSet:
+        """What was learnt since a missed tick must not judge it: it may have learnt from what is judged."""
+        latest = self.latest()
+        return latest if latest.as_of <= tick else self.store.baselines(tick, self.detector.layout)
 
 
 def _remembered(store: AnalysisStores, earliest: datetime) -> JudgedUntil:

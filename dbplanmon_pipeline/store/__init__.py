@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from dbplanmon_pipeline.core.ports import Clock
 from dbplanmon_pipeline.store.spool import DiskSpool
 from dbplanmon_pipeline.store.sql_store import SqlStore
+from dbplanmon_pipeline.store.state_files import StateFolder
 
-__all__ = ["DiskSpool", "SqlStore", "open_store"]
+__all__ = ["DiskSpool", "SqlStore", "StateFolder", "open_store"]
 
 
 def _now() -> datetime:

@@ -8,13 +8,23 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import and_, func, select
 
+from dbplanmon_pipeline.core.ports import BaselineVersion
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS, BaselineSet
 from dbplanmon_pipeline.store.bulk import insert_rows, replace_on
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import baseline as table
+from dbplanmon_pipeline.store.schema import job_state
 
 _KEY = ("layout", "database_id", "query_hash", "as_of")
 _AT_ONCE = 10_000
+WRITES = "baselines:writes"
+"""A row of `job_state` that counts; no job of that name runs."""
+
+_COUNT_WRITE = (
+    f"INSERT INTO job_state (name, consecutive_failures, detail) VALUES ('{WRITES}', 0, '1') "  # noqa: S608
+    "ON CONFLICT (name) DO UPDATE SET detail = CAST(CAST(job_state.detail AS BIGINT) + 1 AS TEXT)"
+)
+"""A version that is written once more has the same key, so writes are counted together with what they write."""
 
 
 class BaselinePart(StorePart):
@@ -30,7 +40,16 @@ class BaselinePart(StorePart):
             columns = _columns(baselines, slice(first, first + _AT_ONCE))
             with self._database.write() as connection:
                 written += insert_rows(connection, table, columns, replace_on(_KEY, list(columns)))
+                connection.exec_driver_sql(_COUNT_WRITE)
         return written
+
+    def baseline_version(self, layout: str) -> BaselineVersion:
+        """Tells whether anything that `baselines` reads was written or removed since."""
+        rows = select(func.count(), func.max(table.c.as_of)).where(table.c.layout == layout)
+        writes = select(job_state.c.detail).where(job_state.c.name == WRITES)
+        with self._database.read(snapshot=True) as connection:
+            number, as_of = connection.execute(rows).one()
+            return BaselineVersion(f"{number} {connection.scalar(writes) or 0}", as_of)
 
     def baselines(self, as_of: datetime, layout: str) -> BaselineSet:
         """Per statement the newest version not younger than `as_of` in this layout; empty when there is none.

@@ -19,6 +19,7 @@ from dbplanmon_pipeline.core.ports.figures import (
     LoggedReading,
     StoreFigures,
 )
+from dbplanmon_pipeline.store.baselines import WRITES
 from dbplanmon_pipeline.store.bulk import plain_moment, plain_rows
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
@@ -148,6 +149,7 @@ class FigurePart(StorePart):
         pending = alert.c.state == AlertState.PENDING.value
         overdue = select(alert.c.channel, func.min(alert.c.queued_at)).where(pending, alert.c.next_attempt_at <= now)
         dead = (alert.c.state == AlertState.GIVEN_UP.value) & (alert.c.ended_at >= now - _LATELY)
+        jobs = select(job_state).where(job_state.c.name != WRITES)
         with self._database.read(snapshot=True) as connection:
             counts = connection.execute(unsent.group_by(alert.c.channel, alert.c.state))
             return StoreFigures(
@@ -155,7 +157,7 @@ class FigurePart(StorePart):
                 alerts={(channel, state): count for channel, state, count in counts},
                 overdue_since={row[0]: row[1] for row in connection.execute(overdue.group_by(alert.c.channel))},
                 given_up_lately=connection.scalar(select(func.count()).select_from(alert).where(dead)) or 0,
-                jobs=[JobState(**row) for row in connection.execute(select(job_state)).mappings()],
+                jobs=[JobState(**row) for row in connection.execute(jobs).mappings()],
                 store_bytes=_store_bytes(connection, is_sqlite=self._database.is_sqlite),
                 archive_bytes=int(connection.scalar(select(func.sum(archive_segment.c.bytes))) or 0),
             )
@@ -170,7 +172,7 @@ class FigurePart(StorePart):
     def logged_readings(self, moments: Sequence[datetime]) -> list[LoggedReading]:
         """Readings logged at these moments."""
         log, target = collection_log, monitored_database
-        names = ("started_at", "recorded_at", "status", "rows", "duration_ms")
+        names = ("started_at", "recorded_at", "status", "error_class", "rows", "duration_ms")
         statement = (
             select(target.c.instance, target.c.database, *(log.c[name] for name in names))
             .join(target, target.c.database_id == log.c.database_id)
@@ -179,8 +181,8 @@ class FigurePart(StorePart):
         )
         with self._database.read() as connection:
             return [
-                LoggedReading(DatabaseRef(instance, database), started, recorded, CollectionStatus(status), count, took)
-                for instance, database, started, recorded, status, count, took in connection.execute(statement)
+                LoggedReading(DatabaseRef(instance, database), started, recorded, CollectionStatus(status), *rest)
+                for instance, database, started, recorded, status, *rest in connection.execute(statement)
             ]
 
     def logged_incidents(self, since: datetime) -> list[LoggedIncident]:

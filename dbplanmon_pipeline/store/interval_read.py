@@ -10,6 +10,7 @@ import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
@@ -31,13 +32,17 @@ _COPY_TRAILER_BYTES = 2
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows and columns to read; the key columns are always read."""
+    """Which rows and columns to read; the key columns are always read.
+
+    `statements` are pairs of database_id and query_hash; None for all.
+    """
 
     start_us: int
     end_us: int
     metrics: tuple[str, ...]
     database_ids: Sequence[int] | None = None
     query_hash: int | None = None
+    statements: tuple[tuple[int, int], ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,17 +76,32 @@ def whole_day(day: date, database_ids: Sequence[int] | None = None) -> Selection
 
 def read_hot(connection: Connection, day: date, wanted: Selection) -> Columns:
     """Rows of one hot day, in no order."""
-    clause = _where(connection, day, wanted)
+    source = f"{_source(day, wanted)}{_where(connection, day, wanted)}"
     if connection.dialect.name == "sqlite":
-        sql = f"SELECT {quoted(wanted.columns)} FROM {table_name(day)}{clause}"  # noqa: S608 - our own names
+        sql = f"SELECT {quoted(wanted.columns)} FROM {source}"  # noqa: S608 - our own names
         return _read_sqlite(connection, sql, wanted)
-    return _read_postgres(connection, f"{table_name(day)}{clause}", wanted)
+    return _read_postgres(connection, source, wanted)
+
+
+def _source(day: date, wanted: Selection) -> str:
+    """The table of a day, looked up statement by statement where some are wanted."""
+    if wanted.statements is None:
+        return table_name(day)
+    pairs = ", ".join(f"({int(number)}, {int(query_hash)})" for number, query_hash in wanted.statements)
+    chosen = f"(WITH c(chosen_id, chosen_hash) AS (VALUES {pairs}) SELECT * FROM c) AS chosen"  # noqa: S608
+    return f"{chosen} CROSS JOIN {table_name(day)}"
+
+
+def read_ends(connection: Connection, day: date) -> Longs:
+    """Ends of the intervals of one hot day [epoch microseconds], each once."""
+    ends = connection.exec_driver_sql(f"SELECT DISTINCT interval_end_us FROM {table_name(day)}").scalars()  # noqa: S608
+    return np.fromiter(ends, np.int64)
 
 
 def _where(connection: Connection, day: date, wanted: Selection) -> str:
     first, last = day_bounds_us(day)
     terms = []
-    by_key = wanted.query_hash is not None or _is_few(wanted.database_ids)
+    by_key = wanted.query_hash is not None or wanted.statements is not None or _is_few(wanted.database_ids)
     if by_key:
         low = max(first, wanted.start_us) - longest_us(connection, [day])
         terms.append(f"{HOUR_EXPRESSION} IN ({id_list(hours_between(low, min(last, wanted.end_us)))})")
@@ -91,6 +111,8 @@ def _where(connection: Connection, day: date, wanted: Selection) -> str:
     terms += [f"{column} <= {wanted.end_us}"] if wanted.end_us < last else []
     terms += [f"database_id IN ({id_list(wanted.database_ids)})"] if wanted.database_ids is not None else []
     terms += [f"query_hash = {int(wanted.query_hash)}"] if wanted.query_hash is not None else []
+    if wanted.statements is not None:
+        terms.append("database_id = chosen_id AND query_hash = chosen_hash")
     return f" WHERE {' AND '.join(terms)}" if terms else ""
 
 

@@ -1,36 +1,41 @@
 """Interval metrics as callers see them: hot tables and sealed days as one table."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import IO, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
+from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.ports import Clock
+from dbplanmon_pipeline.core.ports import Clock, RecordedWork
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch
 from dbplanmon_pipeline.store.adding import add_equal_keys
 from dbplanmon_pipeline.store.archive import ArchiveFolder
-from dbplanmon_pipeline.store.days import epoch_us, hot_days, overlaps
+from dbplanmon_pipeline.store.bulk import plain_rows
+from dbplanmon_pipeline.store.days import HOUR_US, epoch_us, hot_days, overlaps
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.interval_read import (
     Columns,
     Selection,
     join_columns,
+    read_ends,
     read_hot,
     selection,
 )
-from dbplanmon_pipeline.store.parquet import read_sealed
+from dbplanmon_pipeline.store.parquet import read_sealed, read_sealed_ends
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import archive_segment, counter_state
-from dbplanmon_pipeline.store.targets import database_ids, known_ids
+from dbplanmon_pipeline.store.targets import database_ids, id_list, known_ids
 
 _ATTEMPTS = 3
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,51 @@ class IntervalPart(StorePart):
             StoreError: a sealed day cannot be read.
         """
         wanted = selection((epoch_us(start), epoch_us(end)), columns, None, query_hash)
+        return self._frame(wanted, databases)
+
+    def statement_frame(
+        self,
+        start: datetime,
+        end: datetime,
+        statements: Sequence[tuple[int, int]],
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> IntervalFrame:
+        """The same of some statements only, of a few thousand at most.
+
+        Args:
+            start: exclusive.
+            end: inclusive.
+            statements: database id as in a frame, and query hash.
+            columns: as for `interval_frame`.
+
+        Raises:
+            ValueError: a column is unknown, or a moment is naive.
+            StoreError: a sealed day cannot be read.
+        """
+        wanted = selection((epoch_us(start), epoch_us(end)), columns)
+        return self._frame(replace(wanted, statements=tuple(statements)), None)
+
+    def recorded_work(self, start: datetime, databases: Sequence[DatabaseRef]) -> RecordedWork:
+        """Executions and elapsed time [microseconds] of all that ended since the hour of `start`; unknown counts as 0.
+
+        Changes with every row that is recorded, added to or removed.
+
+        Returns:
+            By database and start of the hour [epoch microseconds].
+        """
+        first = epoch_us(start) // HOUR_US * HOUR_US
+        with self._database.read(snapshot=True) as connection:
+            ids = database_ids(connection)
+            sql = (
+                "SELECT database_id, hour_start_us, execution_count, elapsed_time_us FROM database_hour "  # noqa: S608
+                f"WHERE database_id IN ({id_list(known_ids(ids, databases) or ())}) AND hour_start_us >= {first}"
+            )
+            rows = plain_rows(connection, sql)
+        refs = {number: ref for ref, number in ids.items()}
+        return {(refs[number], hour): (executions or 0.0, elapsed or 0.0) for number, hour, executions, elapsed in rows}
+
+    def _frame(self, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> IntervalFrame:
         read, ids = self._read(wanted, databases)
         names = ("plan_hash", "interval_end_us", "query_hash", "database_id")
         order = np.lexsort([read[name] for name in names])
@@ -79,6 +129,23 @@ class IntervalPart(StorePart):
         refs = {number: ref for ref, number in ids.items()}
         present = np.unique(arrays["database_id"]).tolist()
         return IntervalFrame(pd.DataFrame(arrays, copy=False), {number: refs[number] for number in present})
+
+    def interval_ends(self, start: datetime, end: datetime) -> Longs:
+        """Ends of intervals in (start, end] [epoch microseconds], rising, each once; of hot and sealed days alike.
+
+        Raises:
+            StoreError: a sealed day cannot be read.
+        """
+        first, last = epoch_us(start), epoch_us(end)
+        with self._database.read(snapshot=True) as connection:
+            ends = [read_ends(connection, day) for day in hot_days(connection, first, last)]
+            sealed = sealed_days(connection, first, last)
+        try:
+            ends += [self._read_file(name, read_sealed_ends) for name in sealed.values()]
+        except FileNotFoundError as error:
+            raise StoreError(self._missing()) from error
+        found: Longs = np.unique(np.concatenate([np.empty(0, np.int64), *ends]))
+        return found[(found > first) & (found <= last)]
 
     def query_history(self, ref: DatabaseRef, query_hash: int, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows of one statement whose interval ended in (start, end], oldest first.
@@ -108,12 +175,15 @@ class IntervalPart(StorePart):
                 if attempt < _ATTEMPTS - 1:
                     continue
                 if isinstance(error, FileNotFoundError):
-                    raise StoreError(
-                        f"a sealed day is not in the archive {self._archive}; put its file back or set the archive "
-                        "to the folder that holds it"
-                    ) from error
+                    raise StoreError(self._missing()) from error
                 raise
         raise AssertionError("unreachable")
+
+    def _missing(self) -> str:
+        return (
+            f"a sealed day is not in the archive {self._archive}; put its file back or set the archive "
+            "to the folder that holds it"
+        )
 
     def _find(self, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> _Found:
         with self._database.read(snapshot=True) as connection:
@@ -136,11 +206,14 @@ class IntervalPart(StorePart):
         return join_columns(parts, wanted)
 
     def _sealed_rows(self, name: str, chosen: Selection, ids: dict[DatabaseRef, int]) -> Columns:
+        return self._read_file(name, lambda stream: _of_statements(read_sealed(stream, chosen, ids), chosen))
+
+    def _read_file(self, name: str, read: Callable[[IO[bytes]], _Read]) -> _Read:
         if self._archive is None:
             raise StoreError("a day is sealed, but no archive is configured; set the archive of the store")
         with self._archive.open(name) as stream:
             try:
-                return read_sealed(stream, chosen, ids)
+                return read(stream)
             except (pa.ArrowException, OSError) as error:
                 raise StoreError(
                     f"the sealed day {name} in the archive {self._archive} cannot be read; restore the file"
@@ -149,7 +222,19 @@ class IntervalPart(StorePart):
 
 def _of(wanted: Selection, ids: dict[DatabaseRef, int], databases: Sequence[DatabaseRef] | None) -> Selection:
     numbers = known_ids(ids, databases)
-    return Selection(wanted.start_us, wanted.end_us, wanted.metrics, numbers, wanted.query_hash)
+    if wanted.statements is not None:
+        numbers = sorted({number for number, _ in wanted.statements})
+    return replace(wanted, database_ids=numbers)
+
+
+def _of_statements(columns: Columns, wanted: Selection) -> Columns:
+    """Rows of the wanted statements; a file is not read by statement."""
+    if wanted.statements is None:
+        return columns
+    pairs = zip(columns["database_id"].tolist(), columns["query_hash"].tolist(), strict=True)
+    chosen = set(wanted.statements)
+    kept = np.array([pair in chosen for pair in pairs], np.bool_)
+    return {name: values[kept] for name, values in columns.items()}
 
 
 def sealed_days(connection: Connection, start_us: int, end_us: int) -> dict[date, str]:

@@ -3,9 +3,9 @@
 Built from the table definitions, so a new column shows up by itself. Compressed bodies are left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, LargeBinary, inspect
+from sqlalchemy import Connection, LargeBinary
 
 from dbplanmon_pipeline.store.days import STORED_COLUMNS, refresh_day_view
 from dbplanmon_pipeline.store.schema import metadata
@@ -21,14 +21,17 @@ _EPOCH_COLUMNS = {
 _NOT_SHOWN = {"monitored_database", "interval_day", "archive_segment", "query_text", "access_login"}
 
 
-def create_views(connection: Connection) -> None:
-    """Make the view of every table that is there; on SQLite also `interval_metric` over the day tables."""
+def create_views(connection: Connection, present: Mapping[str, Collection[str]] | None = None) -> None:
+    """Make every view; on SQLite also `interval_metric` over the day tables.
+
+    Args:
+        connection: within a transaction.
+        present: columns by table of an older schema; views of what is not there are left to the older program.
+    """
     refresh_day_view(connection)
-    # A store taken back to an older schema lacks the tables of newer ones.
-    inspector = inspect(connection)
-    there = {*inspector.get_table_names(), *inspector.get_view_names()}
     for name, columns in _sources():
-        if name not in there:
+        is_known = present is None or name == "interval_metric" or set(columns) <= set(present.get(name, ()))
+        if not is_known:
             continue
         body = _select(name, columns, is_sqlite=connection.dialect.name == "sqlite")
         connection.exec_driver_sql(f"CREATE VIEW v_{name} AS {body}")

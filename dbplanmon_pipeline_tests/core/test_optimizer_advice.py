@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 import sqlfluff
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
@@ -123,3 +126,75 @@ def test_the_suggestions_of_an_incident_come_surest_first():
     found = suggest(PLAN_REGRESSION, old=captured(), new=new, statement=None, dialect=Engine.SQLSERVER, now=NOW)
     assert [one.kind for one in found] == ["force_plan", "refresh_statistics", "create_index"]
     assert len({one.suggestion_id for one in found}) == 3
+
+
+INDEXES = "CREATE UNIQUE NONCLUSTERED INDEX [IX] ON [dbo].[Orders] ([Cust], [Day] DESC)"
+
+
+def with_index(definition):
+    return list(advised_by_optimizer("Shop", None, wishing(wish()), {"indexes": {"IX on dbo.Orders": definition}}))
+
+
+def test_an_index_that_serves_the_wish_already_is_not_suggested_again():
+    assert with_index(f"{INDEXES} INCLUDE ([Total]]Sum], [Note])") == []
+
+
+def test_an_index_that_begins_alike_is_widened_in_place_and_can_be_put_back():
+    (found,) = with_index(f"{INDEXES} INCLUDE ([Note])")
+    assert (found.kind, found.risk) == ("create_index", "medium")
+    assert found.script == f"USE [Shop];\n{INDEXES} INCLUDE ([Note], [Total]]Sum]) WITH (DROP_EXISTING = ON);"
+    assert found.undo_script == f"USE [Shop];\n{INDEXES} INCLUDE ([Note]) WITH (DROP_EXISTING = ON);"
+    assert "IX begins with these columns and lacks Total]Sum" in found.rationale
+    sqlfluff.parse(found.script.replace("]]", ""), dialect="tsql")
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        f"{INDEXES} WHERE ([Open]=(1))",
+        f"-- disabled: {INDEXES}",
+        "CREATE CLUSTERED INDEX [IX] ON [dbo].[Orders] ([Cust], [Day])",
+        "ALTER TABLE [dbo].[Orders] ADD CONSTRAINT [IX] UNIQUE NONCLUSTERED ([Cust], [Day])",
+        "-- NONCLUSTERED COLUMNSTORE INDEX [IX] ON [dbo].[Orders]",
+    ],
+    ids=["filtered", "disabled", "clustered", "constraint", "columnstore"],
+)
+def test_an_index_that_cannot_be_widened_leaves_the_wish_as_it_is(definition):
+    (found,) = with_index(definition)
+    assert "[IX_Orders_Cust_Day]" in found.script
+
+
+def test_indexes_of_another_tenant_do_not_count():
+    served = {"indexes": {"IX on dbo.Orders": f"{INDEXES} INCLUDE ([Total]]Sum])"}, "tables": {"dbo.Orders": {}}}
+    read = {"read_at": NOW.isoformat()}
+    new, kinds = wishing(wish()), {}
+    for database in ("prod/Shop", "prod/another"):
+        context = served | read | {"database": database}
+        incident = replace(PLAN_REGRESSION, instance="prod", database="Shop")
+        told = suggest(
+            incident,
+            old=None,
+            new=replace(new, context=context),
+            statement=None,
+            dialect=Engine.SQLSERVER,
+            now=NOW,
+        )
+        kinds[database] = "create_index" in {one.kind for one in told}
+    assert kinds == {"prod/Shop": False, "prod/another": True}
+
+
+@pytest.mark.parametrize(
+    ("included", "kinds"),
+    [(", [Total]]Sum]", ["recreate_index"]), ("", ["recreate_index", "create_index"])],
+    ids=["serves the wish", "serves a part of it"],
+)
+def test_an_index_that_is_brought_back_is_not_wished_for_beside_it(included, kinds):
+    lost = f"CREATE NONCLUSTERED INDEX [IX] ON [dbo].[Orders] ([Cust], [Day]{included})"
+    seek = relop("Index Seek", table("Orders", "IX"))
+    old = CapturedPlan(0xAB, 1, "showplan", showplan(statement(seek)), context={"indexes": {"IX on dbo.Orders": lost}})
+    read = {"database": "prod/Shop", "read_at": NOW.isoformat()}
+    now_there = {"indexes": {}, "tables": {"dbo.Orders": {"rows": 9}}}
+    new = replace(wishing(wish()), context=now_there | read)
+    incident = replace(PLAN_REGRESSION, instance="prod", database="Shop")
+    told = suggest(incident, old=old, new=new, statement=None, dialect=Engine.SQLSERVER, now=NOW)
+    assert [one.kind for one in told if one.kind.endswith("_index")] == kinds

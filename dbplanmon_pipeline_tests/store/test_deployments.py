@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from dbplanmon_pipeline.core.deployments import Deployment, new_deployment
 from dbplanmon_pipeline.store import SqlStore
-from dbplanmon_pipeline.store.upgrade import downgrade, upgrade
 from dbplanmon_pipeline_tests.store.samples import NOON
 
 HOUR = timedelta(hours=1)
@@ -35,8 +34,9 @@ def test_the_same_marker_twice_is_one_and_audited_once(store: SqlStore) -> None:
 
 def test_their_table_comes_and_goes_with_its_migration(store: SqlStore) -> None:
     store.add_deployment(marked("shop 2.4"))
-    down = downgrade(store._database, "0001")
+    store.downgrade("0001")
+    down = store.schema_status()
     assert (down.revision, down.missing_tables) == ("0001", ("deployment",))
-    assert upgrade(store._database).is_current
+    assert store.upgrade().is_current
     assert store.deployments(NOON, NOON) == []
     assert len(store.audit(NOON - HOUR)) == 1

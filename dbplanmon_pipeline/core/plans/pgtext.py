@@ -55,7 +55,9 @@ def plan_children(node: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         PlanParseError: `Plans` is no list of plan nodes.
     """
-    children = node.get("Plans") or []
+    children = node.get("Plans")
+    if children is None:
+        return []
     if isinstance(children, list) and all(_is_node(child) for child in children):
         return children
     raise PlanParseError('no readable execution plan: "Plans" must be a list of nodes with a "Node Type"')
@@ -108,7 +110,8 @@ def _holds_plan(document: object) -> bool:
 
 
 def _is_node(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("Node Type"), str)
+    name = value.get("Node Type") if isinstance(value, dict) else None
+    return isinstance(name, str) and name != ""
 
 
 def _complaint(text: str) -> str:
@@ -116,6 +119,8 @@ def _complaint(text: str) -> str:
         return "no execution plan: the text is empty"
     if text.lstrip().startswith("<"):
         return "no PostgreSQL plan: the text is XML; PostgreSQL plans are read from EXPLAIN (FORMAT JSON)"
+    if "|--" in text:
+        return "no readable showplan: this is SHOWPLAN_TEXT; use SET SHOWPLAN_XML ON, or save the plan as .sqlplan"
     if "(cost=" in text:
         return "no readable execution plan: this is EXPLAIN in text form; use EXPLAIN (FORMAT JSON)"
     return "no execution plan: the text holds no output of EXPLAIN (FORMAT JSON)"

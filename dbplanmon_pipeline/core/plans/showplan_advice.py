@@ -6,7 +6,7 @@ from lxml import etree
 
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pairs_of, plain_name
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK
-from dbplanmon_pipeline.core.plans.tree import MissingIndex, PlanParameter, PlanWarning
+from dbplanmon_pipeline.core.plans.tree import MissingIndex, PlanColumn, PlanParameter, PlanWarning
 
 
 def warnings_of(element: etree._Element) -> Iterator[PlanWarning]:
@@ -18,7 +18,8 @@ def warnings_of(element: etree._Element) -> Iterator[PlanWarning]:
         kind = etree.QName(child).localname
         fields = dict(pairs_of(child))
         detail = _DETAILS.get(kind)
-        yield PlanWarning(kind, detail(child) if detail else "", fields)
+        columns = tuple(map(_column, child)) if kind in _OF_COLUMNS else ()
+        yield PlanWarning(kind, detail(child) if detail else "", fields, columns)
 
 
 def missing_indexes_of(element: etree._Element) -> Iterator[MissingIndex]:
@@ -64,14 +65,19 @@ def _spill(element: etree._Element) -> str:
 
 
 def _statistics(element: etree._Element) -> str:
-    names = (f"{plain_name(part.get('Table', ''))}.{part.get('Column', '')}".lstrip(".") for part in element)
-    return ", ".join(names)
+    return ", ".join(f"{column.relation}.{column.name}".lstrip(".") for column in map(_column, element))
+
+
+def _column(reference: etree._Element) -> PlanColumn:
+    schema, table, column, server = (reference.get(name, "") for name in ("Schema", "Table", "Column", "Server"))
+    return PlanColumn(plain_name(schema), plain_name(table), plain_name(column), plain_name(server))
 
 
 def _attribute(name: str) -> Callable[[etree._Element], str]:
     return lambda element: element.get(name, "")
 
 
+_OF_COLUMNS = frozenset({"ColumnsWithNoStatistics", "ColumnsWithStaleStatistics"})
 _DETAILS: dict[str, Callable[[etree._Element], str]] = {
     "PlanAffectingConvert": _convert,
     "SpillToTempDb": _spill,

@@ -1,6 +1,7 @@
 """The operators (RelOp) of a showplan as operators of the house."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from lxml import etree
 
@@ -55,13 +56,29 @@ _KINDS = {
     "Parameter Table Scan": NodeKind.FUNCTION_SCAN,
     "Constant Scan": NodeKind.CONSTANT,
     "Foreign Key References Check": NodeKind.FILTER,
+    # Of Azure Synapse.
+    "Get": NodeKind.TABLE_SCAN,
+    "Constant Table Get": NodeKind.CONSTANT,
+    "Shuffle": NodeKind.EXCHANGE,
+    "Broadcast": NodeKind.EXCHANGE,
+    "Trim": NodeKind.EXCHANGE,
+    "Single Source Round Robin Move": NodeKind.EXCHANGE,
+    "Compute To Control Node": NodeKind.EXCHANGE,
+    "Control To Compute Nodes": NodeKind.EXCHANGE,
+    "GbAgg": NodeKind.AGGREGATE,
+    "LocalCube": NodeKind.AGGREGATE,
+    "Project": NodeKind.COMPUTE,
+    "Union": NodeKind.APPEND,
+    "Union All": NodeKind.APPEND,
 }
 _JOIN_OR_ELSE = frozenset({NodeKind.HASH_JOIN, NodeKind.MERGE_JOIN, NodeKind.NESTED_LOOPS})
 _MODIFIES = (" Insert", " Update", " Delete", " Merge")
 
 _RELOP, _OBJECT = f"{MARK}RelOp", f"{MARK}Object"
 _SCALAR, _COLUMN = f"{MARK}ScalarOperator", f"{MARK}ColumnReference"
-_RANGE = (f"{MARK}Prefix", f"{MARK}StartRange", f"{MARK}EndRange", f"{MARK}IsNotNull")
+_IS_NOT_NULL = f"{MARK}IsNotNull"
+_RANGE = frozenset({f"{MARK}Prefix", f"{MARK}StartRange", f"{MARK}EndRange", _IS_NOT_NULL})
+_RANGE_COLUMNS, _RANGE_EXPRESSIONS = f"{MARK}RangeColumns", f"{MARK}RangeExpressions"
 _RUNTIME = f"{MARK}RunTimeInformation"
 _BESIDE = frozenset(
     MARK + name
@@ -84,22 +101,14 @@ def operator_of(
 
     Actual figures follow the house: rows and time per execution, threads counted as executions of their own.
     """
-    detail = next((child for child in element if child.tag not in _BESIDE), None)
+    detail, runtime = _parts(element)
     said = dict(pairs_of(element))
-    conditions: tuple[tuple[str, str], ...] = ()
-    if detail is not None:
-        said.update(pairs_of(detail))
-        target = detail.find(_OBJECT)
-        if target is not None:
-            said.update(pairs_of(target))
-        conditions = tuple(_conditions(detail))
-    runtime = element.find(_RUNTIME)
-    rows, executions, spent_ms = _actual(runtime) if runtime is not None else (None, None, None)
-    rows_read, by_worker = _work(runtime) if runtime is not None else (None, ())
+    conditions = _detailed(detail, said) if detail is not None else ()
+    rows, executions, spent_ms, rows_read, by_worker = _measured(runtime) if runtime is not None else _NOT_MEASURED
     remote = said.get("RemoteSource", "")
     take = said.pop
     name, logical = _name(take("PhysicalOp", ""), said), take("LogicalOp", "")
-    kind = _kind(name, logical)
+    kind, join_type, strategy = _words_of(name, logical)
     return Operator(
         kind=kind,
         name=name,
@@ -108,8 +117,8 @@ def operator_of(
         schema=plain_name(take("Schema", "")),
         alias=plain_name(take("Alias", "")),
         index=plain_name(take("Index", "")),
-        join_type=logical.removesuffix(" Join") if kind.is_join else "",
-        strategy=_strategy(kind, name, logical),
+        join_type=join_type,
+        strategy=strategy,
         direction=take("ScanDirection", "").capitalize(),
         parallel=is_true(take("Parallel", "")),
         conditions=conditions,
@@ -162,40 +171,79 @@ def _kind(name: str, logical: str) -> NodeKind:
     return NodeKind.MODIFY if name.endswith(_MODIFIES) else NodeKind.OTHER
 
 
+@lru_cache(maxsize=1024)
+def _words_of(name: str, logical: str) -> tuple[NodeKind, str, str]:
+    """Kind, join type and strategy; the same few pairs of words come again and again."""
+    kind = _kind(name, logical)
+    return kind, logical.removesuffix(" Join") if kind.is_join else "", _strategy(kind, name, logical)
+
+
 def _strategy(kind: NodeKind, name: str, logical: str) -> str:
     if kind.is_join or kind in (NodeKind.MODIFY, NodeKind.LOOKUP) or kind.reads_relation or logical == name:
         return ""
     return logical.removesuffix(" Spool") if kind == NodeKind.SPOOL else logical
 
 
-def _actual(runtime: etree._Element) -> tuple[float | None, float | None, float | None]:
-    """Rows per execution, executions, and milliseconds per execution of the slowest thread."""
-    threads = list(runtime)
-    rows = sum(figure_of(thread.get("ActualRows")) or 0.0 for thread in threads)
-    loops = [figure_of(thread.get("ActualExecutions")) or 0.0 for thread in threads]
-    spent = [figure_of(thread.get("ActualElapsedms")) for thread in threads]
-    known = [value for value in spent if value is not None]
-    executions = sum(loops)
-    per_thread = max([1.0, *loops])
-    return rows / max(1.0, executions), executions, max(known) / per_thread if known else None
+def _parts(element: etree._Element) -> tuple[etree._Element | None, etree._Element | None]:
+    """The element that says what the operator does, and the one with what was measured."""
+    detail = runtime = None
+    for child in element:
+        tag = child.tag
+        if tag == _RUNTIME:
+            runtime = child if runtime is None else runtime
+        elif detail is None and tag not in _BESIDE:
+            detail = child
+    return detail, runtime
 
 
-def _work(runtime: etree._Element) -> tuple[float | None, tuple[float, ...]]:
-    """Rows looked at by all threads, and rows delivered by each worker; thread 0 only coordinates the others."""
-    read = [figure_of(thread.get("ActualRowsRead")) for thread in runtime]
-    known = [value for value in read if value is not None]
-    workers = [thread for thread in runtime if thread.get("Thread") != "0"]
-    delivered = tuple(figure_of(thread.get("ActualRows")) or 0.0 for thread in workers)
-    return sum(known) if known else None, delivered if len(delivered) > 1 else ()
+_Measured = tuple[float | None, float | None, float | None, float | None, tuple[float, ...]]
+_NOT_MEASURED: _Measured = (None, None, None, None, ())
 
 
-def _conditions(detail: etree._Element) -> Iterator[tuple[str, str]]:
+def _measured(runtime: etree._Element) -> _Measured:
+    """Rows per execution, executions, ms per execution of the slowest thread, rows read by all, rows by worker.
+
+    Thread 0 is no worker: it only coordinates the others.
+    """
+    rows = executions = most = 0.0
+    spent: list[float] = []
+    read: list[float] = []
+    workers: list[float] = []
+    for thread in runtime:
+        said = thread.get
+        delivered, loops = figure_of(said("ActualRows")) or 0.0, figure_of(said("ActualExecutions")) or 0.0
+        rows, executions, most = rows + delivered, executions + loops, max(most, loops)
+        if (elapsed := figure_of(said("ActualElapsedms"))) is not None:
+            spent.append(elapsed)
+        if (seen := figure_of(said("ActualRowsRead"))) is not None:
+            read.append(seen)
+        if said("Thread") != "0":
+            workers.append(delivered)
+    return (
+        rows / max(1.0, executions),
+        executions,
+        max(spent) / max(1.0, most) if spent else None,
+        sum(read) if read else None,
+        tuple(workers) if len(workers) > 1 else (),
+    )
+
+
+def _detailed(detail: etree._Element, said: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """The conditions of an operator; what its element and the first object in it say is added to `said`."""
+    said.update(pairs_of(detail))
+    conditions: list[tuple[str, str]] = []
+    target = None
     for child in detail:
-        reader = _READERS.get(child.tag)
+        tag = child.tag
+        reader = _READERS.get(tag)
         if reader:
             text = reader[1](child)
             if text:
-                yield reader[0], text
+                conditions.append((reader[0], text))
+        elif target is None and tag == _OBJECT:
+            target = child
+            said.update(pairs_of(child))
+    return tuple(conditions)
 
 
 def _scalar(element: etree._Element) -> str:
@@ -225,17 +273,32 @@ def _order(element: etree._Element) -> str:
 
 
 def _seeks(element: etree._Element) -> str:
-    return " AND ".join(part for place in element.iter(*_RANGE) if (part := _range(place)))
+    return " AND ".join(part for place in _ranges(element) if (part := _range(place)))
+
+
+def _ranges(element: etree._Element, levels: int = 3) -> Iterator[etree._Element]:
+    """Prefixes and ends of seeks, which stand one to three levels below, depending on the version."""
+    for child in element:
+        if child.tag in _RANGE:
+            yield child
+        elif levels > 1:
+            yield from _ranges(child, levels - 1)
 
 
 def _range(place: etree._Element) -> str:
     """`[o].[A] = [@p1] AND [o].[B] = (2)` for one prefix or end of a seek."""
-    if place.tag == _RANGE[-1]:
+    if place.tag == _IS_NOT_NULL:
         return f"{_columns(place)} IS NOT NULL"
-    columns, expressions = place.find(f"{MARK}RangeColumns"), place.find(f"{MARK}RangeExpressions")
+    columns = expressions = None
+    for child in place:
+        if child.tag == _RANGE_COLUMNS:
+            columns = child
+        elif child.tag == _RANGE_EXPRESSIONS:
+            expressions = child
     if columns is None or expressions is None:
         return ""
-    sign = _SIGNS.get(place.get("ScanType", ""), place.get("ScanType", ""))
+    word = place.get("ScanType", "")
+    sign = _SIGNS.get(word, word)
     values = [child.get("ScalarString", "") for child in expressions]
     names = [_column(child) for child in columns]
     return " AND ".join(f"{name} {sign} {value}" for name, value in zip(names, values, strict=False))

@@ -18,20 +18,20 @@ ELEMENTS = _words(
     InsertedScan Intrinsic IsNotNull Join LocalCube LogRowScan Logical MemoryFractions MemoryGrantInfo
     MemoryGrantWarning Merge MergeInterval MissingIndex MissingIndexGroup MissingIndexes Move MultipleAssign
     NestedLoops Object OffsetExpression OnlineIndex Operation OptimizerHardwareDependentProperties
-    OptimizerStatsUsage OrderBy OrderByColumn OriginalActionColumn OuterReferences OuterSideJoinColumns
-    OutputColumns OutputList Parallelism ParameterList ParameterSensitivePredicate ParameterTableScan
-    Parameterization PartitionColumns PartitionId PartitionRange PartitionsAccessed PassThru PlanAffectingConvert
-    Predicate Prefix PrintDataflow Probe ProbeColumn ProbeResidual Project Put QueryPlan QueryTimeStats RangeColumns
-    RangeExpressions ReceivePlan RelOp RemoteFetch RemoteModify RemoteQuery RemoteRange RemoteScan Residual
-    RollupInfo RollupLevel Row RowCountSpool RunTimeCountersPerThread RunTimeInformation RunTimePartitionSummary
-    ScalarExpressionList ScalarInsert ScalarOperator SeekKeys SeekPredicate SeekPredicateNew SeekPredicatePart
-    SeekPredicates Segment SegmentColumn Sequence SequenceProject SetPredicate ShowPlanXML SimpleUpdate Sort
-    SortSpillDetails SourceColumn SourceTable Spatial SpillOccurred SpillToTempDb Split Spool StarJoinInfo
-    StartRange StatementSetOptions Statements StatisticsInfo StmtCond StmtCursor StmtReceive StmtSimple StmtUseDb
-    StoredProc StreamAggregate Style Subquery Switch TFP TableScan TableValuedFunction TargetColumn TargetTable Then
-    ThreadReservation ThreadStat TieColumns Top TopExpression TopSort TraceFlag TraceFlags UDAggObject UDF UDTMethod
-    Union UnionAll UnmatchedIndexes Update UsedUDXColumns UserDefinedAggregate UserDefinedFunction ValueVector
-    Values Wait WaitStats Warnings WindowAggregate WindowSpool XcsScan
+    OptimizerStatsUsage OptionalParameterPredicate OrderBy OrderByColumn OriginalActionColumn OuterReferences
+    OuterSideJoinColumns OutputColumns OutputList Parallelism ParameterList ParameterSensitivePredicate
+    ParameterTableScan Parameterization PartitionColumns PartitionId PartitionRange PartitionsAccessed PassThru
+    PlanAffectingConvert Predicate Prefix PrintDataflow Probe ProbeColumn ProbeResidual Project Put QueryPlan
+    QueryTimeStats RangeColumns RangeExpressions ReceivePlan RelOp RemoteFetch RemoteModify RemoteQuery RemoteRange
+    RemoteScan Residual RollupInfo RollupLevel Row RowCountSpool RunTimeCountersPerThread RunTimeInformation
+    RunTimePartitionSummary ScalarExpressionList ScalarInsert ScalarOperator SeekKeys SeekPredicate SeekPredicateNew
+    SeekPredicatePart SeekPredicates Segment SegmentColumn Sequence SequenceProject SetPredicate ShowPlanXML
+    SimpleUpdate Sort SortSpillDetails SourceColumn SourceTable Spatial SpillOccurred SpillToTempDb Split Spool
+    StarJoinInfo StartRange StatementSetOptions Statements StatisticsInfo StmtCond StmtCursor StmtReceive StmtSimple
+    StmtUseDb StoredProc StreamAggregate Style Subquery Switch TFP TableScan TableValuedFunction TargetColumn
+    TargetTable Then ThreadReservation ThreadStat TieColumns Top TopExpression TopSort TraceFlag TraceFlags
+    UDAggObject UDF UDTMethod Union UnionAll UnmatchedIndexes Update UsedUDXColumns UserDefinedAggregate
+    UserDefinedFunction ValueVector Values Wait WaitStats Warnings WindowAggregate WindowSpool XcsScan
     """
 )
 """Elements of all schema versions, without those that hold free text or anything."""

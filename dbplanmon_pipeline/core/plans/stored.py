@@ -3,7 +3,7 @@
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
-from dbplanmon_pipeline.core.plans.showplan_xml import is_showplan
+from dbplanmon_pipeline.core.plans.showplan_text import is_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan
 from dbplanmon_pipeline.errors import PlanParseError
 

@@ -145,12 +145,23 @@ class MissingIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanColumn:
+    """A column as a warning names it; parts are empty where it does not tell them, `server` for a table of this one."""
+
+    schema: str
+    relation: str
+    name: str
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanWarning:
-    """A warning the engine wrote into the plan: its own name for it, and the fields it gives."""
+    """A warning the engine wrote into the plan: its own name for it, the fields it gives, and columns it is about."""
 
     kind: str
     detail: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[PlanColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

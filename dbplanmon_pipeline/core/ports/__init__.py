@@ -17,11 +17,13 @@ from dbplanmon_pipeline.core.ports.collection import (
 )
 from dbplanmon_pipeline.core.ports.deliveries import DeadAlert, DeadLetterStore, DeliveryStore, QueuedAlert
 from dbplanmon_pipeline.core.ports.kpis import KpiStore
+from dbplanmon_pipeline.core.ports.running import BaselineVersion, RecordedWork, StateFiles, StepStore
 from dbplanmon_pipeline.core.ports.spool import ReadingSpool, SpooledBatch, SpooledReading, SpoolLoss
 from dbplanmon_pipeline.core.ports.targets import Budget, Clock, DatabaseReader, Provider, StatementKey
 from dbplanmon_pipeline.core.ports.upkeep import (
     ExpiryMark,
     RetentionStore,
+    SchemaDowngrade,
     SchemaStatus,
     SealedDay,
     Store,
@@ -33,6 +35,7 @@ __all__ = [
     "Alert",
     "AlertStore",
     "AnalysisStore",
+    "BaselineVersion",
     "Budget",
     "CaptureState",
     "Channel",
@@ -57,13 +60,17 @@ __all__ = [
     "Provider",
     "QueuedAlert",
     "ReadingSpool",
+    "RecordedWork",
     "RetentionStore",
+    "SchemaDowngrade",
     "SchemaStatus",
     "SealedDay",
     "SpoolLoss",
     "SpooledBatch",
     "SpooledReading",
+    "StateFiles",
     "StatementKey",
+    "StepStore",
     "Store",
     "Suggestion",
     "SuggestionStore",

@@ -1,19 +1,34 @@
 """Recent intervals set against their baselines: the common ground of rules, verdicts and instance verdicts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import Learnt
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import Scopes, scopes_of
+from dbplanmon_pipeline.core.verdict.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.windows import CostRows, WeightedSums, cost_rows
 
 READS = "logical_reads_pages"
+
+
+class ModeSource(Protocol):
+    """Says what rows have in common in one view."""
+
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> tuple[CommonMode, Floats]:
+        """See `Scopes.modes`."""
+        ...
+
+
+Sources = Callable[[str], ModeSource]
+"""The source of each view."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,9 @@ def active_series(rows: SeriesRows, as_of_us: int, step_us: int) -> np.ndarray:
     return active
 
 
-def compare(rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy) -> Comparison:
+def compare(
+    rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy, sources: Sources | None = None
+) -> Comparison:
     """Set every row against its normal and against what its instance has in common.
 
     Args:
@@ -67,18 +84,24 @@ def compare(rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolic
         learnt: row i is the normal of series i.
         tick: int64 [rows], from 0.
         policy: thresholds.
+        sources: who says what the rows have in common; None: they do so themselves.
     """
-    before = rows.spread(learnt.plan_hash)
-    same_plan = (rows.plan_hash == before) | (rows.plan_hash == 0) | (before == 0)
-    scopes = scopes_of(rows, tick, policy, same_plan)
+    scopes = scopes_of(rows, tick, policy, usual_plans(rows, learnt))
     found = Comparison(rows, learnt, {}, {}, {}, {})
     for view in VIEWS:
-        _compare_view(found, view, scopes, policy)
+        _compare_view(found, view, sources(view) if sources else scopes, policy)
     found.costs[READS] = _reads(rows, rows.spread(learnt.means[READS]))
     return found
 
 
-def _compare_view(found: Comparison, view: str, scopes: Scopes, policy: DetectorPolicy) -> None:
+def usual_plans(rows: SeriesRows, learnt: Learnt) -> NDArray[np.bool_]:
+    """Rows that ran with the plan that is normal, as far as is known [rows]."""
+    before = rows.spread(learnt.plan_hash)
+    usual: NDArray[np.bool_] = (rows.plan_hash == before) | (rows.plan_hash == 0) | (before == 0)
+    return usual
+
+
+def _compare_view(found: Comparison, view: str, scopes: ModeSource, policy: DetectorPolicy) -> None:
     rows, normal, log_cost = found.rows, found.learnt.views[view], found.rows.log_cost[view]
     expected = normal.expected(rows)
     deviation = log_cost - expected

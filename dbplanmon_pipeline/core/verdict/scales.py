@@ -17,8 +17,8 @@ _ELAPSED, _WORKER = METRICS
 _OLDEST = timedelta(days=3) // timedelta(microseconds=1)
 _EXECUTIONS_CONFIRM = 0.5
 _METRIC_CONFIRMS = 0.5
-_LATEST, _LATEST_CONFIRM, _LATEST_OF_MEAN = 3, 0.5, 0.4
-_RECENT, _RECENT_OF_MEAN = 12, 0.45
+LATEST, LATEST_CONFIRM, _LATEST_OF_MEAN = 3, 0.5, 0.4
+RECENT, RECENT_OF_MEAN = 12, 0.45
 _PARTS, _PART_OF_MEAN = 3, 0.4
 _LAST_OF_MEAN, _LAST_OF_SHORT = 0.25, 0.6
 _SHORT = 12
@@ -150,11 +150,11 @@ class Judge:
             newest, oldest = length * part // _PARTS, length * (part + 1) // _PARTS
             taken = np.maximum(oldest - newest, 1)
             persistent &= sums.mean(row - newest, np.minimum(taken, length - newest)) >= _PART_OF_MEAN * mean
-        latest = sums.mean(row, np.minimum(length, _LATEST))
-        persistent &= latest >= np.maximum(_LATEST_CONFIRM * effect, _LATEST_OF_MEAN * mean)
-        persistent &= sums.mean(row, np.minimum(length, _RECENT)) >= _RECENT_OF_MEAN * mean
+        latest = sums.mean(row, np.minimum(length, LATEST))
+        persistent &= latest >= np.maximum(LATEST_CONFIRM * effect, _LATEST_OF_MEAN * mean)
+        persistent &= sums.mean(row, np.minimum(length, RECENT)) >= RECENT_OF_MEAN * mean
         with np.errstate(invalid="ignore"):
-            persistent &= (length > _LATEST) | (sums.residual[row] >= _LAST_OF_SHORT * mean)
+            persistent &= (length > LATEST) | (sums.residual[row] >= _LAST_OF_SHORT * mean)
         short = np.flatnonzero(persistent & (length <= _SHORT))
         persistent[short] = self._elevated(sums, view, row[short], length[short], mean[short])
         return persistent

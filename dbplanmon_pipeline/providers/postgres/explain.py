@@ -1,19 +1,34 @@
 """One generic plan, made in a read-only transaction that is rolled back."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dbplanmon_pipeline.providers.postgres.explainable import Explainable
 from dbplanmon_pipeline.providers.postgres.session import Session
-from dbplanmon_pipeline.providers.postgres.sqltext import MARKER, statement
+from dbplanmon_pipeline.providers.postgres.sqltext import MARKER, statement, statement_in
 
 GENERIC_PLAN_VERSION = 160000
 _OPTIONS = "VERBOSE, FORMAT JSON"
 _PREPARED = "dbplanmon_plan"
 
 
-def explain(session: Session, version_number: int, wanted: Explainable, settings: Mapping[str, str]) -> Any:
-    """The decoded EXPLAIN document, planned under `settings`.
+@dataclass(frozen=True, slots=True)
+class Hypothetical:
+    """An index that the planner shall believe in: where hypopg is, and the statement that would make the index."""
+
+    schema: str
+    definition: str
+
+
+def explain(
+    session: Session,
+    version_number: int,
+    wanted: Explainable,
+    settings: Mapping[str, str],
+    hypothetical: Hypothetical | None = None,
+) -> Any:
+    """The decoded EXPLAIN document, planned under `settings`, and with a hypothetical index where one is given.
 
     The transaction is read only whatever the functions do that the planner may evaluate, and nothing they set stays.
 
@@ -27,6 +42,10 @@ def explain(session: Session, version_number: int, wanted: Explainable, settings
     try:
         if settings:
             session.attempt(statement("local_settings"), {"names": list(settings), "values": list(settings.values())})
+        if hypothetical:
+            session.attempt(
+                statement_in("hypothetical_index", hypothetical.schema), {"definition": hypothetical.definition}
+            )
         if with_prepare:
             session.attempt(f"PREPARE {MARKER} {_PREPARED} AS {wanted.text}".encode())
             prepared = True
@@ -36,6 +55,8 @@ def explain(session: Session, version_number: int, wanted: Explainable, settings
             session.attempt(f"ROLLBACK {MARKER}")
             if prepared:
                 session.attempt(f"DEALLOCATE {MARKER} {_PREPARED}")
+            if hypothetical:
+                session.attempt(statement_in("no_hypothetical_indexes", hypothetical.schema))
     _drop_column_lists(document)
     return document
 

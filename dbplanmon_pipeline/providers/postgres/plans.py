@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.table_facts import TableShape
+from dbplanmon_pipeline.core.what_if import WhatIf, as_context
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
 from dbplanmon_pipeline.providers.postgres.explain import explain
 from dbplanmon_pipeline.providers.postgres.explainable import explainable
@@ -18,6 +19,7 @@ from dbplanmon_pipeline.providers.postgres.plan_context import PlanContexts
 from dbplanmon_pipeline.providers.postgres.probe import ServerFacts
 from dbplanmon_pipeline.providers.postgres.role_settings import RoleSettings
 from dbplanmon_pipeline.providers.postgres.session import Session
+from dbplanmon_pipeline.providers.postgres.what_if import tried_indexes
 
 PLAN_SECONDS = 2.0
 MAX_TEXT_CHARACTERS = 100_000
@@ -52,6 +54,7 @@ class _Found:
     query_hash: int
     document: Any
     settings: dict[str, str]
+    tried: tuple[WhatIf, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ def _answer(
         return _none(query_hash, judged.reason)
     of_role = settings.of(known.role_oid)
     try:
-        return _Found(query_hash, explain(session, facts.version_number, judged, of_role), of_role)
+        document = explain(session, facts.version_number, judged, of_role)
+        return _Found(query_hash, document, of_role, tried_indexes(session, facts, judged, of_role, document))
     except psycopg.Error as error:
         if not session.alive:
             raise session.translated(error) from None
@@ -139,5 +143,5 @@ def _captured(found: _Found, contexts: PlanContexts) -> CapturedPlan:
         format="pgjson",
         body=body,
         origin="generic",
-        context=contexts.of(found.document, found.settings),
+        context={**contexts.of(found.document, found.settings), **as_context(found.tried)},
     )

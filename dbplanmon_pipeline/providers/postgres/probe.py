@@ -21,6 +21,7 @@ class ServerFacts:
         max_statements: capacity of pg_stat_statements; None where the library is not loaded.
         track: which statements this role's own session counts: `none`, `top` or `all`.
         track_io_timing: `on` or `off`.
+        what_if_schema: that holds the extension hypopg, where this role may use it.
     """
 
     version_number: int
@@ -37,6 +38,7 @@ class ServerFacts:
     compute_query_id: str | None
     reads_all_stats: bool | None
     reads_all_data: bool | None
+    what_if_schema: str | None
 
     @property
     def extension_number(self) -> tuple[int, ...]:
@@ -90,6 +92,7 @@ def capabilities_of(facts: ServerFacts, session: Session) -> Capabilities:
         _plans(facts),
         _io_times(facts),
         _own_statements(facts),
+        _what_if(facts),
     )
     return Capabilities(Engine.POSTGRES, facts.version, facts.version_number, items, _facts(facts, session))
 
@@ -205,6 +208,18 @@ def _own_statements(facts: ServerFacts) -> Capability:
         clean,
         "" if clean else "optional: the monitor's own statements take places in pg_stat_statements",
         "" if clean else f"Run ALTER ROLE {_identifier(facts.role_name)} SET pg_stat_statements.track = 'none';",
+    )
+
+
+def _what_if(facts: ServerFacts) -> Capability:
+    there = facts.what_if_schema is not None
+    return Capability(
+        "what_if_indexes",
+        there,
+        "hypopg" if there else "optional: without hypopg no index is suggested that the planner was not shown",
+        ""
+        if there
+        else "Run CREATE EXTENSION hypopg; in this database, once its package is installed beside the server.",
     )
 
 

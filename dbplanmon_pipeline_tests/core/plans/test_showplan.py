@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
-from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanParameter
+from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanColumn, PlanParameter
 from dbplanmon_pipeline.errors import PlanParseError
 from dbplanmon_pipeline_tests.core.plans.showplans import (
     FOLDER,
@@ -300,7 +300,7 @@ def test_every_wrapping_gives_the_same_tree(text):
         (" \r\n\ufeff", "empty"),
         ("hello", "ShowPlanXML"),
         ("<root/>", "ShowPlanXML"),
-        ("&lt;ShowPlanXML/&gt;", "ShowPlanXML"),
+        ("&lt;ShowPlanXML/&gt;", "namespace"),
         ("<ShowPlanXML/>", "namespace"),
         (showplan(statement(SCAN), namespace="http://schemas.microsoft.com/sqlserver/2022/ShowPlan"), "namespace"),
         (showplan(), "no statement"),
@@ -349,3 +349,17 @@ def test_any_text_is_read_or_refused(text):
 def test_figures_that_are_no_numbers_are_unknown():
     found = only(showplan(statement(relop("Top", detail="Top", rows="many", cost="nan")))).root
     assert (found.estimated_rows, found.estimated_cost) == (None, None)
+
+
+def test_a_seek_below_a_deep_heap_of_unknown_elements_is_no_seek_and_no_harm():
+    heap = "<a>" * 1500 + "</a>" * 1500
+    found = only(showplan(statement(relop("Index Seek", element("SeekPredicates", heap))))).root
+    assert found.conditions == ()
+
+
+def test_columns_without_statistics_keep_their_schema():
+    column = element("ColumnReference", Schema="[dbo]", Table="[Orders]", Column="Total", Server="[far]")
+    warned = element("Warnings", element("ColumnsWithNoStatistics", column))
+    (warning,) = only(showplan(statement(warned, SCAN))).warnings
+    assert warning.columns == (PlanColumn("dbo", "Orders", "Total", "far"),)
+    assert warning.detail == "Orders.Total"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from dbplanmon_pipeline.core.index_ddl import index_scripts
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import (
@@ -17,6 +18,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.sqlnames import quote_name
+from dbplanmon_pipeline.core.what_if import what_ifs
 
 MANY_ROWS = 10_000.0
 FEW_LEFT = 0.1
@@ -71,7 +73,9 @@ def scan_filters_most_rows(view: StatementView) -> Iterator[Found]:
         return
     for node, read, kept in _thrown_away(view, _SCANS):
         text = f"{node.words} looks at {figure(read)} rows and keeps {figure(kept)} ({_percent(kept, read)})"
-        yield Found(text, node, node.share, (rows("rows_read", read), rows("rows_kept", kept)))
+        advice, script = _proven(view, node)
+        measures = (rows("rows_read", read), rows("rows_kept", kept))
+        yield Found(text, node, node.share, measures, advice=advice, script=script)
     if view.engine == Engine.POSTGRES:
         yield from _scans_by_estimate(view)
 
@@ -89,7 +93,18 @@ def _scans_by_estimate(view: StatementView) -> Iterator[Found]:
                 "which no index serves"
             )
             measures = (Measure("estimated_cost", cost, "cost units"), rows("rows_kept", wanted))
-            yield Found(text, node, node.share, measures)
+            advice, script = _proven(view, node)
+            yield Found(text, node, node.share, measures, advice=advice, script=script)
+
+
+def _proven(view: StatementView, node: Node) -> tuple[str, str]:
+    """Advice and script for an index of its table that the planner was shown and would use; empty without one."""
+    table = f"{node.operator.schema}.{node.operator.relation}"
+    for tried in what_ifs(view.context) if view.engine == Engine.POSTGRES else ():
+        scripts = index_scripts(tried.definition, Engine.POSTGRES)
+        if scripts and tried.table == table:
+            return f"With this index the planner puts the statement at a cost of {tried.gain}.", scripts.create
+    return "", ""
 
 
 @rule(

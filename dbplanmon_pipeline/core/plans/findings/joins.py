@@ -4,8 +4,18 @@ from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
-from dbplanmon_pipeline.core.plans.findings.access import MANY_ROWS, WORTH_SHARE
-from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rows, rule, weight_of
+from dbplanmon_pipeline.core.plans.findings.access import FEW_LEFT, MANY_ROWS, WORTH_SHARE
+from dbplanmon_pipeline.core.plans.findings.model import (
+    POSTGRES,
+    SQLSERVER,
+    Found,
+    Measure,
+    Rule,
+    Weight,
+    rows,
+    rule,
+    weight_of,
+)
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 
@@ -135,8 +145,26 @@ def many_to_many_merge(view: StatementView) -> Iterator[Found]:
                 yield Found(text, node, node.share, (rows("rows", given),))
 
 
+@rule(
+    "join-filter-discards",
+    "Join that throws most pairs away",
+    "Make the condition an equality of plain columns, which can be hashed or searched by an index; part an OR into two "
+    "joins.",
+    POSTGRES,
+)
+def join_filter_discards(view: StatementView) -> Iterator[Found]:
+    """Pairs that were made for nothing."""
+    for node in view.nodes:
+        removed = (node.figure("Rows Removed by Join Filter") or 0.0) * node.executions
+        if node.ran and removed >= MANY_ROWS and node.rows <= FEW_LEFT * removed and node.share >= WORTH_SHARE:
+            text = f"{node.words} tests {figure(removed + node.rows)} pairs of rows and keeps {figure(node.rows)}"
+            measures = (Measure("pairs_removed", removed, "pairs of rows"), rows("rows_kept", node.rows))
+            yield Found(text, node, node.share, measures)
+
+
 RULES: tuple[Rule, ...] = (
     no_join_predicate,
+    join_filter_discards,
     nested_loops_many_rows,
     nested_loops_underestimated,
     many_to_many_merge,

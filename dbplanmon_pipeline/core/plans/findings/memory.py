@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
@@ -16,7 +17,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     rule,
     weight_of,
 )
-from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
+from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, number_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
 
@@ -77,12 +78,32 @@ def sort_on_disk(view: StatementView) -> Iterator[Found]:
             continue
         if view.engine == Engine.SQLSERVER:
             yield from _spilled(view, node, "sorted through")
-        elif node.operator.attributes.get("Sort Space Type") == "Disk":
-            used = node.figure("Sort Space Used") or 0.0
+        elif used := _sorted_on_disk_kb(node):
             text = f"{node.words} sorted {figure(node.rows)} rows through {figure(used / 1024)} MB on disk"
             measures = (Measure("disk", used, "kB"),)
             weight = _at_least_medium(node, view)
             yield Found(text, node, node.share, measures, script=_more_work_mem(used), weight=weight)
+
+
+def _sorted_on_disk_kb(node: Node) -> float:
+    """Of the process and of its parallel workers; an incremental sort tells the most that a group took."""
+    kilobytes = sum(_of(told, "Sort Space Used") for told in _tellers(node) if told.get("Sort Space Type") == "Disk")
+    for name in ("Full-sort Groups", "Pre-sorted Groups"):
+        groups = node.operator.attributes.get(name)
+        disk = groups.get("Sort Space Disk") if isinstance(groups, dict) else None
+        kilobytes += _of(disk, "Peak Sort Space Used") if isinstance(disk, dict) else 0.0
+    return kilobytes
+
+
+def _tellers(node: Node) -> list[Mapping[str, Any]]:
+    """Attributes of an operator of PostgreSQL, and those that each of its parallel workers has of its own."""
+    workers = node.operator.attributes.get("Workers")
+    told = [one for one in workers if isinstance(one, dict)] if isinstance(workers, list) else []
+    return [node.operator.attributes, *told]
+
+
+def _of(told: Mapping[str, Any], name: str) -> float:
+    return max(0.0, number_of(told.get(name)) or 0.0)
 
 
 def _more_work_mem(disk_kb: float) -> str:
@@ -105,8 +126,9 @@ def hash_on_disk(view: StatementView) -> Iterator[Found]:
         if view.engine == Engine.SQLSERVER:
             yield from _spilled(view, node, "spilled its hash table to")
             continue
-        batches = node.figure("Hash Batches") or node.figure("HashAgg Batches") or 0.0
-        disk = node.figure("Disk Usage") or 0.0
+        told = _tellers(node)
+        batches = max(_of(one, name) for one in told for name in ("Hash Batches", "HashAgg Batches"))
+        disk = sum(_of(one, "Disk Usage") for one in told)
         if batches > 1.0 and (disk > 0.0 or node.operator.kind == NodeKind.HASH):
             tail = f", {figure(disk / 1024)} MB on disk" if disk else ""
             of = f" for {counted(node.rows, 'row')}" if node.rows else ""

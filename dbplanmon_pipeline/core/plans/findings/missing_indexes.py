@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dbplanmon_pipeline.core.index_ddl import widening_scripts
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.context import DISABLED
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rule
@@ -25,6 +26,9 @@ _COLUMNS = re.compile(
 )
 _NAME = re.compile(r"\[(?:[^\]]|\]\])+\]|[^\s,]+")
 _SEARCHED = re.compile(r"\.\[((?:[^\]]|\]\])+)\] (?:=|<>|[<>]=?) ")
+_UNLIKE = re.compile(r"\bCLUSTERED\b|\)\s*WHERE\b", re.IGNORECASE)
+"""In the definition of a clustered index, which the plan had to choose from, and of a filtered one."""
+
 _ON = " on "
 
 
@@ -110,20 +114,39 @@ def _joined(wide: Wish, narrow: Wish) -> Wish:
     )
 
 
-def known_keys(table: str, context: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
-    """Key columns and all columns of the indexes of a table that are there and in use, by name."""
+@dataclass(frozen=True, slots=True)
+class KnownIndex:
+    """An index that is there: its key columns in order, all its columns, and the statement that makes it.
+
+    `name` is empty where a wish has no such index.
+    """
+
+    name: str = ""
+    keys: tuple[str, ...] = ()
+    columns: frozenset[str] = frozenset()
+    definition: str = ""
+
+    def lacks(self, wish: Wish) -> tuple[str, ...]:
+        """Columns of the wish that it does not hold."""
+        return tuple(name for name in (*wish.keys, *wish.included) if name not in self.columns)
+
+
+_NO_INDEX = KnownIndex()
+
+
+def known_indexes(table: str, context: Mapping[str, Any]) -> list[KnownIndex]:
+    """Indexes of a table that can stand for a wished one: in use, for all rows, and not the table itself."""
     indexes = context.get("indexes")
-    found = {}
-    for name, definition in indexes.items() if isinstance(indexes, dict) else ():
+    found = []
+    for name, told in indexes.items() if isinstance(indexes, Mapping) else ():
+        definition = str(told)
         index, _, on = str(name).rpartition(_ON)
-        columns = _COLUMNS.search(str(definition))
-        if (
-            columns
-            and not str(definition).startswith(DISABLED)
-            and (on == table or (not index and table in str(definition)))
-        ):
+        columns = _COLUMNS.search(definition)
+        if not columns or definition.startswith(DISABLED) or _UNLIKE.search(definition):
+            continue
+        if on == table or (not index and table in definition):
             keys, included = _listed(columns[1]), _listed(columns[2] or "")
-            found[index or on] = (keys, frozenset((*keys, *included)))
+            found.append(KnownIndex(index or on, keys, frozenset((*keys, *included)), definition))
     return found
 
 
@@ -133,17 +156,16 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(plain_name(part.group()) for part in parts if part)
 
 
-def existing_for(wish: Wish, context: Mapping[str, Any]) -> tuple[str, bool]:
-    """Name of an index that begins with the wished keys, and whether it has all columns; empty where none does."""
-    wanted = {*wish.keys, *wish.included}
-    near = ""
-    for name, (keys, columns) in known_keys(wish.table, context).items():
-        leading = keys[: len(wish.keys)]
+def existing_for(wish: Wish, context: Mapping[str, Any]) -> KnownIndex:
+    """An index that begins with the wished keys, one that lacks no column first; one without a name where none does."""
+    near = _NO_INDEX
+    for index in known_indexes(wish.table, context):
+        leading = index.keys[: len(wish.keys)]
         if leading == wish.keys or (wish.equality == len(wish.keys) and set(leading) == set(wish.keys)):
-            if wanted <= columns:
-                return name, True
-            near = near or name
-    return near, False
+            if not index.lacks(wish):
+                return index
+            near = near if near.name else index
+    return near
 
 
 def searched_for(wish: Wish, view: StatementView) -> str:
@@ -186,10 +208,11 @@ def missing_index(view: StatementView) -> Iterator[Found]:
     for wish in merged_wishes(view.statement.missing_indexes):
         if wish.impact_percent < WORTH_PERCENT or wish.relation.startswith(("#", "@")):
             continue
-        near, covered = existing_for(wish, view.context)
-        if covered:
+        there = existing_for(wish, view.context)
+        if there.name and not there.lacks(wish):
             continue
-        near = near or searched_for(wish, view)
+        wider = widening_scripts(there.definition, there.lacks(wish))
+        near = there.name if wider else searched_for(wish, view)
         yield Found(
             f"an index on {wish.table} ({', '.join(wish.keys)}) would save an estimated {wish.impact_percent:.0f} %"
             f"{f', {wish.merged} wishes in one' if wish.merged > 1 else ''}",
@@ -197,7 +220,7 @@ def missing_index(view: StatementView) -> Iterator[Found]:
             measures=(Measure("estimated_gain", wish.impact_percent, "%"),),
             subject=f"{wish.table} ({', '.join(wish.keys)})",
             advice=_advice(wish, near),
-            script="" if near else index_script(wish),
+            script=wider[0] if wider else "" if near else index_script(wish),
             weight=Weight.HIGH if wish.impact_percent >= HIGH_PERCENT and not wish.is_wide else Weight.MEDIUM,
         )
 

@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     rule,
     weight_of,
 )
-from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
+from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, number_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 
 WORTH_PARALLEL_COST = 5.0
@@ -114,13 +114,13 @@ def jit_cost(view: StatementView) -> Iterator[Found]:
     """JIT compilation that takes a good part of the time."""
     jit = view.statement.attributes.get("JIT")
     timing = jit.get("Timing") if isinstance(jit, dict) else None
-    total = timing.get("Total") if isinstance(timing, dict) else None
+    total = number_of(timing.get("Total")) if isinstance(timing, dict) else None
     elapsed = view.elapsed_ms
-    if view.engine == Engine.POSTGRES and isinstance(total, int | float) and elapsed:
+    if view.engine == Engine.POSTGRES and total is not None and elapsed:
         share = min(1.0, total / elapsed)
         if total >= 20.0 and share >= 0.1:
             text = f"compiling it took {figure(total)} of {figure(elapsed)} ms"
-            measures = (Measure("jit", float(total), "ms"), Measure("elapsed", elapsed, "ms"))
+            measures = (Measure("jit", total, "ms"), Measure("elapsed", elapsed, "ms"))
             yield Found(text, share=share, measures=measures, script="SET LOCAL jit = off;")
 
 

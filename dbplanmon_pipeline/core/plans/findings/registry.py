@@ -16,6 +16,7 @@ from dbplanmon_pipeline.core.plans.findings import (
     predicates,
     repetition,
     statistics,
+    waits,
 )
 from dbplanmon_pipeline.core.plans.findings.model import Finding, Found, Rule, Weight, weight_of
 from dbplanmon_pipeline.core.plans.findings.view import StatementView, view_of
@@ -32,6 +33,7 @@ _THEMES = (
     statistics,
     compilation,
     parallelism,
+    waits,
 )
 RULES: tuple[Rule, ...] = tuple(one for theme in _THEMES for one in theme.RULES)
 """In the order in which findings of equal weight and share are told."""

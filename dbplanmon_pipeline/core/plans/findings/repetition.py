@@ -16,7 +16,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     rule,
     weight_of,
 )
-from dbplanmon_pipeline.core.plans.findings.view import WORTH_COST, StatementView
+from dbplanmon_pipeline.core.plans.findings.view import WORTH_COST, StatementView, number_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, plain_name
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
@@ -105,14 +105,14 @@ def trigger_time(view: StatementView) -> Iterator[Found]:
     for trigger in triggers if isinstance(triggers, list) and elapsed else ():
         if not isinstance(trigger, dict):
             continue
-        spent, calls = trigger.get("Time"), trigger.get("Calls")
-        if not isinstance(spent, int | float) or not isinstance(calls, int | float) or spent < 20.0:
+        spent, calls = number_of(trigger.get("Time")) or 0.0, number_of(trigger.get("Calls"))
+        if calls is None or spent < 20.0:
             continue
         share = min(1.0, spent / (elapsed or 1.0))
         if share >= 0.1:
             name = trigger.get("Constraint Name") or trigger.get("Trigger Name") or "a trigger"
             text = f"{name} took {figure(spent)} of {figure(elapsed or 0.0)} ms in {counted(calls, 'call')}"
-            measures = (Measure("spent", float(spent), "ms"), Measure("calls", float(calls), "calls"))
+            measures = (Measure("spent", spent, "ms"), Measure("calls", calls, "calls"))
             yield Found(text, share=share, measures=measures, subject=str(name))
 
 

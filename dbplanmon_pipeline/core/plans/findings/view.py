@@ -19,6 +19,11 @@ WORTH_ROWS = 10_000.0
 _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 
+def number_of(value: object) -> float | None:
+    """A finite number that a plan tells, as text or as a number of any size; None for anything else."""
+    return figure_of(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One operator of a statement.
@@ -69,8 +74,7 @@ class Node:
 
     def figure(self, name: str) -> float | None:
         """A finite number among its attributes, None where the plan does not tell."""
-        value = self.operator.attributes.get(name)
-        return None if isinstance(value, bool) or value is None else figure_of(str(value))
+        return number_of(self.operator.attributes.get(name))
 
     def flag(self, name: str) -> bool:
         """True where an attribute says yes, in any spelling."""
@@ -115,11 +119,9 @@ class StatementView:
         told = self.statement.attributes.get("QueryTimeStats") or {}
         if self.engine == Engine.SQLSERVER:
             return figure_of(told.get("ElapsedTime"))
-        value = self.statement.attributes.get("Execution Time")
-        if isinstance(value, int | float):
-            return float(value)
+        known = self.figure("Execution Time")
         root = self.statement.root
-        return root.actual_ms if root else None
+        return known if known is not None else root.actual_ms if root else None
 
     @property
     def matters(self) -> bool:
@@ -143,9 +145,8 @@ class StatementView:
             waiting.extend(reversed(self.inputs(part)))
 
     def figure(self, name: str) -> float | None:
-        """A number among the attributes of the statement."""
-        value = self.statement.attributes.get(name)
-        return float(value) if isinstance(value, int | float) else figure_of(value if isinstance(value, str) else None)
+        """A finite number among the attributes of the statement, None where the plan does not tell."""
+        return number_of(self.statement.attributes.get(name))
 
 
 def view_of(

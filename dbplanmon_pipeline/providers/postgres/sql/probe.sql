@@ -18,7 +18,13 @@ SELECT /* dbplanmon */
     ) AS reads_all_stats,
     (
         SELECT pg_catalog.pg_has_role(p.oid, 'USAGE') FROM pg_catalog.pg_roles AS p WHERE p.rolname = 'pg_read_all_data'
-    ) AS reads_all_data
+    ) AS reads_all_data,
+    (
+        SELECT s.nspname
+        FROM pg_catalog.pg_extension AS h
+        JOIN pg_catalog.pg_namespace AS s ON s.oid = h.extnamespace
+        WHERE h.extname = 'hypopg' AND pg_catalog.has_schema_privilege(s.oid, 'USAGE')
+    ) AS what_if_schema
 FROM pg_catalog.pg_roles AS r
 LEFT JOIN pg_catalog.pg_extension AS x ON x.extname = 'pg_stat_statements'
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = x.extnamespace

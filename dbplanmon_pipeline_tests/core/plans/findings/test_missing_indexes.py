@@ -13,6 +13,9 @@ def wish(equality=(), inequality=(), included=(), impact=50.0, relation="Orders"
     return MissingIndex("Shop", "dbo", relation, impact, tuple(equality), tuple(inequality), tuple(included))
 
 
+NONE = ("", ("CustomerId", "Total"))
+
+
 def known(definition, name="IX on dbo.Orders"):
     return {"indexes": {name: definition}}
 
@@ -56,22 +59,25 @@ def test_no_name_is_longer_than_the_server_takes():
 @pytest.mark.parametrize(
     ("definition", "expected"),
     [
-        ("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId], [At] DESC) INCLUDE ([Total])", ("IX", True)),
-        ("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId] DESC)", ("IX", False)),
-        ("CREATE INDEX [IX] ON [dbo].[Orders] ([At], [CustomerId]) INCLUDE ([Total])", ("", False)),
-        ("-- disabled: CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId]) INCLUDE ([Total])", ("", False)),
+        ("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId], [At] DESC) INCLUDE ([Total])", ("IX", ())),
+        ("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId] DESC)", ("IX", ("Total",))),
+        ("CREATE INDEX [IX] ON [dbo].[Orders] ([At], [CustomerId]) INCLUDE ([Total])", NONE),
+        ("-- disabled: CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId]) INCLUDE ([Total])", NONE),
+        ("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId]) INCLUDE ([Total]) WHERE ([Open]=(1))", NONE),
+        ("CREATE CLUSTERED INDEX [IX] ON [dbo].[Orders] ([CustomerId])", NONE),
     ],
-    ids=["covers", "begins-alike", "other-order", "disabled"],
+    ids=["covers", "begins-alike", "other-order", "disabled", "filtered", "clustered"],
 )
 def test_an_index_that_is_there_is_found(definition, expected):
     (one,) = merged_wishes([wish(["CustomerId"], included=["Total"])])
-    assert existing_for(one, known(definition)) == expected
+    found = existing_for(one, known(definition))
+    assert (found.name, found.lacks(one)) == expected
 
 
 def test_an_index_of_another_table_does_not_count():
     (one,) = merged_wishes([wish(["CustomerId"])])
     definition = "CREATE INDEX [IX] ON [dbo].[Lines] ([CustomerId])"
-    assert existing_for(one, known(definition, "IX on dbo.Lines")) == ("", False)
+    assert existing_for(one, known(definition, "IX on dbo.Lines")).name == ""
 
 
 def found_with(context):
@@ -103,5 +109,13 @@ def test_an_index_that_the_plan_itself_searches_is_to_be_widened():
 
 def test_an_index_that_lacks_a_column_is_to_be_widened_and_not_doubled():
     (found,) = found_with(known("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId])"))
-    assert found.script == ""
+    assert found.script == (
+        "CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId]) INCLUDE ([Total]) WITH (DROP_EXISTING = ON);"
+    )
     assert found.advice.startswith("The index IX begins with these columns: include Total there")
+
+
+def test_an_index_of_a_constraint_cannot_be_widened():
+    unique = "ALTER TABLE [dbo].[Orders] ADD CONSTRAINT [UQ] UNIQUE NONCLUSTERED ([CustomerId])"
+    (found,) = found_with(known(unique, "UQ on dbo.Orders"))
+    assert found.script.startswith("CREATE NONCLUSTERED INDEX [IX_Orders_CustomerId] ON [dbo].[Orders]")

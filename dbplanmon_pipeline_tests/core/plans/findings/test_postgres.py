@@ -63,6 +63,27 @@ def memoized(hits, misses):
     )
 
 
+def sorted_in_groups(groups):
+    return explained(
+        pg("Incremental Sort", seq(5, actual=9, ms=200.0), actual=9_000, ms=400.0, **{"Full-sort Groups": groups})
+    )
+
+
+def aggregated_by_workers(disk):
+    workers = [{"HashAgg Batches": 5 if disk else 1, "Disk Usage": disk}, {"HashAgg Batches": 1, "Disk Usage": 0}]
+    return explained(pg("Aggregate", seq(0, actual=9, ms=50.0), actual=90_000, ms=400.0, Workers=workers))
+
+
+def compared(removed, kept):
+    inner = pg("Seq Scan", Relation_Name="b", Alias="b", actual=900, times=1_000, ms=0.1)
+    outer = pg("Seq Scan", Relation_Name="a", Alias="a", actual=1_000, ms=1.0)
+    return over(outer, inner, actual=kept, ms=900.0, Rows_Removed_by_Join_Filter=removed)
+
+
+def planned(spent, ran=30.0):
+    return explained(pg("Result", actual=1, ms=ran), Planning_Time=spent, Execution_Time=ran)
+
+
 FOREIGN_KEY = {"Trigger Name": "RI_ConstraintTrigger_c_1", "Constraint Name": "lines_fk", "Time": 50.0, "Calls": 900}
 CASES = [
     ("scan-filters-most-rows", explained(seq(900_000, actual=3, ms=90.0)), explained(seq(9, actual=90_000, ms=90.0))),
@@ -121,7 +142,21 @@ CASES = [
         sort(Sort_Method="external merge", Sort_Space_Type="Disk", Sort_Space_Used=20_480),
         sort(Sort_Method="quicksort", Sort_Space_Type="Memory", Sort_Space_Used=2_048),
     ),
+    (
+        "sort-on-disk",
+        sort(Workers=[{"Sort Space Type": "Disk", "Sort Space Used": 4_096}]),
+        sort(Workers=[{"Sort Space Type": "Memory", "Sort Space Used": 4_096}]),
+    ),
+    (
+        "sort-on-disk",
+        sorted_in_groups({"Sort Space Disk": {"Peak Sort Space Used": 4_096}}),
+        sorted_in_groups({"Sort Space Memory": {"Peak Sort Space Used": 4_096}}),
+    ),
     ("hash-on-disk", hashed(8), hashed(1)),
+    ("hash-on-disk", aggregated_by_workers(8_192), aggregated_by_workers(0)),
+    ("join-filter-discards", compared(900_000, 12), compared(900_000, 800_000)),
+    ("slow-compilation", planned(400.0), planned(40.0)),
+    ("slow-compilation", planned(400.0), planned(400.0, ran=900.0)),
     ("memoize-misses", memoized(10, 9_000), memoized(9_000, 2_000)),
     ("subplan-per-row", subplan(9_000), subplan(90)),
     (
@@ -221,3 +256,12 @@ def test_an_estimated_scan_does_not_invent_an_index():
     assert found.text == (
         "Seq Scan on orders reads the whole table (cost 10,000) for an estimated 3 rows, which no index serves"
     )
+
+
+def test_an_index_that_the_planner_was_shown_stands_with_the_scan_it_replaces():
+    tried = {"index": 'CREATE INDEX "i" ON "shop"."orders" ("state")', "cost": 10_000.0, "cost_with": 40.0}
+    for relation, script in (("orders", 'CREATE INDEX CONCURRENTLY "i" ON "shop"."orders" ("state");'), ("lines", "")):
+        scan = pg("Seq Scan", Relation_Name=relation, Schema="shop", Alias="o", Filter=FILTER, rows=3)
+        (found,) = named("scan-filters-most-rows", explained(scan), {"what_if": [tried]})
+        assert found.script == script
+        assert ("a cost of 40 instead of 10,000" in found.advice) == bool(script)

@@ -19,6 +19,7 @@ WRITTEN_BY_THE_SERVER = {
     *("implicit-conversion-seek", "unmatched-indexes", "no-join-predicate", "missing-statistics"),
     *("sort-on-disk", "hash-on-disk", "exchange-spill", "optimizer-gave-up"),
     *("memory-grant-too-large", "memory-grant-too-small", "memory-grant-wait"),
+    *("waited-most", "slow-compilation"),
 }
 NAMED_AFTER = [
     ("implicit_convert_seek_plan", "implicit-conversion-seek"),
@@ -65,6 +66,9 @@ NAMED_AFTER = [
     ("json_insert_into_select.in.json", "index-filters-most-rows"),
     ("groupingset_sorting.in.json", "sort-on-disk"),
     ("5643f04e_sql_convert", "jit-cost"),
+    ("users-with-post-count-and-comment-count-math", "waited-most"),
+    ("remote-update-scan", "waited-most"),
+    ("408c0b5a_test_plans_batch_mode", "slow-compilation"),
 ]
 
 

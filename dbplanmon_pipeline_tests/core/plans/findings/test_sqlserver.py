@@ -114,6 +114,12 @@ def statistics(changed):
     return select(element("OptimizerStatsUsage", entry), scan(cost=100.0, TableCardinality=10_000))
 
 
+def waited(kind, milliseconds, workers=1):
+    waits = element("WaitStats", element("Wait", WaitType=kind, WaitTimeMs=milliseconds, WaitCount=3))
+    times = element("QueryTimeStats", CpuTime=100, ElapsedTime=1_000)
+    return select(waits, times, scan(), plan={"DegreeOfParallelism": workers})
+
+
 def parallel(*rows):
     return select(scan(parallel=1, beside=ran(*rows), rows=sum(rows), cost=100.0))
 
@@ -278,6 +284,14 @@ CASES = [
         select(scan(), plan={"NonParallelPlanReason": "TSQLUserDefinedFunctionsNotParallelizable"}),
         select(scan(), plan={"NonParallelPlanReason": "CouldNotGenerateValidParallelPlan"}),
     ),
+    ("waited-most", waited("LCK_M_S", 700), waited("LCK_M_S", 300)),
+    ("waited-most", waited("ASYNC_NETWORK_IO", 700), waited("CXPACKET", 700)),
+    ("waited-most", waited("OLEDB", 700), waited("OLEDB", 700, workers=4)),
+    (
+        "slow-compilation",
+        select(scan(), plan={"CompileTime": 2_300}),
+        select(scan(), plan={"CompileTime": 230}),
+    ),
     ("parallel-skew", parallel(90_000, 100, 100, 100), parallel(25_000, 21_000, 22_000, 23_000)),
 ]
 
@@ -334,3 +348,43 @@ def test_values_of_parameters_are_never_told():
 def test_statistics_come_with_the_statement_that_updates_them():
     (found,) = named("stale-statistics", statistics(5_000))
     assert found.script == "UPDATE STATISTICS [dbo].[Orders] [IX_State];"
+
+
+def without_statistics(kind, *columns):
+    references = [
+        element("ColumnReference", Schema=schema, Table=name, Column=column) for schema, name, column in columns
+    ]
+    return select(warned(element(kind, *references)), scan())
+
+
+def test_columns_without_statistics_come_with_the_statements_that_make_them():
+    columns = [("[dbo]", "[Orders]", "Total"), ("[dbo]", "[Orders]", "a]b"), ("[sales]", "[Lines]", "Price")]
+    (found,) = named("missing-statistics", without_statistics("ColumnsWithNoStatistics", *columns))
+    assert found.text == "there are no statistics on Orders.Total, Orders.a]b, Lines.Price, so rows are guessed"
+    assert found.script == (
+        "CREATE STATISTICS [ST_Orders_Total] ON [dbo].[Orders] ([Total]);\n"
+        "CREATE STATISTICS [ST_Orders_a]]b] ON [dbo].[Orders] ([a]]b]);\n"
+        "CREATE STATISTICS [ST_Lines_Price] ON [sales].[Lines] ([Price]);"
+    )
+
+
+@pytest.mark.parametrize(
+    "said", [{"Table": "[#t]"}, {"Table": "[@t]"}, {"Table": "[T]", "Server": "[far]"}, {}], ids=str
+)
+def test_no_statistics_are_made_where_none_can_be(said):
+    warning = warned(element("ColumnsWithNoStatistics", element("ColumnReference", Column="c", **said)))
+    (found,) = named("missing-statistics", select(warning, scan()))
+    assert found.script == ""
+
+
+def test_columns_that_the_server_calls_stale_name_their_table_and_its_update():
+    plan = without_statistics("ColumnsWithStaleStatistics", ("[dbo]", "[Orders]", "Total"), ("[dbo]", "[Orders]", "At"))
+    (found,) = named("stale-statistics", plan)
+    assert found.text == "the server itself calls the statistics on dbo.Orders.Total, dbo.Orders.At stale"
+    assert found.script == "UPDATE STATISTICS [dbo].[Orders];"
+
+
+def test_a_wait_is_told_with_what_it_is_for_and_how_much_of_the_time_it_took():
+    (found,) = named("waited-most", waited("LCK_M_S", 700))
+    assert found.text == "it waited 700 ms for locks of others (LCK_M_S), of 1,000 ms in all"
+    assert (found.share, found.weight, found.subject) == (0.7, "high", "LCK_M_S")

@@ -5,8 +5,15 @@ from datetime import timedelta
 import pytest
 
 from dbplanmon_pipeline.core.ports.access import Role
+from dbplanmon_pipeline_tests.web.pages.site import serving
 
 EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def site(past, tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("site"), past=past) as found:
+        yield found
 
 
 def mark(site, **given):
@@ -52,11 +59,11 @@ def test_the_same_deployment_twice_is_one(own_site):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "the body is no JSON"),
+        (b"", "a deployment needs a name"),
         (b"\xff", "the body is no JSON"),
-        (b"[]", 'send {"name"'),
-        (b'{"name": 7}', 'send {"name"'),
-        (b'{"name": "x", "when": "now"}', 'send {"name"'),
+        (b"[]", "send an object of texts"),
+        (b'{"name": 7}', "send an object of texts"),
+        (b'{"name": "x", "when": "now"}', "'when' is not known here"),
         (b'{"note": "x"}', "a deployment needs a name"),
         (b'{"name": "x", "at": "soon"}', '"at" is no moment'),
         (b'{"name": "x", "at": "0001-01-01T00:00+14:00"}', '"at" is no moment'),

@@ -1,0 +1,242 @@
+"""What statements had in common at ticks gone by, kept so that a few can be judged without all the others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, TickGrid, common_mode
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.scopes import Scopes
+from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
+
+_ELAPSED = METRICS[0]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One kind of group, instances or databases, at all ticks; groups in the order of `PastModes`.
+
+    Attributes:
+        log_ratio: float64 [groups, ticks] by view, as in `CommonMode`; 0 where nothing is common.
+        supported: bool [groups, ticks], of elapsed time, as in `CommonMode`.
+        statements: int64 [groups, ticks], how many speak.
+    """
+
+    log_ratio: dict[str, Floats]
+    supported: NDArray[np.bool_]
+    statements: Longs
+
+    def at(self, ticks: Longs) -> "Cells":
+        """Some of the ticks."""
+        return Cells(
+            {view: values[:, ticks] for view, values in self.log_ratio.items()},
+            self.supported[:, ticks],
+            self.statements[:, ticks],
+        )
+
+    def then(self, newer: "Cells") -> "Cells":
+        """These ticks and newer ones."""
+        return Cells(
+            {view: np.hstack([values, newer.log_ratio[view]]) for view, values in self.log_ratio.items()},
+            np.hstack([self.supported, newer.supported]),
+            np.hstack([self.statements, newer.statements]),
+        )
+
+    def slow(self, policy: DetectorPolicy) -> NDArray[np.bool_]:
+        """Where a group may count as slow [groups, ticks]."""
+        spoke = self.statements >= policy.common_mode_statements
+        high: NDArray[np.bool_] = self.log_ratio[_ELAPSED] > np.log(policy.common_mode_ratio)
+        return self.supported & spoke & high
+
+
+@dataclass(frozen=True)
+class PastModes:
+    """Common modes of the instances and databases of one analysis.
+
+    Attributes:
+        ends_us: int64 [ends], rising [epoch microseconds].
+        tick: int64 [ends], the tick in which each end falls, from 0; mostly one end each.
+        refs: name of each database id, in the order of the ids.
+        instances / databases: what they have in common; databases beyond that of their instance.
+    """
+
+    ends_us: Longs
+    tick: Longs
+    refs: dict[int, DatabaseRef]
+    instances: Cells
+    databases: Cells
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The instances, sorted."""
+        return tuple(sorted({ref.instance for ref in self.refs.values()}))
+
+    @cached_property
+    def database_ids(self) -> Longs:
+        """Sorted int64."""
+        return np.array(list(self.refs), np.int64)
+
+    @cached_property
+    def instance_of(self) -> Longs:
+        """Int64 [databases], number of the instance of each."""
+        return self.places([ref.instance for ref in self.refs.values()])
+
+    def after(self, moment_us: int) -> "PastModes | None":
+        """The ticks that ended after a moment; None where that falls into a tick."""
+        left = self.ends_us > moment_us
+        ticks = np.unique(self.tick[left])
+        if np.isin(self.tick[~left], ticks).any():
+            return None
+        return replace(
+            self,
+            ends_us=self.ends_us[left],
+            tick=np.searchsorted(ticks, self.tick[left]).astype(np.int64),
+            instances=self.instances.at(ticks),
+            databases=self.databases.at(ticks),
+        )
+
+    def then(self, newer: "PastModes") -> "PastModes":
+        """These ticks and newer ones of the same groups."""
+        return replace(
+            self,
+            ends_us=np.concatenate([self.ends_us, newer.ends_us]),
+            tick=np.concatenate([self.tick, newer.tick + self.instances.statements.shape[1]]),
+            instances=self.instances.then(newer.instances),
+            databases=self.databases.then(newer.databases),
+        )
+
+    def places(self, names: Sequence[str]) -> Longs:
+        """Number of each instance."""
+        return np.searchsorted(np.array(self.names), np.array(names)).astype(np.int64)
+
+
+@dataclass
+class HeardScopes:
+    """The common modes of rows as their scopes give them, noted by view.
+
+    Attributes:
+        scopes: of the rows.
+        instances / databases: filled by view as the views are asked for.
+    """
+
+    scopes: Scopes
+    instances: dict[str, CommonMode] = field(default_factory=dict)
+    databases: dict[str, CommonMode] = field(default_factory=dict)
+
+    def view(self, name: str) -> "_HeardView":
+        """The source of one view."""
+        return _HeardView(self, name)
+
+    def past(self, ends_us: Longs, ticks: Longs, names: Sequence[str], like: "PastModes") -> PastModes:
+        """What was noted.
+
+        Args:
+            ends_us: int64 [ends], rising.
+            ticks: int64 [ends], number of the tick of each on the grid.
+            names: instances by code of the rows.
+            like: names the groups wanted.
+        """
+        known = np.unique(self.scopes.rows.database_id)
+        databases = np.searchsorted(like.database_ids, known).astype(np.int64)
+        ticks, number = np.unique(ticks, return_inverse=True)
+        return replace(
+            like,
+            ends_us=ends_us,
+            tick=number.astype(np.int64),
+            instances=_cells(self.instances, like.places(names), len(like.names), ticks),
+            databases=_cells(self.databases, databases, len(like.database_ids), ticks),
+        )
+
+
+@dataclass(frozen=True)
+class _HeardView:
+    heard: HeardScopes
+    name: str
+
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> tuple[CommonMode, Floats]:
+        """See `Scopes.modes`."""
+        scopes = self.heard.scopes
+        instance = common_mode(scopes.rows, scopes.instances, deviation, scale, policy)
+        common = instance.at_rows()
+        self.heard.instances[self.name] = instance
+        for grid in scopes.parts:
+            part = common_mode(scopes.rows, grid, deviation - common, scale, policy)
+            common = common + part.at_rows()
+            self.heard.databases[self.name] = part
+        return instance, common
+
+
+def nothing_common(databases: Mapping[int, DatabaseRef]) -> PastModes:
+    """Before the first tick."""
+    refs = {number: databases[number] for number in sorted(databases)}
+    nothing = np.empty(0, np.int64)
+    cells = [_cells({}, nothing, number, nothing) for number in (len({r.instance for r in refs.values()}), len(refs))]
+    return PastModes(nothing, nothing, refs, *cells)
+
+
+def _cells(modes: dict[str, CommonMode], groups: Longs, number: int, ticks: Longs) -> Cells:
+    """Groups and ticks of some modes at their places; nothing was common where they say nothing."""
+    log_ratio = {view: np.zeros((number, len(ticks))) for view in VIEWS}
+    supported, statements = np.zeros((number, len(ticks)), np.bool_), np.zeros((number, len(ticks)), np.int64)
+    for view, mode in modes.items():
+        inside = np.flatnonzero(ticks < mode.grid.width)
+        # An instance whose rows have no baseline has no cells of its own at the end of the grid.
+        own = groups[: mode.grid.groups]
+        at, cut = np.ix_(own, inside), np.ix_(np.arange(len(own)), ticks[inside])
+        log_ratio[view][at] = mode.log_ratio[cut]
+        if view == _ELAPSED:
+            supported[at], statements[at] = mode.supported[cut], mode.grid.statements[cut]
+    return Cells(log_ratio, supported, statements)
+
+
+@dataclass(frozen=True)
+class KnownScopes:
+    """Rows whose common modes are known already.
+
+    Attributes:
+        past: what was common.
+        rows: the series; each end is one of `past`.
+        names: instances by code of the rows.
+        tick: int64 [rows], on the grid of the judgement.
+    """
+
+    past: PastModes
+    rows: SeriesRows
+    names: Sequence[str]
+    tick: Longs
+
+    def view(self, name: str) -> "_KnownView":
+        """The source of one view."""
+        return _KnownView(self, name)
+
+
+@dataclass(frozen=True)
+class _KnownView:
+    known: KnownScopes
+    name: str
+
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> tuple[CommonMode, Floats]:
+        """See `Scopes.modes`."""
+        del deviation, scale, policy
+        past, rows, tick = self.known.past, self.known.rows, self.known.tick
+        column = past.tick[np.searchsorted(past.ends_us, rows.end_us)]
+        groups = past.places(self.known.names)
+        width = int(tick.max(initial=0)) + 1
+        number = np.zeros(past.instances.statements.shape[1], np.int64)
+        number[column] = tick
+        seen = np.unique(column)
+        log_ratio, supported = np.zeros((len(groups), width)), np.zeros((len(groups), width), np.bool_)
+        statements = np.zeros((len(groups), width), np.int64)
+        own, cut = np.ix_(np.arange(len(groups)), number[seen]), np.ix_(groups, seen)
+        log_ratio[own] = past.instances.log_ratio[self.name][cut]
+        supported[own], statements[own] = past.instances.supported[cut], past.instances.statements[cut]
+        cell = np.repeat(rows.instance * width, rows.counts) + tick
+        grid = TickGrid(width, len(groups), tick, cell, np.zeros(len(tick), np.bool_), statements)
+        mode = CommonMode(grid, log_ratio, supported)
+        database = np.searchsorted(past.database_ids, rows.database_id)
+        return mode, mode.at_rows() + past.databases.log_ratio[self.name][rows.spread(database), column]
