@@ -20,7 +20,7 @@ from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.query_store import ReadingSpan, RuntimeStats, query_store_reading
 from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, IDENTITY_FACT, STATE_FACT, forced_plan_value
 from dbplanmon_pipeline.core.remediation import SuggestionKind
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider

@@ -31,11 +31,16 @@ STATEMENT_LIMIT = 100
 @pass_invocation
 def hotspots(invocation: Invocation, window: timedelta | None, top: int | None, ranking: str, as_json: bool) -> None:
     """Rank the statements that cost most in the window that ends with the newest reading."""
+    from dbplanmon_pipeline.composition.fingerprints import stored_fingerprint  # noqa: PLC0415 - see `Invocation.session`
+
     with invocation.session() as session:
         chosen = session.settings.hotspots
         report = rank_hotspots(session.store, window=window or chosen.window, top_n=top or chosen.top_n)
         found = [hotspot for hotspot in report.hotspots if hotspot.rank_by == RANKINGS[ranking]]
-        texts = session.store.statement_texts([(hotspot.ref, hotspot.query_hash) for hotspot in found])
+        settings, texts = (
+            session.settings,
+            session.store.statement_texts([(hotspot.ref, hotspot.query_hash) for hotspot in found]),
+        )
     ranked = [(h, texts[h.ref, h.query_hash].text if (h.ref, h.query_hash) in texts else "") for h in found]
     if as_json:
         print_json(
@@ -43,7 +48,11 @@ def hotspots(invocation: Invocation, window: timedelta | None, top: int | None, 
                 "window_start": report.window_start,
                 "window_end": report.window_end,
                 "rank_by": RANKINGS[ranking],
-                "hotspots": [hotspot_record(hotspot, text) for hotspot, text in ranked],
+                "hotspots": [
+                    hotspot_record(hotspot, text)
+                    | {"fingerprint": stored_fingerprint(settings, hotspot.ref.instance, text)}
+                    for hotspot, text in ranked
+                ],
             }
         )
     else:

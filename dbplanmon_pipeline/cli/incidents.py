@@ -85,18 +85,23 @@ def show_incident(invocation: Invocation, incident_id: str, as_json: bool) -> No
 
     INCIDENT_ID may be shortened as long as it is unique.
     """
+    from dbplanmon_pipeline.composition.fingerprints import stored_fingerprint  # noqa: PLC0415 - see `Invocation.session`
+
     with invocation.session() as session:
         incident = find_incident(session.store, incident_id)
         explanation = explain_incident(session.store, incident, session.dialect(incident.instance))
         history = session.store.incident_events(incident.incident_id)
         suggestions = session.store.suggestions([incident.incident_id]) or list(explanation.suggestions)
+        settings = session.settings
+    statement = explanation.statement.text if explanation.statement else ""
     if not as_json:
         print_incident(incident, explanation, suggestions, history)
         return
     print_json(
         {
             **incident_record(incident),
-            "statement": explanation.statement.text if explanation.statement else "",
+            "statement": statement,
+            "fingerprint": stored_fingerprint(settings, incident.instance, statement),
             "plan_summary": explanation.plan_summary,
             "plan_changes": explanation.plan_lines,
             "new_findings": [finding_record(finding) for finding in explanation.new_findings],

@@ -34,6 +34,9 @@ COMMANDS = {
     "analyse": CommandSource(f"{_HERE}.analyse", "analyse", "Judge what was recorded and send alerts."),
     "baselines": CommandSource(f"{_HERE}.baselines", "baselines", "Learn what is normal."),
     "backtest": CommandSource(f"{_HERE}.backtest", "backtest", "Replay the detector over recorded intervals."),
+    "fingerprint": CommandSource(
+        f"{_HERE}.fingerprint", "fingerprints", "Tell which statements are the same but for their values."
+    ),
     "hotspots": CommandSource(f"{_HERE}.hotspots", "hotspots", "Rank the dearest statements."),
     "incidents": CommandSource(f"{_HERE}.incidents", "incidents", "List, show, acknowledge and close incidents."),
     "kpis": CommandSource(f"{_HERE}.kpis", "kpis", "List and read figures of your own, show their history."),

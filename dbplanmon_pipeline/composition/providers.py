@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
-from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.ports import Provider
+from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.providers.simulated import Source as SimulatedSource
@@ -85,7 +85,7 @@ def _postgres(instance: InstanceSettings, settings: Settings) -> PostgresProvide
         sslmode=instance.sslmode.value,
         connect_timeout=instance.connect_timeout.total_seconds(),
         options=_libpq_options(instance),
-        redact=mask_literals if settings.privacy.redact else None,
+        redact=mask_postgres_literals if settings.privacy.redact else None,
     )
 
 

@@ -7,8 +7,8 @@ from dbplanmon_pipeline.core.index_ddl import IndexScripts, index_scripts
 from dbplanmon_pipeline.core.lost_indexes import LostIndex, lost_indexes
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.sqlnames import quote_name
+from dbplanmon_pipeline.core.statements.tsql import MASK, tsql_tokens
 from dbplanmon_pipeline.core.suggestion_drafts import Draft, SuggestionKind
-from dbplanmon_pipeline.core.tsql_text import MASK, tsql_tokens
 
 
 def index_recovery(

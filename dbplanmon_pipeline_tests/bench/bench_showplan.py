@@ -8,7 +8,7 @@ from typing import Any
 from dbplanmon_pipeline.core.plans.encoding import plan_text as decoded
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.showplan_redact import redact_showplan
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 from dbplanmon_pipeline.errors import PlanParseError
 from dbplanmon_pipeline.providers.simulated.plans import plan_text
 from dbplanmon_pipeline_tests.bench.figures import Row, spend

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dbplanmon_pipeline.cli.baselines import ends_of_days
+from dbplanmon_pipeline.core.statements.fingerprint import Dialect, fingerprint
 from dbplanmon_pipeline.settings import load_settings
 
 
@@ -103,6 +104,7 @@ def test_hotspots_rank_what_was_recorded(cli, recorded):
     assert shares == sorted(shares, reverse=True)
     assert len(shares) == 3
     assert all(h["statement"] for h in report["hotspots"])
+    assert all(h["fingerprint"] == str(fingerprint(h["statement"], Dialect.TSQL)) for h in report["hotspots"])
     assert all(h["rank_by"] == "elapsed_time_us" for h in report["hotspots"])
 
 

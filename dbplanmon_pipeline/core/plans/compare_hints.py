@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
 from dbplanmon_pipeline.core.plans.showplan_values import is_true
 from dbplanmon_pipeline.core.plans.tree import PlanStatement
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
 _OPTION = re.compile(r"\bOPTION\s*\((.*)$", re.IGNORECASE | re.DOTALL)
 _HINTS = re.compile(

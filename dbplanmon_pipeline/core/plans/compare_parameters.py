@@ -7,9 +7,9 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.compare_nodes import estimate_moved
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure
 from dbplanmon_pipeline.core.plans.pg_expression import has_parameters
-from dbplanmon_pipeline.core.plans.redact import MASK, mask_literals
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanStatement
+from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_literals
 
 SAME_SIZE = 2.0
 """A table that grew or shrank by less explains no estimate that moved tenfold."""
@@ -98,4 +98,4 @@ def _made_for(statement: PlanStatement) -> str:
     conditions = [text for one in reads for label, text in one.conditions if label in _VALUES]
     if any(map(has_parameters, conditions)):
         return "any value"
-    return "one value" if any(MASK in mask_literals(text) for text in conditions) else ""
+    return "one value" if any(MASK in mask_postgres_literals(text) for text in conditions) else ""

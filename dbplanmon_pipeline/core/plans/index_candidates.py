@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.findings.view import Node, view_of
-from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Plan
 from dbplanmon_pipeline.core.sqlnames import quote_name
+from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 
 WORTH_COST = 1_000.0
 """Of the statement, in the planner's units; below it is not worth a trial."""
@@ -71,7 +71,7 @@ def _candidate(node: Node) -> Iterator[IndexCandidate]:
     equal: dict[str, None] = {}
     ranged: dict[str, None] = {}
     condition = node.condition("Filter")
-    for part in conjuncts(mask_literals(condition)) if len(condition) <= LONGEST_CONDITION else ():
+    for part in conjuncts(mask_postgres_literals(condition)) if len(condition) <= LONGEST_CONDITION else ():
         compared = _comparison(part, operator.alias or operator.relation)
         if compared:
             (equal if compared[1] == "=" else ranged)[compared[0]] = None

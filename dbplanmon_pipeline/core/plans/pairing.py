@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from itertools import product
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.plans.tree import Plan, PlanStatement
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
 StatementPair = tuple[int | None, int | None]
 """Places in the old and in the new plan, from 0; None where only the other plan has such a statement."""
@@ -44,7 +44,7 @@ def _hash(statement: PlanStatement) -> Hashable:
 
 
 def _text_of(engine: Engine) -> Callable[[PlanStatement], Hashable]:
-    mask = mask_tsql_literals if engine == Engine.SQLSERVER else mask_literals
+    mask = mask_tsql_literals if engine == Engine.SQLSERVER else mask_postgres_literals
     return lambda statement: " ".join(mask(statement.text).split()) or None
 
 

@@ -2,14 +2,14 @@
 
 import re
 
-from dbplanmon_pipeline.core.plans.redact import MASK, mask_literals
+from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_literals
 
 _PARAMETER = re.compile(r"\$\d+(?!\w)")
 
 
 def comparable_pg_expression(expression: str) -> str:
     """The expression without values; a parameter of a generic plan stands where a custom plan has its value."""
-    return _PARAMETER.sub(MASK, mask_literals(expression))
+    return _PARAMETER.sub(MASK, mask_postgres_literals(expression))
 
 
 def has_parameters(expression: str) -> bool:

@@ -1,13 +1,10 @@
 """Plans without the values of the statement: every literal in a PostgreSQL plan becomes `?`."""
 
-import re
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.pgtext import plan_document
-from dbplanmon_pipeline.core.sql_comments import end_of_comment
+from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_literals
 from dbplanmon_pipeline.errors import PlanParseError
-
-MASK = "?"
 
 _NAMES = frozenset(
     {
@@ -26,24 +23,6 @@ _EXPRESSIONS = frozenset(
         *("Repeatable Seed", "Conflict Filter", "Run Condition", "Window", "Remote SQL", "Relations"),
     }
 )
-_TOKEN = re.compile(
-    r"""
-      (?P<escaped>  [eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z) )
-    | (?P<string>   (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*+(?:'|\Z) )
-    | (?P<dollar>   \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? (?:\$(?P=tag)\$|\Z) )
-    | (?P<quoted>   (?:[uU]&)?"(?:[^"]|"")*+" )
-    | (?P<unclosed> (?:[uU]&)?".* )
-    | (?P<line>     --[^\r\n]* )
-    | (?P<block>    /\* )
-    | (?P<plan>     \b(?:SubPlan|InitPlan)\s+\d+\b )
-    | (?P<parameter>\$\d+ )
-    | (?P<word>     [^\W\d][\w$]* )
-    | (?P<number>   (?:\d[\w]*(?:\.\w*)?|\.\d\w*)(?:(?<=[eE])[+-]\d+)? )
-    | (?P<other>    . )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_MASKED = frozenset({"escaped", "string", "dollar", "unclosed", "number"})
 
 
 def redact_pg_plan(document: object) -> object:
@@ -62,28 +41,6 @@ def redact_pg_plan(document: object) -> object:
         return _redacted("", plan_document(document) if isinstance(document, str) else document)
     except RecursionError:
         raise PlanParseError("no readable execution plan: it is nested too deeply") from None
-
-
-def mask_literals(expression: str) -> str:
-    """The expression with `?` for each string, dollar quote and number; names, casts and `$n` stay, comments go."""
-    kept: list[str] = []
-    position = 0
-    while position < len(expression):
-        token = _TOKEN.match(expression, position)
-        if token is None:
-            return "".join([*kept, MASK])
-        position = token.end()
-        if token.lastgroup == "block":
-            position = end_of_comment(expression, position)
-        kept.append(_kept(token))
-    return "".join(kept)
-
-
-def _kept(token: re.Match[str]) -> str:
-    kind = token.lastgroup or ""
-    if kind in _MASKED:
-        return MASK
-    return " " if kind in ("line", "block") else token.group()
 
 
 def _redacted(name: str, value: object) -> object:
@@ -105,4 +62,4 @@ def _redacted_object(name: str, entries: dict[Any, Any]) -> dict[str, object]:
 def _redacted_text(name: str, text: str) -> str:
     if name in _NAMES:
         return text
-    return mask_literals(text) if name in _EXPRESSIONS else MASK
+    return mask_postgres_literals(text) if name in _EXPRESSIONS else MASK

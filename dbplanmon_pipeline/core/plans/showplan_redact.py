@@ -19,7 +19,7 @@ from dbplanmon_pipeline.core.plans.showplan_vocabulary import (
     WORDS,
 )
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK, showplan_root
-from dbplanmon_pipeline.core.tsql_text import MASK, mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import MASK, mask_tsql_literals
 
 _NUMBER = re.compile(r"[-+]?\d{1,40}(?:\.\d{1,40})?(?:[eE][-+]?\d{1,3})?")
 _FLAG = re.compile(r"0|1|true|false")

@@ -2,7 +2,7 @@
 
 import re
 
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
 _NAME = r"\[(?:[^\]]|\]\])+\]"
 _RENAMED = re.compile(rf"(?:{_NAME}\.)+{_NAME} as (?={_NAME})")

@@ -1,9 +1,8 @@
 """From a normalised text of pg_stat_statements to one that EXPLAIN takes, or to the reason why there is none."""
 
-import re
 from dataclasses import dataclass
 
-from dbplanmon_pipeline.core.sql_comments import end_of_comment
+from dbplanmon_pipeline.core.statements.postgres import postgres_pieces, postgres_tokens
 
 PLANNABLE = frozenset({"select", "with", "insert", "update", "delete", "merge", "values", "table"})
 """First words of statements that the planner sees; everything else is a utility statement."""
@@ -28,17 +27,6 @@ _LITERAL_TYPES = frozenset(
         ),
         *("json", "jsonb", "uuid", "inet", "cidr", "macaddr", "bytea", "money", "xml", "point", "box", "regclass"),
     }
-)
-_TOKEN = re.compile(
-    r"""
-      (?P<space>     \s+ | --[^\r\n]* )
-    | (?P<comment>   /\* )
-    | (?P<text>      [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | (\$(?:[^\W\d]\w*)?\$).*?\4 )
-    | (?P<parameter> \$\d+ )
-    | (?P<word>      [^\W\d][\w$]* )
-    | (?P<other>     . )
-    """,
-    re.VERBOSE | re.DOTALL,
 )
 
 
@@ -81,20 +69,17 @@ def explainable(text: str) -> Explainable:
 
 
 _OTHER = "other"
+_COMMENTS = {"line": "space", "block": "comment"}
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
+    """`space`, `comment`, `parameter`, `word`, and `other` for all else, each with its text."""
     found: list[tuple[str, str]] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            break
-        name, end = match.lastgroup or _OTHER, match.end()
-        if name == "comment":
-            end = end_of_comment(text, end)
-        found.append((name, text[position:end]))
-        position = end
+    for kind, value, _, _ in postgres_tokens(text):
+        if kind in ("plain", _OTHER):
+            found += postgres_pieces(value)
+        else:
+            found.append((_COMMENTS.get(kind, _OTHER), value))
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dbplanmon_pipeline.core.plans.redact import mask_literals
+from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 from dbplanmon_pipeline.core.table_facts import TableShape
 from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.postgres.session import Session
@@ -80,8 +80,12 @@ def masked_definition(definition: str) -> str:
     """
     found = _STORAGE.search(definition)
     if found is None or "'" in definition[: found.start()]:
-        return mask_literals(definition)
-    return mask_literals(definition[: found.start()]) + found.group() + mask_literals(definition[found.end() :])
+        return mask_postgres_literals(definition)
+    return (
+        mask_postgres_literals(definition[: found.start()])
+        + found.group()
+        + mask_postgres_literals(definition[found.end() :])
+    )
 
 
 def table_names(document: Any) -> list[Name]:

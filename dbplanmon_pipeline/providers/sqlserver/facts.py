@@ -14,7 +14,7 @@ from dbplanmon_pipeline.core.query_store_health import (
     STATE_FACT,
     forced_plan_value,
 )
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 from dbplanmon_pipeline.providers.sqlserver.engine_advice import read_engine_advice
 from dbplanmon_pipeline.providers.sqlserver.hashes import hex_text
 from dbplanmon_pipeline.providers.sqlserver.optional_rows import optional_rows

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.context import DISABLED
 from dbplanmon_pipeline.core.sqlnames import quote_name
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
 LONGEST_FILTER = 2000
 """Characters of a filter that are read; a longer one is cut and its index told as a comment."""

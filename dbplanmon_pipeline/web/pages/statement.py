@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dbplanmon_pipeline.composition.fingerprints import stored_fingerprint
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText, hash_int, hash_text
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
@@ -72,14 +73,14 @@ def statement(request: Request) -> Response:
     """The page."""
     found = statement_facts(request)
     seen, span, text = found.seen, found.span, found.text
-    metric = _metric(request, known_metrics(found.rows))
+    metric, settings = _metric(request, known_metrics(found.rows)), context_of(request).settings
     series = statement_series(
         found.rows,
         span,
         metric,
         start=found.end - span.length,
         end=found.end,
-        cadence=context_of(request).settings.collection.interval,
+        cadence=settings.collection.interval,
         uses=found.uses,
         changes=_oldest_first(found.changes.rows),
         incidents=found.incidents.incidents,
@@ -91,6 +92,7 @@ def statement(request: Request) -> Response:
         ref=seen.ref,
         seen=seen,
         statement=lay_out(text.text) if text else None,
+        fingerprint=stored_fingerprint(settings, seen.ref.instance, text.text) if text else "",
         kind=text.kind if text else "",
         series=series,
         span=span,

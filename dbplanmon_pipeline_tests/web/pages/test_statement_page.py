@@ -6,6 +6,7 @@ import pytest
 
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, StatementText, hash_text
 from dbplanmon_pipeline.core.ports.access import Role
+from dbplanmon_pipeline.core.statements.fingerprint import Dialect, fingerprint
 from dbplanmon_pipeline_tests.store.samples import collected
 
 browser_test = pytest.mark.browser
@@ -129,6 +130,17 @@ def test_a_plan_that_was_not_kept_says_why(own_site):
     assert "There are no" in page.text
     assert "larger than 2 MB" in own_site.get("/plans/000000000000004d").text
     assert own_site.get("/plans/00000000000000aa").status_code == 404
+
+
+def test_the_fingerprint_is_told_where_the_text_and_its_dialect_are_known(own_site):
+    text = StatementText(77, "SELECT a FROM [T] WHERE b = ?")
+    refs = [DatabaseRef("fleet", "odd"), DatabaseRef("removed", "odd")]
+    own_site.store.record([collected(ref, own_site.clock(), [77, 78], texts=[text]) for ref in refs])
+
+    digits = str(fingerprint("select a from t where b = 5", Dialect.TSQL))
+    assert digits in own_site.get("/statements/fleet/odd/000000000000004d").text
+    assert "Fingerprint" not in own_site.get("/statements/fleet/odd/000000000000004e").text
+    assert "Fingerprint" not in own_site.get("/statements/removed/odd/000000000000004d").text
 
 
 @browser_test

@@ -7,9 +7,9 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.findings.access import MANY_ROWS, WORTH_SHARE
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Rule, Weight, rows, rule, weight_of
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
-from dbplanmon_pipeline.core.plans.redact import mask_literals
 from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
 from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
+from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 
 _SEEK = "Seek Plan"
 _SCANS = (NodeKind.TABLE_SCAN, NodeKind.INDEX_SCAN)
@@ -98,7 +98,7 @@ def _wrapped(engine: Engine, node: Node) -> tuple[str, str] | None:
     if engine == Engine.SQLSERVER:
         found = _WRAPPED.search(comparable_expression(node.condition("Predicate")))
         return (found[1], found[2]) if found else None
-    condition = mask_literals(node.condition("Filter"))
+    condition = mask_postgres_literals(node.condition("Filter"))
     cast = _CAST_PG.search(condition)
     if cast:
         return f"a cast to {cast[2]}", cast[1]

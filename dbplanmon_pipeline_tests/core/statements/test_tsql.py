@@ -1,16 +1,12 @@
-import json
 import re
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.tsql_text import mask_tsql_literals, statement_kind
-from dbplanmon_pipeline_tests.support.requirements import absent
-
-STATEMENTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "sql" / "statements.jsonl"
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals, statement_kind
+from dbplanmon_pipeline_tests.core.statements.corpus import records
 
 
 @pytest.mark.parametrize(
@@ -72,6 +68,22 @@ def test_what_double_quotes_mean_is_the_callers_to_say(quoted_names, expected):
     assert mask_tsql_literals('a = "x"', quoted_names=quoted_names) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('where a = -- the customer.\n "secret"', "where a =  \n ?"),
+        ('where a = /* a join */ "secret"', "where a =   ?"),
+        ('select 1."secret"', "select ??"),
+        ('where a = 1into "secret"', "where a = ? ?"),
+        ('select adjoin "secret"', "select adjoin ?"),
+        ('select a\tinto\n "T" from t where b = 1', 'select a\tinto\n "T" from t where b = ?'),
+    ],
+    ids=["line comment", "block comment", "point of a number", "number runs into a word", "end of a word", "name"],
+)
+def test_only_words_and_points_outside_of_comments_and_numbers_demand_a_name(text, expected):
+    assert mask_tsql_literals(text) == expected
+
+
 @given(st.text(alphabet="'\"[]$ \\eExN-/*1a.\n?@#0", max_size=40))
 def test_masking_ends_and_leaves_no_digit_outside_names(text):
     masked = mask_tsql_literals(text, quoted_names=True)
@@ -117,10 +129,7 @@ def test_the_kind_is_the_verb_that_does_the_work(text, expected):
 
 
 def test_real_statements_are_masked_fast_and_keep_no_string():
-    if not STATEMENTS.exists():
-        absent("corpus", "../shared/data/sql is not here")
-    records = [json.loads(line) for line in STATEMENTS.read_text(encoding="utf-8").split("\n") if line]
-    texts = [record["sql"] for record in records]
+    texts = [record["sql"] for record in records("statements.jsonl")]
     assert len(texts) > 1000
     began = time.process_time()
     masked = [mask_tsql_literals(text) for text in texts]

@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from dbplanmon_pipeline.core.tsql_reading import end_of_first_word, why_not_reading
+from dbplanmon_pipeline.core.statements.tsql_reading import end_of_first_word, why_not_reading
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,9 @@ def test_everything_else_is_refused_without_a_word_of_the_text(text):
 def test_the_first_word_is_found_behind_comments():
     text = "/* SELECT */ -- WITH\n  SELECT 1"
     assert text[: end_of_first_word(text)].endswith("\n  SELECT")
+
+
+def test_a_text_of_signs_alone_takes_no_longer_than_its_length():
+    began = time.process_time()
+    assert why_not_reading("#" * 100_000) == "it does not begin with SELECT or WITH"
+    assert time.process_time() - began < 5  # It took two minutes when each sign was tried with all that follow.

@@ -1,16 +1,16 @@
 """T-SQL texts without their literals, read token by token as the engine reads them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from dbplanmon_pipeline.core.sql_comments import end_of_comment
+from dbplanmon_pipeline.core.statements.comments import end_of_comment
 
 MASK = "?"
 
 _TOKEN = re.compile(
     r"""
-      (?P<plain>   (?: (?![nN]')[^\W\d][\w@$#]*+ | [@#]++[\w@$#]*+ | \$[^\W\d][\w@$#]*+ | [\s,=()<>+*%&|^~!?:;{}\\]
-                     | -(?!-) | /(?!\*) | \.(?!\d) )++ )
+      (?P<plain>   (?: (?![nN]')[^\W\d][\w@$#]*+[\s,=()<>+*%&|^~!?:;{}\\]*+ | [\s,=()<>+*%&|^~!?:;{}\\]++
+                     | -(?!-) | /(?!\*) | \.(?!\d) | [@#]++[\w@$#]*+ | \$[^\W\d][\w@$#]*+ )++ )
     | (?P<string>  [nN]?'(?:[^']|'')*+(?:'|\Z) )
     | (?P<bracket> \[(?:[^\]]|\]\])*+\] )
     | (?P<quoted>  "(?:[^"]|"")*+" )
@@ -23,9 +23,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_MASKED = frozenset({"string", "open", "binary", "number"})
-_COMMENTS = frozenset({"line", "block"})
-_NAME_ONLY_AFTER = re.compile(r"(?:\.|\b(?:join|update|into|table|view|index|procedure|proc))\s*\Z", re.IGNORECASE)
+LITERALS = frozenset({"string", "open", "binary", "number"})
+COMMENTS = frozenset({"line", "block"})
+_NAME_ONLY_AFTER = re.compile(
+    r"(?:\.|(?<![\w@$#])(?:join|update|into|table|view|index|procedure|proc))\Z", re.IGNORECASE
+)
+_LONGEST_BEFORE_NAME = 16
+"""Characters that show the last word before a name, and that it begins there."""
 _NAME_ONLY_BEFORE = re.compile(r"\s*\.\s*(?:[^\W\d]|[\[\"*@#])")
 _WORD = re.compile(r"[^\W\d][\w@$#]*|[();]")
 _KINDS = {word: word for word in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXEC")} | {"EXECUTE": "EXEC"}
@@ -47,7 +51,7 @@ def mask_tsql_literals(text: str, *, quoted_names: bool | None = None) -> str:
             name only where the text proves that names are quoted so, for example by `"a"."b"`.
     """
     tokens = list(tsql_tokens(text))
-    names = _has_quoted_names(text, tokens) if quoted_names is None else quoted_names
+    names = has_quoted_names(text, tokens) if quoted_names is None else quoted_names
     return "".join([_kept(kind, value, names) for kind, value, _, _ in tokens])
 
 
@@ -83,16 +87,24 @@ def tsql_tokens(text: str) -> Iterator[Token]:
         position = end
 
 
+def has_quoted_names(text: str, tokens: Sequence[Token]) -> bool:
+    """Whether one quoted token stands where only a name can: the setting is one for the whole text."""
+    if '"' not in text:
+        return False
+    before = ("", "")
+    for kind, value, _, end in tokens:
+        if kind == "quoted" and (_NAME_ONLY_BEFORE.match(text, end) or _demands_name(*before)):
+            return True
+        before = kind, value
+    return False
+
+
+def _demands_name(kind: str, value: str) -> bool:
+    """Whether a name must follow this token; the end of a comment or the point of a number says nothing."""
+    return kind == "plain" and bool(_NAME_ONLY_AFTER.search(value.rstrip()[-_LONGEST_BEFORE_NAME:]))
+
+
 def _kept(kind: str, value: str, quoted_names: bool) -> str:
-    if kind in _MASKED or (kind == "quoted" and not quoted_names):
+    if kind in LITERALS or (kind == "quoted" and not quoted_names):
         return MASK
-    return " " if kind in _COMMENTS else value
-
-
-def _has_quoted_names(text: str, tokens: list[Token]) -> bool:
-    """One quoted token in a place where only a name can stand: the setting is one for the whole text."""
-    return any(
-        _NAME_ONLY_BEFORE.match(text, end) or _NAME_ONLY_AFTER.search(text[max(0, begin - 32) : begin])
-        for kind, _, begin, end in tokens
-        if kind == "quoted"
-    )
+    return " " if kind in COMMENTS else value

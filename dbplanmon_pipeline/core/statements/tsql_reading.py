@@ -5,7 +5,7 @@ T-SQL needs no semicolon between statements, so every word outside of strings, q
 
 import re
 
-from dbplanmon_pipeline.core.tsql_text import tsql_tokens
+from dbplanmon_pipeline.core.statements.tsql import tsql_tokens
 
 _WRITING_WORDS = """
     ADD ALTER BACKUP BEGIN BREAK BULK CHECKPOINT CLOSE COMMIT CONTINUE CONVERSATION CREATE CURSOR DBCC DEALLOCATE
@@ -20,7 +20,7 @@ _WRITING = frozenset(_WRITING_WORDS.split())
 _ONLY_WITHIN_BRACKETS = frozenset({"USE"})
 _ODD_CHARACTER = re.compile("[^\\S \\t\\r\\n\u00a0]|[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x9f]")
 """Nobody shall wonder where a server takes a comment to end."""
-_WORD = re.compile(r"[@#]*[^\W\d][\w@$#]*|[();]")
+_WORD = re.compile(r"(?<![@#])[@#]*+[^\W\d][\w@$#]*+|[();]")
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SILENT = frozenset({"string", "bracket", "quoted", "line", "block"})
 
