@@ -6,6 +6,7 @@ from datetime import datetime
 import click
 
 from dbplanmon_pipeline.cli.output import Cell, print_fields, print_line, print_section, print_text
+from dbplanmon_pipeline.core.causes import RankedCause
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
@@ -39,12 +40,21 @@ def print_incident(
     print_section("What is wrong with the new plan", _findings(explanation.new_findings))
     print_section("What changed in the plan", [explanation.plan_summary, *explanation.plan_lines])
     print_section("What else stands out in the plan", _findings(explanation.findings))
-    print_section("Around that time", explanation.context_lines)
+    print_section("What may have caused it, the most plausible first", _causes(explanation))
     print_section("What the server itself advises", [explanation.engine_advice] if explanation.engine_advice else [])
     print_section("Evidence", incident.evidence)
     for suggestion in suggestions:
         _print_suggestion(suggestion)
     print_section("History (UTC)", _history(history))
+
+
+def _causes(explanation: Explanation) -> list[str]:
+    return [f"{_when(cause)}  {cause.line} [{cause.plausibility:.2f}]" for cause in explanation.ranked]
+
+
+def _when(cause: RankedCause) -> str:
+    at = cause.candidate.at
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "time unknown"
 
 
 def _findings(findings: Sequence[Finding]) -> list[str]:

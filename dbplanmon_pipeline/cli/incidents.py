@@ -20,6 +20,7 @@ from dbplanmon_pipeline.core.plain_words import ratio_words
 from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.records import (
     captured_plan_record,
+    cause_record,
     change_record,
     incident_record,
     place,
@@ -106,6 +107,7 @@ def show_incident(invocation: Invocation, incident_id: str, as_json: bool) -> No
             "new_findings": [finding_record(finding) for finding in explanation.new_findings],
             "findings": [finding_record(finding) for finding in explanation.findings],
             "context": explanation.context_lines,
+            "causes": [cause_record(cause) for cause in explanation.ranked],
             "engine_advice": explanation.engine_advice,
             "old_plan": captured_plan_record(explanation.old_plan),
             "new_plan": captured_plan_record(explanation.new_plan),

@@ -21,6 +21,7 @@ AGE_OF = {
     "history_import": "intervals",
     "database_fact": "facts",
     "incident": "incidents",
+    "deployment": "facts",
     "plan_change": "plan_changes",
     "plan_observation": "plans",
     "plan": "plans",

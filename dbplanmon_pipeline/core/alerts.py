@@ -83,6 +83,7 @@ def alert_for(
     engine_advice: str = "",
     causes: Sequence[str] = (),
     finding_lines: Sequence[str] = (),
+    likely_cause: str = "",
 ) -> Alert:
     """The message about one step of an incident, for one channel.
 
@@ -99,6 +100,7 @@ def alert_for(
         engine_advice: what the server itself would do, in its words.
         causes: what changed around that time, in words that are the same for every statement it may have slowed.
         finding_lines: what stands out in the plan, what is new in it first.
+        likely_cause: the most plausible cause with its evidence, where one is plausible enough.
 
     Raises:
         ValueError: this event makes no alert.
@@ -109,6 +111,7 @@ def alert_for(
     sections = [
         [_headline(change)],
         _facts_lines(change, statement),
+        _listed("What may have caused it", [likely_cause] if _is_bad(change) else []),
         _listed("What stands out in the plan", finding_lines if _is_bad(change) else []),
         _listed("What changed in the plan", [plan_summary, *plan_lines] if _is_bad(change) else []),
         _listed("Around that time", context_lines if _is_bad(change) else []),
@@ -129,6 +132,7 @@ def alert_for(
         facts={
             **_facts(change, statement, plan_summary, plan_lines, context_lines, suggestion, command, link),
             "engine_advice": one_line(engine_advice, LINE_LIMIT),
+            "likely_cause": one_line(likely_cause, LINE_LIMIT),
             "causes": [one_line(cause, LINE_LIMIT) for cause in causes],
             "findings": [one_line(line, LINE_LIMIT) for line in finding_lines[:LISTED_LINES]],
         },

@@ -5,8 +5,19 @@ from typing import Any
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plans.context import stale_rows
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
 from dbplanmon_pipeline.core.ports import FactChange
+from dbplanmon_pipeline.core.table_facts import (
+    ALTERED_FACT,
+    INDEXES_FACT,
+    ROWS_FACT,
+    UPDATED_FACT,
+    TableShape,
+    number_of,
+    part_changes,
+    table_facts,
+    table_of,
+)
 
 SETTING_FACT = "setting "
 """Facts with this prefix are settings of the database; the rest of their name is the setting's."""
@@ -20,22 +31,39 @@ ADVICE_FACT = "engine advice "
 OF_STATEMENTS = ("forced plan ", "query hint ", "psp variants ", ADVICE_FACT)
 """Facts with these prefixes concern one statement, whose query hash follows; they come and go, others only change."""
 
+ROLE_SETTINGS_FACT = "role settings"
+"""Settings that roles have for themselves, as a list in JSON by `<setting> of role <role>`."""
+
 FRESH, STALE = "fresh", "stale"
 
 _NO_CAUSES = (ADVICE_FACT, "query store size", "query store state")
-_STARTED, _ROLE, _IDENTITY, _LEVEL = "server started", "replica role", "database identity", "compatibility level"
+_STARTED, _IDENTITY = "server started", "database identity"
+_FROM_TO = ("replica role", "compatibility level", "server version", "timeline")
+MOST_PARTS = 5
+"""Indexes or columns of one table that are told to have changed; the rest is counted."""
 
 
 def context_facts(context: Mapping[str, Any]) -> dict[str, str]:
     """Settings with their values, and for each table whether its statistics are fresh, where that is known.
 
-    Row counts move all the time; only crossing the bound at which statistics mislead is told.
+    A context that says in which database it was read lists indexes by table, which are told too, with its rows.
     """
     facts = {f"{SETTING_FACT}{name}": str(value) for name, value in context.get("settings", {}).items()}
     for name, table in context.get("tables", {}).items():
         if table.get("n_mod_since_analyze") is not None:
             facts[f"{STATISTICS_FACT}{name}"] = STALE if stale_rows(table) else FRESH
+        if "database" in context:
+            facts |= table_facts(TableShape(name, table.get("rows"), indexes=_indexes_of(name, context)))
     return facts
+
+
+def _indexes_of(table: str, context: Mapping[str, Any]) -> dict[str, str] | None:
+    """Definitions of one table by bare name; None where a context does not list them by table."""
+    listed = context.get("indexes")
+    if not isinstance(listed, dict):
+        return None
+    end = f" on {table}"
+    return {name.removesuffix(end): text for name, text in listed.items() if name.endswith(end)}
 
 
 def concerns(fact: str, contexts: Sequence[Mapping[str, Any]], query_hash: int = 0) -> bool:
@@ -51,9 +79,9 @@ def concerns(fact: str, contexts: Sequence[Mapping[str, Any]], query_hash: int =
     prefix = next((prefix for prefix in OF_STATEMENTS if fact.startswith(prefix)), "")
     if prefix:
         return bool(query_hash) and fact.removeprefix(prefix).split(" ")[0] == hash_text(query_hash)
-    if not fact.startswith(STATISTICS_FACT):
+    table = table_of(fact) or (fact.removeprefix(STATISTICS_FACT) if fact.startswith(STATISTICS_FACT) else "")
+    if not table:
         return True
-    table = fact.removeprefix(STATISTICS_FACT)
     return any(table in context.get("tables", {}) for context in contexts)
 
 
@@ -92,17 +120,43 @@ def cause_words(change: FactChange) -> str:
         return f"the server restarted at {_moment(after)}"
     if name == _IDENTITY:
         return "the database was replaced by another one, for example by a restore"
-    if name in (_ROLE, _LEVEL) or name.startswith("automatic tuning "):
+    if name in _FROM_TO or name.startswith("automatic tuning "):
         return f"{name} changed from {before} to {after}"
+    if name == ROLE_SETTINGS_FACT or table_of(name):
+        return _table_words(name, table_of(name), before, after)
     prefix = next((prefix for prefix in OF_STATEMENTS if name.startswith(prefix)), "")
     if prefix:
         return _statement_words(prefix, name.removeprefix(prefix), before, after)
     return f"{name}: {before} became {after}"
 
 
+def _table_words(name: str, table: str, before: str, after: str) -> str:
+    if name.startswith(ROWS_FACT):
+        was, now = number_of(before), number_of(after)
+        times = f" ({ratio_text(was, now)})" if was > 0 and now > 0 else ""
+        verb = "grew" if now > was else "shrank"
+        return f"table {table} {verb} from about {figure(was)} to {figure(now)} rows{times}"
+    if name.startswith(UPDATED_FACT):
+        moment, _, how = after.partition(" ")
+        return f"statistics of {table} were updated at {_moment(moment)}{f' {how}' if how else ''}"
+    if name.startswith(ALTERED_FACT):
+        return f"table {table} or an index of it was altered or rebuilt at {_moment(after)} by the server's clock"
+    return _listed_words(name, table, before, after)
+
+
+def _listed_words(name: str, table: str, before: str, after: str) -> str:
+    """What changed in a list of indexes, columns or settings."""
+    noun = "index" if name.startswith(INDEXES_FACT) else "column" if table else "setting"
+    head = f"{table}: " if table else ""
+    parts = [f"{noun} {part.name} {part.verb}" for part in part_changes(before, after)]
+    more = [f"and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
+    return f"{head}{', '.join([*parts[:MOST_PARTS], *more]) or f'the list of {noun} names changed'}"
+
+
 def _moment(value: str) -> str:
-    """`2026-03-01 10:02:00 UTC` for `2026-03-01T10:02:00Z`."""
-    return f"{value.removesuffix('Z').replace('T', ' ')} UTC" if value.endswith("Z") else value
+    """`2026-03-01 10:02:00 UTC` for `2026-03-01T10:02:00.123Z`; a moment without a zone stays without one."""
+    moment = value.removesuffix("Z").partition(".")[0].replace("T", " ")
+    return f"{moment} UTC" if value.endswith("Z") else moment
 
 
 def _statement_words(prefix: str, rest: str, before: str, after: str) -> str:

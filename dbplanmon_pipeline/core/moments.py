@@ -14,3 +14,12 @@ def epoch_us(moment: datetime) -> int:
 def from_epoch_us(microseconds: int) -> datetime:
     """Aware UTC moment of epoch microseconds."""
     return _EPOCH + timedelta(microseconds=int(microseconds))
+
+
+def read_utc(text: str) -> datetime | None:
+    """An ISO 8601 moment that says its offset, as aware UTC; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None

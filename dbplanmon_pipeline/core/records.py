@@ -1,10 +1,15 @@
 """Values of the house in the JSON of commands and pages; keys are stable and stand in docs/cli.md."""
 
+from dbplanmon_pipeline.core.causes import RankedCause
+from dbplanmon_pipeline.core.deployments import Deployment
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, hash_text
+from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Alert, Hotspot, PlanChange, Suggestion
 
 Record = dict[str, object]
+
+LONGEST_WORDS = 600
 
 
 def place(incident: Incident) -> str:
@@ -111,6 +116,35 @@ def hotspot_record(hotspot: Hotspot, statement: str) -> Record:
         "logical_reads_pages": hotspot.logical_reads_pages,
         "share": hotspot.share,
         "statement": statement,
+    }
+
+
+def cause_record(cause: RankedCause) -> Record:
+    """One change that may have caused an incident; `at` is null where only two plans show it."""
+    candidate = cause.candidate
+    return {
+        "kind": candidate.kind,
+        "at": candidate.at,
+        "what": one_line(candidate.what, LONGEST_WORDS),
+        "about": candidate.about,
+        "table": candidate.table,
+        "plausibility": cause.plausibility,
+        "word": cause.word,
+        "evidence": [one_line(line, LONGEST_WORDS) for line in cause.evidence],
+    }
+
+
+def deployment_record(deployment: Deployment) -> Record:
+    """One marker of a deployment."""
+    return {
+        "deployment_id": deployment.deployment_id,
+        "name": deployment.name,
+        "instance": deployment.instance,
+        "database": deployment.database,
+        "deployed_at": deployment.deployed_at,
+        "note": deployment.note,
+        "created_at": deployment.created_at,
+        "created_by": deployment.created_by,
     }
 
 

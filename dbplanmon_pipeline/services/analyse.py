@@ -276,6 +276,7 @@ def _alerts(change: IncidentChange, explanation: Explanation, policy: AnalysisPo
             command=f"dbplanmon incidents show {incident.incident_id}",
             link=policy.link(incident.incident_id),
             causes=explanation.causes,
+            likely_cause=explanation.likely_cause,
         )
         for channel in policy.routes.channels(change.event, incident.severity)
     ]

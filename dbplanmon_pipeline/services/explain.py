@@ -9,7 +9,16 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from dbplanmon_pipeline.core.cause_candidates import (
+    candidate_of_plan,
+    candidates_around,
+    candidates_of_deployments,
+    candidates_of_facts,
+)
+from dbplanmon_pipeline.core.cause_effects import PlanView, tables_and_indexes
+from dbplanmon_pipeline.core.causes import CAUSES_WITHIN, RankedCause, rank_causes, telling_cause
 from dbplanmon_pipeline.core.context_facts import cause_line, cause_name, concerns, engine_advice, shared_cause
+from dbplanmon_pipeline.core.deployments import Deployment
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.lost_indexes import LostIndex, lost_indexes, tells_of
@@ -22,6 +31,7 @@ from dbplanmon_pipeline.core.plans.findings.words import finding_line
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
+from dbplanmon_pipeline.core.table_facts import table_of
 
 CAUSE_WINDOW = timedelta(hours=2)
 FORMER_PLAN_WINDOW = timedelta(hours=24)
@@ -48,6 +58,14 @@ class ExplanationStore(Protocol):
 
     def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:
         """Facts that changed in that time."""
+        ...
+
+    def fact_changes_on(self, instance: str, start: datetime, end: datetime) -> list[FactChange]:
+        """The same for every database of an instance."""
+        ...
+
+    def deployments(self, start: datetime, end: datetime) -> list[Deployment]:
+        """What was marked as deployed in [start, end], oldest first."""
         ...
 
     def facts(self, ref: DatabaseRef, at: datetime | None = None) -> Mapping[str, str]:
@@ -82,6 +100,7 @@ class Explanation:
         causes: what changed shortly before, in words that are the same for every statement it may have slowed.
         new_findings: what stands out in the present plan and did not in the former one; empty where one is unknown.
         findings: what else stands out in the present plan.
+        ranked: what may have caused the incident, the most plausible first.
     """
 
     statement: StatementText | None
@@ -95,6 +114,13 @@ class Explanation:
     causes: tuple[str, ...] = ()
     new_findings: tuple[Finding, ...] = ()
     findings: tuple[Finding, ...] = ()
+    ranked: tuple[RankedCause, ...] = ()
+
+    @property
+    def likely_cause(self) -> str:
+        """The most plausible cause in one line, where one is plausible enough; else empty."""
+        found = telling_cause(self.ranked)
+        return found.line if found else ""
 
     @property
     def finding_lines(self) -> tuple[str, ...]:
@@ -103,24 +129,24 @@ class Explanation:
 
 
 def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engine) -> Explanation:
-    """Read what the store knows about an incident of one statement and put it in words."""
+    """Read what the store knows about an incident and put it in words."""
     if not incident.query_hash:
-        return Explanation(None, "Most statements of this instance slowed down together.", (), (), ())
+        ranked = _causes_of_instance(store, incident)
+        return Explanation(None, "Most statements of this instance slowed down together.", (), (), (), ranked=ranked)
     ref = DatabaseRef(incident.instance, incident.database)
     statement = store.statement_texts([(ref, incident.query_hash)]).get((ref, incident.query_hash))
     told_new = store.plan(incident.plan_hash) if incident.plan_hash else None
     told_old = store.plan(incident.previous_plan_hash) if incident.previous_plan_hash else None
     old, new = _kept(told_old), _kept(told_new)
-    facts = [
-        fact
-        for fact in store.fact_changes(ref, incident.began_at - CAUSE_WINDOW, incident.updated_at)
-        if concerns(fact.name, [plan.context for plan in (old, new) if plan], incident.query_hash)
-    ]
     present = store.facts(ref, at=incident.updated_at)
-    summary, plan_lines = describe_plan_change(told_old, told_new)
+    summary, plan_lines, differences = _compared(told_old, told_new)
     around = _changes_around(incident, old, new)
+    new_findings, findings = plan_findings(incident, old, new)
     if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
-        summary, plan_lines = "The plan is the same as before.", ()
+        summary, plan_lines, differences = "The plan is the same as before.", (), ()
+    view = _plan_view(incident, old, new, differences, new_findings)
+    changed = _facts_around(store, ref, incident, view, old, new)
+    facts = [one for one in changed if one.seen_at >= incident.began_at - CAUSE_WINDOW and not table_of(one.name)]
     return Explanation(
         statement,
         summary,
@@ -141,8 +167,77 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         new,
         engine_advice(present, incident.query_hash),
         tuple(dict.fromkeys([*map(cause_name, facts), *filter(None, map(shared_cause, around))])),
-        *plan_findings(incident, old, new),
+        new_findings,
+        findings,
+        _causes(store, incident, changed, around, view, present),
     )
+
+
+def _facts_around(
+    store: ExplanationStore,
+    ref: DatabaseRef,
+    incident: Incident,
+    view: PlanView,
+    old: CapturedPlan | None,
+    new: CapturedPlan | None,
+) -> list[FactChange]:
+    """Facts that changed in the day before and may concern the statement, oldest first."""
+    contexts: list[Mapping[str, Any]] = [plan.context for plan in (old, new) if plan]
+    contexts.append({"tables": dict.fromkeys(view.tables)})
+    changed = store.fact_changes(ref, incident.began_at - CAUSES_WITHIN, incident.updated_at)
+    return [one for one in changed if concerns(one.name, contexts, incident.query_hash)]
+
+
+def _plan_view(
+    incident: Incident,
+    old: CapturedPlan | None,
+    new: CapturedPlan | None,
+    differences: tuple[PlanDifference, ...],
+    new_findings: tuple[Finding, ...],
+) -> PlanView:
+    (read_before, used_before), (read_now, used_now) = (
+        tables_and_indexes(tree_of(plan) if plan else None) for plan in (old, new)
+    )
+    is_changed = bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
+    return PlanView(
+        read_before | read_now,
+        used_before,
+        used_now,
+        differences,
+        is_changed=is_changed,
+        is_same=bool(incident.plan_hash) and not is_changed,
+        is_known=old is not None and new is not None,
+        new_rules=frozenset(finding.rule for finding in new_findings),
+    )
+
+
+def _causes(
+    store: ExplanationStore,
+    incident: Incident,
+    changed: Sequence[FactChange],
+    around: Sequence[PlanDifference],
+    view: PlanView,
+    present: Mapping[str, str],
+) -> tuple[RankedCause, ...]:
+    """Everything known to have changed, ranked."""
+    dated = candidates_of_facts(changed)
+    plan = candidate_of_plan(incident)
+    deployed = candidates_of_deployments(_deployments(store, incident), incident)
+    found = [*dated, *candidates_around(around, dated, present), *deployed, *([plan] if plan else [])]
+    return rank_causes(incident, found, view)
+
+
+def _causes_of_instance(store: ExplanationStore, incident: Incident) -> tuple[RankedCause, ...]:
+    start = incident.began_at - CAUSES_WITHIN
+    changed = store.fact_changes_on(incident.instance, start, incident.updated_at)
+    # A table has no meaning for an instance but by the work on it; statements are not looked at here.
+    dated = candidates_of_facts(one for one in changed if concerns(one.name, ()))
+    deployed = candidates_of_deployments(_deployments(store, incident), incident)
+    return rank_causes(incident, [*dated, *deployed], PlanView())
+
+
+def _deployments(store: ExplanationStore, incident: Incident) -> list[Deployment]:
+    return store.deployments(incident.began_at - CAUSES_WITHIN, incident.updated_at)
 
 
 def plan_findings(
@@ -226,16 +321,24 @@ def _rows_of_one(intervals: pd.DataFrame) -> float:
 
 def describe_plan_change(old: CapturedPlan | None, new: CapturedPlan | None) -> tuple[str, tuple[str, ...]]:
     """Summary and lines of the difference of two stored plans."""
+    summary, lines, _ = _compared(old, new)
+    return summary, lines
+
+
+def _compared(
+    old: CapturedPlan | None, new: CapturedPlan | None
+) -> tuple[str, tuple[str, ...], tuple[PlanDifference, ...]]:
+    """The same with the differences themselves; empty where there is nothing to compare."""
     for which, plan in (("earlier", old), ("present", new)):
         if plan is not None and plan.reason:
-            return f"The {which} plan was not kept: {plan.reason.removeprefix('no plan: ')}.", ()
+            return f"The {which} plan was not kept: {plan.reason.removeprefix('no plan: ')}.", (), ()
     if old is None or new is None:
         missing = "earlier" if old is None else "present"
-        return f"The {missing} plan was not captured.", ()
+        return f"The {missing} plan was not captured.", (), ()
     difference = plan_difference(old, new)
     if difference is None:
-        return "The plans are of a form that cannot be compared.", ()
-    return difference.summary, tuple(change.text for change in difference.changes)
+        return "The plans are of a form that cannot be compared.", (), ()
+    return difference.summary, tuple(change.text for change in difference.changes), difference.changes
 
 
 def plan_difference(old: CapturedPlan, new: CapturedPlan) -> PlanDiff | None:

@@ -27,6 +27,9 @@ TEXTS_PER_STATEMENT = 4
 """`top_n` holds by each of four measures, so up to four times as many statements may be new at once."""
 
 
+MOST_TABLES = 40
+"""Tables of which one reading asks what changed, those of new plans first."""
+
 RECORDED_LATER = "read while the store was away, recorded later"
 
 
@@ -79,6 +82,7 @@ def read_database(
             delta = _difference(state, reading)
         details = _read_details(reader, reading, delta, state, limits, tick, budget)
         facts = _read_facts(reader)
+        facts_of_tables = _read_table_facts(reader, state, details.plans)
         cost_ms = reader.cost_ms
     with budget.computing:
         kept = retained(reading) if delta.accepted else None
@@ -91,7 +95,7 @@ def read_database(
         rows=details.rows if len(details.rows) else None,
         texts=details.texts,
         plans=details.plans,
-        facts={**_facts_of_plans(details.plans), **facts},
+        facts={**_facts_of_plans(details.plans), **facts_of_tables, **facts},
         facts_are_whole=bool(facts),
         counters=reading if delta.accepted else None,
     )
@@ -215,6 +219,16 @@ def _read_facts(reader: DatabaseReader) -> Mapping[str, str]:
     """What explains figures later; without it they are kept all the same."""
     try:
         return reader.read_facts()
+    except ProviderError:
+        return {}
+
+
+def _read_table_facts(reader: DatabaseReader, state: CaptureState, plans: Sequence[CapturedPlan]) -> Mapping[str, str]:
+    """Of the tables of these plans and of those read earlier, without which figures are kept all the same."""
+    read_now = (table for plan in plans if plan.body for table in plan.context.get("tables", ()))
+    tables = list(dict.fromkeys([*read_now, *state.tables]))[:MOST_TABLES]
+    try:
+        return reader.read_table_facts(tables)
     except ProviderError:
         return {}
 

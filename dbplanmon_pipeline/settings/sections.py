@@ -257,7 +257,7 @@ class RetentionSettings(Section):
     plan_changes: Duration = _kept(90, "Records of plan changes.")
     hotspots: Duration = _kept(90, "Rankings of the dearest statements.")
     baselines: Duration = _kept(90, "Baselines that a newer version has replaced.")
-    facts: Duration = _kept(90, "Facts of databases, after another value has replaced them.")
+    facts: Duration = _kept(90, "Facts of databases, after another value has replaced them; marked deployments.")
     incidents: Duration = _kept(400, "Incidents, their steps and suggestions, after their end.", most_years=20)
     alerts: Duration = _kept(90, "Alerts, mute rules and maintenance windows that have ended.")
     memory: Duration = _kept(

@@ -23,7 +23,7 @@ from dbplanmon_pipeline.store.counter_states import (
     moved_on,
     read_readings,
 )
-from dbplanmon_pipeline.store.facts import ToldFacts, digest_of_facts, record_facts
+from dbplanmon_pipeline.store.facts import ToldFacts, digest_of_facts, known_tables, record_facts
 from dbplanmon_pipeline.store.interval_write import IntervalBatch, write_intervals
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.reading_codec import ReadingEncoder
@@ -58,11 +58,14 @@ class CollectionPart(StorePart):
             readings = read_readings(connection, wanted)
             statements = _known_statements(connection, wanted)
             plans = _known_plans(connection, wanted, self._clock() - REASON_HOLDS)
+            tables = known_tables(connection, wanted)
         states = dict.fromkeys(refs, _EMPTY)
         for number, ref in wanted.items():
             read_at, previous = readings.get(number, (None, None))
             known = frozenset(plans.get(number, ()))
-            states[ref] = CaptureState(previous, statements.get(number, {}), known, read_at)
+            states[ref] = CaptureState(
+                previous, statements.get(number, {}), known, read_at, tables=tuple(tables.get(number, ()))
+            )
         return states
 
     def record(self, collected: Sequence[CollectedDatabase]) -> frozenset[DatabaseRef]:

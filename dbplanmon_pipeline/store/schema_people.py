@@ -158,6 +158,20 @@ audit_log = Table(
     Index(None, "action", "subject"),
 )
 
+deployment = Table(
+    "deployment",
+    metadata,
+    key("deployment_id", String(64)),
+    required("name", String(255)),
+    required("instance", String(255)),
+    required("database", String(255)),
+    required("deployed_at", UtcDateTime),
+    required("note", Text),
+    required("created_at", UtcDateTime),
+    required("created_by", String(255)),
+    Index(None, "deployed_at"),
+)
+
 # ---------------------------------------------------------------- access
 
 access_token = Table(

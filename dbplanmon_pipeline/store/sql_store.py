@@ -11,6 +11,7 @@ from dbplanmon_pipeline.store.baselines import BaselinePart
 from dbplanmon_pipeline.store.collection import CollectionPart
 from dbplanmon_pipeline.store.day_summaries import DaySummaryPart
 from dbplanmon_pipeline.store.deliveries import DeliveryPart
+from dbplanmon_pipeline.store.deployments import DeploymentPart
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.export import ExportPart
 from dbplanmon_pipeline.store.facts import FactPart
@@ -31,6 +32,7 @@ class SqlStore(
     CollectionPart,
     HistoryPart,
     FactPart,
+    DeploymentPart,
     StatementPart,
     BaselinePart,
     IncidentPart,

@@ -226,6 +226,17 @@ def test_an_instance_incident_names_no_statement():
     assert alert.facts["baseline_us"] is None
 
 
+def test_the_most_plausible_cause_stands_first_in_one_line():
+    line = "likely: index ix_owner of dbo.orders is gone (3 min before;\nthe former plan went through it)"
+    alert = made(likely_cause=line)
+    said = "What may have caused it:\n  - likely: index ix_owner of dbo.orders is gone (3 min before; the former plan"
+    assert said in alert.body
+    assert alert.body.index("What may have caused it") < alert.body.index("What changed in the plan")
+    assert alert.facts["likely_cause"] == line.replace("\n", " ")
+    assert "What may have caused it" not in made(step(IncidentEvent.AUTO_RESOLVED), likely_cause=line).body
+    assert "What may have caused it" not in made().body
+
+
 def test_what_stands_out_in_the_plan_comes_before_what_changed():
     line = "Scan that throws most rows away: Seq Scan on orders"
     alert = made(finding_lines=[line])

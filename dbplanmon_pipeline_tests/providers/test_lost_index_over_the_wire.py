@@ -108,7 +108,14 @@ def test_an_incident_names_the_dropped_index_and_how_to_recreate_it(store, clock
     found = explain_incident(store, incident, Engine.SQLSERVER)
     assert [line for line in found.context_lines if "index" in line] == [f"index {name} is gone: {index.definition}"]
     assert f"index {name}" in found.causes
+    altered = f"alteration of {SCHEMA}.{index.table}"
+    assert altered in {change.name for change in store.fact_changes(REF, DROPPED_AT, DROPPED_AT + STEP)}
+    first = found.ranked[0]
+    assert (first.candidate.about, first.candidate.table) == (index.name, f"{SCHEMA}.{index.table}")
+    assert (first.word, first.candidate.at) == ("likely", DROPPED_AT)
+    assert first.evidence[-1] == "the former plan went through it"
     recreate = next(one for one in store.suggestions([incident.incident_id]) if one.kind == "recreate_index")
     assert recreate.script == f"USE [{REF.database}];\n{index.definition};"
     assert "force_plan" not in {one.kind for one in found.suggestions}
     assert f"index {name} is gone" in store.alerts(START)[0].body
+    assert f"likely: index {index.name} of {SCHEMA}.{index.table} is gone" in store.alerts(START)[0].body

@@ -4,8 +4,10 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from dbplanmon_pipeline.core.deployments import new_deployment
+from dbplanmon_pipeline.core.incidents import IncidentScope
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine
+from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
@@ -22,8 +24,8 @@ def body(physical, index):
 class Store:
     """Holds what a test gives it."""
 
-    def __init__(self, *, present=None, changes=(), rows=()):
-        self.present, self.changes, self.rows = present or {}, changes, rows
+    def __init__(self, *, present=None, changes=(), rows=(), deployed=()):
+        self.present, self.changes, self.rows, self.deployed = present or {}, changes, rows, deployed
         self.asked = []
         self.plans = {
             0xCD: CapturedPlan(0xAB, 0xCD, "showplan", body("Index Seek", "IX_Cust")),
@@ -38,6 +40,12 @@ class Store:
 
     def fact_changes(self, ref, start, end):
         return list(self.changes)
+
+    def fact_changes_on(self, instance, start, end):
+        return list(self.changes)
+
+    def deployments(self, start, end):
+        return list(self.deployed)
 
     def facts(self, ref, at=None):
         return self.present
@@ -173,3 +181,43 @@ def test_tables_of_another_database_or_of_long_ago_explain_nothing(read):
 def test_settings_of_plans_are_compared_wherever_they_were_read():
     old, new = ({**context("prod/Other"), "settings": {"MAXDOP": value}} for value in ("8", "1"))
     assert around(old, new) == (["setting MAXDOP: 8 became 1"], ["setting MAXDOP"])
+
+
+def test_causes_are_ranked_and_the_telling_one_is_a_line():
+    lists = ('{"IX_Cust":"CREATE INDEX IX_Cust"}', "{}")
+    changes = [
+        FactChange(REF, "indexes of dbo.Orders", NOW, *lists),
+        FactChange(REF, "indexes of dbo.Unread", NOW, *lists),
+        FactChange(REF, "setting MAXDOP", NOW, "8", "1"),
+    ]
+    found = explained(Store(changes=changes))
+    assert [(one.candidate.about, one.word) for one in found.ranked] == [
+        ("IX_Cust", "likely"),
+        ("MAXDOP", "plausible"),
+        ("ffffffffffffffff", "plausible"),
+    ]
+    assert found.likely_cause.startswith("likely: index IX_Cust of dbo.Orders is gone (as the first slow interval")
+    assert explained(Store()).likely_cause == ""
+
+
+def test_facts_of_tables_stand_among_the_causes_only():
+    changes = [FactChange(REF, "rows of dbo.Orders", NOW, "1000", "9000")]
+    found = explained(Store(changes=changes))
+    assert (found.context_lines, found.causes) == ((), ())
+    assert [one.candidate.kind for one in found.ranked] == ["volume", "plan"]
+
+
+def test_an_incident_of_an_instance_names_what_happened_to_all_of_it():
+    whole = replace(
+        PLAN_REGRESSION, scope=IncidentScope.INSTANCE, database="", query_hash=0, label=Label.INSTANCE_SLOWDOWN
+    )
+    databases = [DatabaseRef("prod", name) for name in ("a", "b")]
+    changes = [
+        FactChange(ref, "server started", NOW, "2026-01-01T00:00:00Z", "2026-03-01T12:00:00Z") for ref in databases
+    ]
+    changes.append(FactChange(databases[0], f"query hint {QUERY}", NOW, "", "OPTION (RECOMPILE)"))
+    deployed = [new_deployment("os patches", instance="prod", deployed_at=NOW - timedelta(hours=3), now=NOW, actor="x")]
+    found = explained(Store(changes=changes, deployed=deployed), incident=whole)
+    assert [one.candidate.kind for one in found.ranked] == ["restart", "deployment"]
+    assert "it concerns the whole instance" in found.ranked[0].evidence
+    assert found.likely_cause.startswith("likely: the server restarted at 2026-03-01 12:00:00 UTC")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
+from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, HR, NOON, SALES, collected
@@ -67,6 +68,37 @@ def test_facts_and_changes_of_all_databases(store: SqlStore) -> None:
     changed = FactChange(SALES, "version", NOON + FIVE_MINUTES, "0", "1")
     assert store.fact_changes_of_all(NOON, NOON + DAY) == [changed]
     assert store.fact_changes_of_all(NOON + DAY, NOON + 2 * DAY) == []
+    assert store.fact_changes_on(SALES.instance, NOON, NOON + DAY) == [changed]
+    assert store.fact_changes_on("nowhere", NOON, NOON + DAY) == []
+
+
+def test_facts_of_tables_are_told_of_single_databases_only(store: SqlStore) -> None:
+    for number in range(2):
+        tell(store, number, {"version": "16", "columns of dbo.Orders": str(number)})
+    assert store.facts_of_all() == {SALES: {"version": "16"}}
+    assert store.fact_changes_of_all(NOON, NOON + DAY) == []
+    assert changes(store) == [("columns of dbo.Orders", "0", "1")]
+
+
+def test_rows_of_a_table_are_kept_once_they_moved_much_and_not_every_time(store: SqlStore) -> None:
+    for number, rows in ((0, "10000"), (1, "90000"), (12, "10500"), (13, "90000"), (14, "20000")):
+        tell(store, number, {"rows of dbo.Orders": rows})
+    assert changes(store) == [("rows of dbo.Orders", "10000", "90000")]
+
+
+def test_tables_are_remembered_for_engines_whose_plans_are_read_once(store: SqlStore) -> None:
+    told = {"rows of dbo.Orders": "1000", "rows of dbo.Lines": "1000", "version": "16"}
+    first = replace(collected(SALES, NOON, [1]), engine=Engine.SQLSERVER, facts=told)
+    other = replace(collected(HR, NOON, [1]), engine=Engine.SQLSERVER, facts={"rows of dbo.Other": "1"})
+    store.record([first, other])
+    tell(store, 12, {"rows of dbo.Orders": "9000"})
+    assert store.capture_states([SALES])[SALES].tables == ("dbo.Orders", "dbo.Lines")
+
+
+def test_tables_of_an_engine_that_tells_its_plans_again_and_again_are_not(store: SqlStore) -> None:
+    item = replace(collected(SALES, NOON, [1]), engine=Engine.POSTGRES, facts={"rows of public.orders": "1000"})
+    store.record([item])
+    assert store.capture_states([SALES])[SALES].tables == ()
 
 
 def test_facts_told_before_are_neither_read_nor_written_again(store: SqlStore) -> None:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 
 import pytest
 
+from dbplanmon_pipeline.core.deployments import new_deployment
 from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
 from dbplanmon_pipeline.core.ports import Alert, Delivery, ExpiryMark, JobState, PlanChange
@@ -175,6 +176,14 @@ def test_choices_of_people_go_some_time_after_their_end(store, clock):
     assert [mute.mute_id for mute in store.mutes()] == ["m2", "m3", "m4"]
     assert [window.window_id for window in store.windows(every=True)] == ["w1", "w2"]
     assert len(store.audit(NOON)) == 8
+
+
+def test_deployments_go_by_their_moment(store, clock):
+    clock.moment = LATER
+    for at in (NOON, LATER - DAY):
+        store.add_deployment(new_deployment("shop", deployed_at=at, now=LATER, actor="ann"))
+    run(store, at_once=True)
+    assert [one.deployed_at for one in store.deployments(NOON, LATER)] == [LATER - DAY]
 
 
 def test_memory_of_what_is_no_longer_there_goes(store, clock):

@@ -1,6 +1,7 @@
 """Catalogue of the tables of one simulated database: schemas, tables, columns, indexes and their sizes."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from dbplanmon_pipeline.providers.simulated.indexes import SCHEMA, SimulatedIndex, indexes_of
 from dbplanmon_pipeline.providers.simulated.provider import SimulatedProvider
@@ -10,6 +11,8 @@ from dbplanmon_pipeline_tests.support.simulated_values import Row
 _SCHEMA_ID = 1
 _FIRST_TABLE = 1000
 _CLUSTERED, _NONCLUSTERED = 1, 2
+_MADE, _ALTERED = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+"""When a table was last changed: at first, and once an index of it is gone."""
 
 
 class IndexViews:
@@ -41,8 +44,16 @@ class IndexViews:
         return {name: (_FIRST_TABLE + at, rows[name], indexes[name]) for at, name in enumerate(sorted(rows))}
 
     def _objects(self) -> list[Row]:
+        abouts = [subject(profile.statement) for profile in self._provider.profiles(self._database)]
+        altered = {index.table for about in abouts for index in indexes_of(about) if index.name in self._gone}
         return [
-            {"name": name, "object_id": number, "schema_id": _SCHEMA_ID, "type": "U"}
+            {
+                "name": name,
+                "object_id": number,
+                "schema_id": _SCHEMA_ID,
+                "type": "U",
+                "modify_date": _ALTERED if name in altered else _MADE,
+            }
             for name, (number, _, _) in self._tables().items()
         ]
 

@@ -280,6 +280,17 @@ _CATALOG: dict[str, Columns] = {
         "partition_id bigint, object_id int, index_id int, partition_number int, hobt_id bigint, rows bigint null, "
         "filestream_filegroup_id smallint, data_compression tinyint, data_compression_desc nvarchar(60) null",
     ),
+    "sys.stats": _columns(
+        V2016,
+        "object_id int, name nvarchar(128) null, stats_id int, auto_created bit null, user_created bit null, "
+        "no_recompute bit null, has_filter bit null, filter_definition nvarchar(max) null",
+    ),
+    "sys.dm_db_stats_properties": _columns(
+        V2016,
+        "object_id int, stats_id int, last_updated datetime2 null, rows bigint null, rows_sampled bigint null, "
+        "steps int null, unfiltered_rows bigint null, modification_counter bigint null, "
+        "persisted_sample_percent float null",
+    ),
     "sys.fn_my_permissions": _columns(
         V2016,
         "entity_name nvarchar(128) null, subentity_name nvarchar(128) null, permission_name nvarchar(60) null",
@@ -365,6 +376,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "sys.dm_exec_query_plan": ("plan_handle",),
     "sys.dm_exec_text_query_plan": ("plan_handle", "statement_start_offset", "statement_end_offset"),
     "sys.dm_exec_plan_attributes": ("plan_handle",),
+    "sys.dm_db_stats_properties": ("object_id", "stats_id"),
     "sys.fn_my_permissions": ("securable", "securable_class"),
 }
 """What the functions among VIEWS take."""

@@ -29,6 +29,8 @@ class CaptureState:
         statements: by query hash.
         plans: hashes of plans that need not be asked for: their body is stored, or lately a reason why there is none.
         read_at: moment of the last reading, also where `previous` cannot be used; aware UTC, None before the first.
+        tables: `schema.table` of tables that its plans read, those that changed last first; empty for an engine
+            whose plans are read again and again.
         blind: the store could not be asked. `previous` then says at most where to begin, and counters alone are read.
     """
 
@@ -37,6 +39,7 @@ class CaptureState:
     plans: frozenset[int]
     read_at: datetime | None = None
     blind: bool = False
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

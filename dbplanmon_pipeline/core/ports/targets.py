@@ -72,6 +72,15 @@ class DatabaseReader(Protocol):
         """
         ...
 
+    def read_table_facts(self, tables: Sequence[str]) -> Mapping[str, str]:
+        """The same of tables that plans read, by name (`core/table_facts.py`).
+
+        Args:
+            tables: `schema.table` of those that are known to matter; an engine that reads its plans again and again
+                may take those of the plans read last instead.
+        """
+        ...
+
     def read_history(self, start: datetime, end: datetime) -> CounterReading:
         """Counters of every engine interval that began within [start, end) and is over, each whole.
 

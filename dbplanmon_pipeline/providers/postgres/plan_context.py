@@ -1,11 +1,14 @@
-"""What explains a plan and helps to restore it, read for all plans of a reading in three statements."""
+"""What explains a plan and helps to restore it, read for all plans of a reading in five statements."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
+from dbplanmon_pipeline.core.table_facts import TableShape
+from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import statement
 
@@ -24,11 +27,13 @@ class PlanContexts:
         tables: `rows` (estimate, None where never counted), `last_analyze` (ISO, None where never) and
             `n_mod_since_analyze` (rows changed since) by (schema, table).
         settings: planner settings, values with their units.
+        shapes: what may change about these tables and explain a slower statement later.
     """
 
     indexes: dict[Name, dict[str, str]] = field(default_factory=dict)
     tables: dict[Name, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    shapes: tuple[TableShape, ...] = ()
 
     @classmethod
     def read(cls, session: Session, documents: list[Any]) -> "PlanContexts":
@@ -43,10 +48,14 @@ class PlanContexts:
         indexes: dict[Name, dict[str, str]] = {}
         for schema, table, index, definition in session.rows(statement("indexes"), _arrays(tables)):
             indexes.setdefault((schema, table), {})[index] = masked_definition(definition)
+        rows = session.rows(statement("tables"), _arrays(tables))
+        columns = {(row[0], row[1]): row[2] for row in session.rows(statement("columns"), _arrays(tables))}
+        sizes = _sizes(session, tables)
         return cls(
             indexes=indexes,
-            tables={(row[0], row[1]): _table(row) for row in session.rows(statement("tables"), _arrays(tables))},
+            tables={(row[0], row[1]): _table(row) for row in rows},
             settings=dict(session.rows(statement("settings"))),
+            shapes=tuple(_shape(row, indexes, columns, sizes) for row in rows),
         )
 
     def of(self, document: Any, role_settings: Mapping[str, str]) -> dict[str, Any]:
@@ -100,8 +109,44 @@ def _arrays(names: set[Name]) -> dict[str, list[str]]:
     return {"schemas": [schema for schema, _ in ordered], "names": [name for _, name in ordered]}
 
 
+def _sizes(session: Session, tables: set[Name]) -> dict[Name, float]:
+    """Rows as the planner reckons them; none where a table is locked for too long.
+
+    The counter of live rows misleads: after a load and ANALYZE in one session it shows twice the rows.
+    """
+    try:
+        return {(row[0], row[1]): row[2] for row in session.rows(statement("table_sizes"), _arrays(tables))}
+    except ProviderError:
+        return {}
+
+
+def _shape(
+    row: tuple[Any, ...],
+    indexes: Mapping[Name, Mapping[str, str]],
+    columns: Mapping[Name, Mapping[str, str]],
+    sizes: Mapping[Name, float],
+) -> TableShape:
+    """Rows as the planner reckons them; as counted while they change where it has no count yet."""
+    schema, table, estimated, last_analyze, _, live, by_autovacuum = row
+    name = (schema, table)
+    return TableShape(
+        f"{schema}.{table}",
+        sizes.get(name, live if estimated is None or estimated < 0 else estimated),
+        _updated(last_analyze, by_autovacuum=by_autovacuum),
+        indexes=indexes.get(name, {}),
+        columns=columns.get(name),
+    )
+
+
+def _updated(at: datetime | None, *, by_autovacuum: bool) -> str:
+    if at is None:
+        return ""
+    moment = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return f"{moment}Z by {'autovacuum' if by_autovacuum else 'ANALYZE'}"
+
+
 def _table(row: tuple[Any, ...]) -> dict[str, Any]:
-    _, _, rows, last_analyze, changes = row
+    rows, last_analyze, changes = row[2:5]
     return {
         "rows": rows if rows is not None and rows >= 0 else None,
         "last_analyze": last_analyze.isoformat() if last_analyze else None,

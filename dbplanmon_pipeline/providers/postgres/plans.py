@@ -10,6 +10,7 @@ import psycopg
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
+from dbplanmon_pipeline.core.table_facts import TableShape
 from dbplanmon_pipeline.core.what_if import WhatIf, as_context
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
 from dbplanmon_pipeline.providers.postgres.explain import explain
@@ -56,9 +57,17 @@ class _Found:
     tried: tuple[WhatIf, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPlans:
+    """Plans or reasons, one per statement, and what is known of the tables they read."""
+
+    plans: list[CapturedPlan]
+    shapes: tuple[TableShape, ...]
+
+
 def read_plans(
     session: Session, facts: ServerFacts, query_hashes: Sequence[int], texts: Mapping[int, NormalisedText]
-) -> list[CapturedPlan]:
+) -> ReadPlans:
     """Plans or reasons, one per statement, as far as the budget reaches.
 
     Args:
@@ -84,7 +93,8 @@ def read_plans(
         if session.cancelled:
             raise
         contexts = PlanContexts()
-    return [answer if isinstance(answer, CapturedPlan) else _captured(answer, contexts) for answer in answers]
+    plans = [answer if isinstance(answer, CapturedPlan) else _captured(answer, contexts) for answer in answers]
+    return ReadPlans(plans, contexts.shapes)
 
 
 def _answer(

@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, DatabaseRe
 from dbplanmon_pipeline.core.name_patterns import NamePatterns
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
+from dbplanmon_pipeline.core.table_facts import TableShape, table_facts
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.open_sessions import OpenSessions
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
@@ -53,6 +54,7 @@ class PostgresReader:
         self._redact = redact
         self._known_facts: ServerFacts | None = None
         self._texts: dict[int, NormalisedText] = {}
+        self._shapes: tuple[TableShape, ...] = ()
 
     @property
     def cost_ms(self) -> float | None:
@@ -114,11 +116,22 @@ class PostgresReader:
             ProviderError: the connection broke, or the run was cancelled.
         """
         wanted = list(dict.fromkeys(key.query_hash for key in statements))
-        return read_plans(self._session, self._facts(), wanted, self._normalised(wanted))
+        found = read_plans(self._session, self._facts(), wanted, self._normalised(wanted))
+        self._shapes = found.shapes
+        return found.plans
 
     def read_facts(self) -> Mapping[str, str]:
-        """None here: what explains a plan comes with the plan."""
-        return {}
+        """Start, version and role of the server, and settings as new sessions of this database get them.
+
+        Raises:
+            ProviderError: the server did not answer.
+        """
+        return dict(self._session.rows(statement("server_facts")))
+
+    def read_table_facts(self, tables: Sequence[str]) -> Mapping[str, str]:
+        """Of the tables of the plans read last; these are read again and again, so no others are asked for."""
+        del tables
+        return {name: value for shape in self._shapes for name, value in table_facts(shape).items()}
 
     def read_history(self, start: datetime, end: datetime) -> CounterReading:
         """Not to be had.

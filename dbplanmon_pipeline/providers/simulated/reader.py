@@ -102,6 +102,11 @@ class SimulatedReader:
                 compatibility_level=self._server.version.compatibility_level,
             )
 
+    def read_table_facts(self, tables: Sequence[str]) -> Mapping[str, str]:
+        """None: no table here changes."""
+        del tables
+        return {}
+
     def read_history(self, start: datetime, end: datetime) -> CounterReading:
         """Every interval that began within [start, end) and is over, as far back as Query Store remembers.
 

@@ -34,6 +34,7 @@ from dbplanmon_pipeline.providers.sqlserver.source import (
     source_capability,
 )
 from dbplanmon_pipeline.providers.sqlserver.stored_plans import StoredPlans, read_stored_texts
+from dbplanmon_pipeline.providers.sqlserver.table_changes import read_table_facts
 
 SOURCE_FACT = "figures come from"
 """Name of the fact that tells the source; a change of it explains a jump in what is recorded."""
@@ -174,6 +175,14 @@ class SqlServerReader:
             groups_at_work=self._groups_at_work,
         )
         return {**found, SOURCE_FACT: _WORDS[self._used]} if self._used else found
+
+    def read_table_facts(self, tables: Sequence[str]) -> Mapping[str, str]:
+        """Rows, statistics and last alteration of these tables.
+
+        Raises:
+            ProviderError: the server did not answer.
+        """
+        return read_table_facts(self._session, tables)
 
     def read_history(self, start: datetime, end: datetime) -> CounterReading:
         """Intervals of Query Store that began within [start, end) and are over.

@@ -10,7 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.context_facts import ADVICE_FACT, OF_STATEMENTS, SETTING_FACT, STATISTICS_FACT, cause_words
+from dbplanmon_pipeline.core.context_facts import (
+    ADVICE_FACT,
+    OF_STATEMENTS,
+    ROLE_SETTINGS_FACT,
+    SETTING_FACT,
+    STATISTICS_FACT,
+    cause_words,
+)
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incidents import Incident
@@ -21,6 +28,7 @@ from dbplanmon_pipeline.core.ports import FactChange, Hotspot
 from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, ReadingRow
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
 from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, SIZE_FACT, STATE_FACT, query_store_health
+from dbplanmon_pipeline.core.table_facts import TABLE_FACTS
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.charts.history import HistoryChart, Point, history_chart
@@ -164,8 +172,9 @@ def forced_plans(facts: Mapping[str, str]) -> list[ForcedPlan]:
 
 
 def fact_groups(facts: Mapping[str, str]) -> list[FactGroup]:
-    """Everything told of the database itself, settings apart; what concerns one statement is left out."""
-    of_database = {name: value for name, value in facts.items() if not name.startswith((*OF_STATEMENTS, ADVICE_FACT))}
+    """Everything told of the database itself, settings apart; what concerns one statement or table is left out."""
+    left_out = (*OF_STATEMENTS, ADVICE_FACT, *TABLE_FACTS, ROLE_SETTINGS_FACT)
+    of_database = {name: value for name, value in facts.items() if not name.startswith(left_out)}
     kinds = (("Settings", SETTING_FACT), ("Statistics of tables", STATISTICS_FACT))
     groups = [
         ("The database", {n: v for n, v in of_database.items() if not n.startswith((SETTING_FACT, STATISTICS_FACT))})

@@ -13,7 +13,13 @@ from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.ports import PlanChange, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
-from dbplanmon_pipeline.core.records import captured_plan_record, change_record, incident_record, suggestion_record
+from dbplanmon_pipeline.core.records import (
+    captured_plan_record,
+    cause_record,
+    change_record,
+    incident_record,
+    suggestion_record,
+)
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import CAUSE_WINDOW, Explanation, explain_incident
 from dbplanmon_pipeline.services.mute_alerts import SPANS
@@ -77,8 +83,6 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
     explanation = explain_incident(store, found, context.session.dialect(found.instance))
     steps = store.incident_events(found.incident_id)
     changes = _plan_changes(context, found)
-    ref = DatabaseRef(found.instance, found.database)
-    facts = store.fact_changes(ref, found.began_at - CAUSE_WINDOW, found.updated_at) if found.database else []
     series = statement_series(context, found, changes) if found.query_hash else instance_series(context, found)
     return render(
         request,
@@ -88,7 +92,7 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
         explanation=explanation,
         chart=_chart(series),
         series=series,
-        timeline=timeline(found, explanation, facts, changes, steps),
+        timeline=timeline(found, explanation, changes, steps),
         history=history(steps),
         alerts=store.incident_alerts(found.incident_id),
         suggestions=[_shown(suggestion) for suggestion in ways_back(context, found, explanation)],
@@ -120,6 +124,7 @@ def incident_json(request: Request) -> Response:
         "new_findings": [finding_record(finding) for finding in explanation.new_findings],
         "findings": [finding_record(finding) for finding in explanation.findings],
         "context": explanation.context_lines,
+        "causes": [cause_record(cause) for cause in explanation.ranked],
         "engine_advice": explanation.engine_advice,
         "old_plan": captured_plan_record(explanation.old_plan),
         "new_plan": captured_plan_record(explanation.new_plan),

@@ -1,14 +1,14 @@
-"""What happened around an incident, in order: changed settings and facts, changed plans, steps of the incident."""
+"""What happened around an incident, in order: what may have caused it, changed plans, steps of the incident."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbplanmon_pipeline.core.context_facts import cause_words, concerns
+from dbplanmon_pipeline.core.cause_candidates import CauseKind
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import one_line, seconds_words
-from dbplanmon_pipeline.core.ports import FactChange, PlanChange
+from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.services.explain import Explanation
 
 MOST_ENTRIES = 40
@@ -26,11 +26,17 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """Something that happened; `kind` is `cause`, `plan`, `began` or `step`."""
+    """Something that happened; `kind` is `cause`, `plan`, `began` or `step`.
+
+    `rank` is the place of a cause among all, 1 for the most plausible, and `word` says how plausible it is; other
+    entries have 0 and the empty text.
+    """
 
     at: datetime
     kind: str
     words: str
+    rank: int = 0
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,11 @@ class HistoryStep:
 def timeline(
     incident: Incident,
     explanation: Explanation,
-    facts: Iterable[FactChange],
     changes: Iterable[PlanChange],
     steps: Sequence[IncidentChange],
 ) -> tuple[TimelineEntry, ...]:
     """Oldest first, at most MOST_ENTRIES."""
-    contexts = [plan.context for plan in (explanation.old_plan, explanation.new_plan) if plan]
-    found = [TimelineEntry(incident.began_at, "began", "First slow interval")]
-    found += [
-        TimelineEntry(fact.seen_at, "cause", one_line(cause_words(fact), _WORDS))
-        for fact in facts
-        if concerns(fact.name, contexts, incident.query_hash)
-    ]
+    found = [TimelineEntry(incident.began_at, "began", "First slow interval"), *_causes(explanation)]
     found += [
         TimelineEntry(change.changed_at, "plan", one_line(f"Plan {hash_text(change.plan_hash)[:8]} took over", _WORDS))
         for change in changes
@@ -67,6 +66,14 @@ def timeline(
     found += [TimelineEntry(step.at, "step", _STEPS[step.event]) for step in steps if step.event in _STEPS]
     order = {"cause": 0, "plan": 1, "began": 2, "step": 3}
     return tuple(sorted(found, key=lambda entry: (entry.at, order[entry.kind]))[:MOST_ENTRIES])
+
+
+def _causes(explanation: Explanation) -> Iterator[TimelineEntry]:
+    """Those that have a moment; the change of plan is told by its own entry."""
+    for rank, cause in enumerate(explanation.ranked, 1):
+        one = cause.candidate
+        if one.at is not None and one.kind is not CauseKind.PLAN:
+            yield TimelineEntry(one.at, "cause", one_line(one.what, _WORDS), rank, cause.word)
 
 
 def history(steps: Sequence[IncidentChange]) -> tuple[HistoryStep, ...]:

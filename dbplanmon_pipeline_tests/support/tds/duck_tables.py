@@ -82,6 +82,8 @@ class Database:
         self._schema = f"database_{next(_numbers)}"
         with store.cursor() as cursor:
             cursor.execute(f"CREATE SCHEMA {self._schema}")
+            # No statistics here have a date of their own; those of a test come with their properties.
+            cursor.execute(f"CREATE MACRO {self._schema}.stats_date(object_id, stats_id) AS CAST(NULL AS TIMESTAMP)")
 
     def table(self, name: str) -> Table | None:
         """A table by its plain name; the catalog views describe the others where nobody gave them."""

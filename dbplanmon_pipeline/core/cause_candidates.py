@@ -1,0 +1,254 @@
+"""What may have caused an incident: every change that is known, one candidate each, before anybody ranks them."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from dbplanmon_pipeline.core.context_facts import (
+    OF_STATEMENTS,
+    ROLE_SETTINGS_FACT,
+    SETTING_FACT,
+    STALE,
+    STATISTICS_FACT,
+    cause_words,
+)
+from dbplanmon_pipeline.core.deployments import Deployment, deployment_words
+from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
+from dbplanmon_pipeline.core.moments import read_utc
+from dbplanmon_pipeline.core.plans.context import GROWTH_RATIO
+from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.ports import FactChange
+from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT
+from dbplanmon_pipeline.core.table_facts import (
+    ALTERED_FACT,
+    COLUMNS_FACT,
+    INDEXES_FACT,
+    ROWS_FACT,
+    UPDATED_FACT,
+    number_of,
+    part_changes,
+    table_of,
+)
+
+
+class CauseKind(StrEnum):
+    """What changed."""
+
+    FORCING = "forcing"
+    INDEX = "index"
+    COMPATIBILITY = "compatibility"
+    VERSION = "version"
+    RESTORE = "restore"
+    SETTING = "setting"
+    FAILOVER = "failover"
+    STATISTICS = "statistics"
+    VOLUME = "volume"
+    DEPLOYMENT = "deployment"
+    RESTART = "restart"
+    TABLE = "table"
+    PLAN = "plan"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One change.
+
+    Attributes:
+        kind: what changed.
+        what: in words, without the moment.
+        at: when, aware UTC; None where it only shows between two plans.
+        about: the index, setting, plan hash or column; empty where there is none.
+        table: `schema.table` where it concerns one.
+        before / after: values, empty where there was or is nothing.
+        databases: in how many databases it was seen.
+        covers_instance: true where it concerns all of an instance by its nature.
+    """
+
+    kind: CauseKind
+    what: str
+    at: datetime | None
+    about: str = ""
+    table: str = ""
+    before: str = ""
+    after: str = ""
+    databases: int = 1
+    covers_instance: bool = False
+
+
+_BY_NAME = {
+    "server started": CauseKind.RESTART,
+    "server version": CauseKind.VERSION,
+    "replica role": CauseKind.FAILOVER,
+    "timeline": CauseKind.FAILOVER,
+    "database identity": CauseKind.RESTORE,
+    "compatibility level": CauseKind.COMPATIBILITY,
+}
+_OF_INSTANCES = frozenset({CauseKind.RESTART, CauseKind.VERSION, CauseKind.FAILOVER})
+
+
+def candidates_of_facts(changes: Iterable[FactChange]) -> list[Candidate]:
+    """One per fact, index or column that changed, oldest first; the same change of several databases is one."""
+    found: dict[tuple[CauseKind, str, str, str], Candidate] = {}
+    for change in _growth_as_one(changes):
+        for one in _candidates_of(change):
+            key = (one.kind, one.about, one.table, one.what)
+            known = found.get(key)
+            found[key] = _together(known, one) if known and not one.table else one
+    return _without_echoes(list(found.values()))
+
+
+def candidates_around(
+    around: Iterable[PlanDifference], known: Sequence[Candidate], present: Collection[str]
+) -> list[Candidate]:
+    """What shows between the capture of two plans and is not known better.
+
+    A plan may have been captured long ago, so what is watched all the time changed when its fact did, or not lately.
+
+    Args:
+        around: differences of what was known as the plans were captured.
+        known: candidates that have a moment.
+        present: names of the facts of the database.
+    """
+    kinds = {
+        DifferenceKind.INDEX: CauseKind.INDEX,
+        DifferenceKind.SETTING: CauseKind.SETTING,
+        DifferenceKind.STATISTICS: CauseKind.STATISTICS,
+        DifferenceKind.TABLE: CauseKind.VOLUME,
+    }
+    dated = {(one.kind, name) for one in known for name in (one.about, one.table) if name}
+    found = []
+    for change in around:
+        kind = kinds.get(change.kind)
+        index, _, table = change.node.partition(" on ")
+        about, table = (index, table) if kind is CauseKind.INDEX else ("", change.node)
+        if kind is CauseKind.SETTING:
+            about, table = change.node, ""
+        if kind and not {(kind, about), (kind, table)} & dated and not _is_watched(change, table, present):
+            found.append(Candidate(kind, change.text, None, about, table, change.before, change.after))
+    return found
+
+
+def _is_watched(change: PlanDifference, table: str, present: Collection[str]) -> bool:
+    """True where the store has a fact that would have changed with it."""
+    facts = {
+        DifferenceKind.SETTING: f"{SETTING_FACT}{change.node}",
+        DifferenceKind.STATISTICS: f"{UPDATED_FACT}{table}",
+        DifferenceKind.TABLE: f"{ROWS_FACT}{table}",
+    }
+    if change.kind is DifferenceKind.INDEX:
+        # Named with its table where indexes are looked at with new plans only.
+        return " on " not in change.node and any(name.startswith(INDEXES_FACT) for name in present)
+    return facts.get(change.kind, "") in present
+
+
+def _growth_as_one(changes: Iterable[FactChange]) -> Iterator[FactChange]:
+    """Steps in which a table grew or shrank as one, at the moment of the last, and only where it moved much."""
+    steps: dict[tuple[DatabaseRef, str], FactChange] = {}
+    for change in changes:
+        if not change.name.startswith(ROWS_FACT):
+            yield change
+            continue
+        first = steps.get((change.ref, change.name), change)
+        steps[change.ref, change.name] = replace(change, before=first.before)
+    for change in steps.values():
+        low, high = sorted(max(1.0, number_of(value)) for value in (change.before, change.after))
+        if high >= GROWTH_RATIO * low:
+            yield change
+
+
+def candidates_of_deployments(deployments: Iterable[Deployment], incident: Incident) -> list[Candidate]:
+    """Markers whose place is that of the incident, or wider."""
+    return [
+        Candidate(
+            CauseKind.DEPLOYMENT,
+            deployment_words(one),
+            one.deployed_at,
+            one.name,
+            covers_instance=not one.database,
+        )
+        for one in deployments
+        if one.concerns(incident.instance, incident.database)
+    ]
+
+
+def candidate_of_plan(incident: Incident) -> Candidate | None:
+    """The change of plan itself; None where the plan is the same or one of both is not known."""
+    if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
+        return None
+    old, new = hash_text(incident.previous_plan_hash), hash_text(incident.plan_hash)
+    words = f"the statement got another plan: {old[:8]} became {new[:8]}"
+    return Candidate(CauseKind.PLAN, words, incident.began_at, new, before=old, after=new)
+
+
+def happened_at(change: FactChange) -> datetime:
+    """The moment the server tells, else that at which the change was seen; never a later one than that."""
+    told = None
+    if change.name == "server started" or change.name.startswith(UPDATED_FACT):
+        told = read_utc(change.after.split(" ")[0].rstrip(","))
+    return min(told, change.seen_at) if told else change.seen_at
+
+
+def _candidates_of(change: FactChange) -> Iterator[Candidate]:
+    table = table_of(change.name)
+    if change.name.startswith(INDEXES_FACT):
+        yield from _parts(change, CauseKind.INDEX, "index", table)
+    elif change.name.startswith(COLUMNS_FACT):
+        yield from _parts(change, CauseKind.TABLE, "column", table)
+    elif change.name.startswith(ALTERED_FACT):
+        yield _candidate(change, CauseKind.TABLE, table=table)
+    elif change.name.startswith(ROWS_FACT):
+        yield _candidate(change, CauseKind.VOLUME, table=table)
+    elif change.name.startswith(UPDATED_FACT):
+        yield _candidate(change, CauseKind.STATISTICS, table=table)
+    elif change.name.startswith(STATISTICS_FACT):
+        # Fresh again says no more than that they were updated, which is told with its moment.
+        if change.after == STALE:
+            yield _candidate(change, CauseKind.STATISTICS, table=change.name.removeprefix(STATISTICS_FACT))
+    elif change.name == ROLE_SETTINGS_FACT:
+        yield from _parts(change, CauseKind.SETTING, "setting", "")
+    elif change.name.startswith(SETTING_FACT):
+        yield _candidate(change, CauseKind.SETTING, change.name.removeprefix(SETTING_FACT))
+    elif change.name.startswith(OF_STATEMENTS):
+        about = change.name.rpartition(" ")[2] if change.name.startswith(FORCED_PLAN_FACT) else ""
+        yield _candidate(change, CauseKind.FORCING, about)
+    else:
+        kind = _BY_NAME.get(change.name, CauseKind.OTHER)
+        yield _candidate(change, kind, change.name, covers_instance=kind in _OF_INSTANCES)
+
+
+def _candidate(
+    change: FactChange, kind: CauseKind, about: str = "", *, table: str = "", covers_instance: bool = False
+) -> Candidate:
+    return Candidate(
+        kind,
+        cause_words(change),
+        happened_at(change),
+        about,
+        table,
+        change.before,
+        change.after,
+        covers_instance=covers_instance,
+    )
+
+
+def _parts(change: FactChange, kind: CauseKind, noun: str, table: str) -> Iterator[Candidate]:
+    for part in part_changes(change.before, change.after):
+        of_table = f" of {table}" if table else ""
+        values = f": {part.before or 'none'} became {part.after or 'none'}" if kind is not CauseKind.INDEX else ""
+        what = f"{noun} {part.name}{of_table} {part.verb}{values}"
+        yield Candidate(kind, what, change.seen_at, part.name, table, part.before, part.after)
+
+
+def _together(known: Candidate, more: Candidate) -> Candidate:
+    """The same change of one more database, at its first moment."""
+    moments = [one.at for one in (known, more) if one.at]
+    return replace(known, at=min(moments, default=None), databases=known.databases + more.databases)
+
+
+def _without_echoes(found: list[Candidate]) -> list[Candidate]:
+    """An altered table says no more than the index or column of it that changed, where that is known."""
+    told = {one.table for one in found if one.kind in (CauseKind.INDEX, CauseKind.TABLE) and one.about}
+    return [one for one in found if one.kind is not CauseKind.TABLE or one.about or one.table not in told]
