@@ -14,6 +14,7 @@ BENCHMARKS = (
     "bench_store",
     "bench_retention",
     "bench_verdict",
+    "bench_worlds",
     "bench_analysis",
     "bench_events",
     "bench_alerts",
@@ -22,6 +23,8 @@ BENCHMARKS = (
     "bench_postgres",
     "bench_sqlserver",
     "bench_showplan",
+    "bench_diff",
+    "bench_fingerprint",
 )
 """Modules of this package; each has a `NAME` and a `run` that returns rows."""
 

@@ -157,7 +157,7 @@ def test_the_report_is_one_file_that_loads_nothing(run, file, tmp_path):
     assert result.exit_code == 0
     html = page.read_text("utf-8")
     assert f"<title>Back-test of {file}</title>" in html
-    assert "prefers-color-scheme: dark" in html
+    assert "color-scheme: light dark" in html
     assert html.count('<svg class="chart"') > 4
     assert "Against the labels: these settings" in html
     assert "analysis.detector" in html
