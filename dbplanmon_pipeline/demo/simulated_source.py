@@ -79,7 +79,7 @@ class SimulatedSource:
             Fault(
                 "slower_same_plan",
                 FaultKind.SLOWER_SAME_PLAN,
-                "Another statement needs four times the CPU and reads, with the plan it always had.",
+                "Another statement needs eight times the CPU and reads, with the plan it always had.",
                 (_name(self._slow_disk),),
                 (),
                 (),
@@ -113,7 +113,7 @@ class SimulatedSource:
     def break_it(self, fault: Fault) -> None:
         """From now on."""
         profile = self._plan_flip if fault.name == "plan_flip" else self._slow_disk
-        factor = 20.0 if fault.name == "plan_flip" else 4.0
+        factor = 20.0 if fault.name == "plan_flip" else 8.0
         kinds = [FaultKind(fault.kind)]
         if fault.name == "plan_flip":
             kinds.append(FaultKind.STATISTICS_UPDATE)

@@ -62,7 +62,7 @@ def test_the_simulated_story_is_found_whole(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
         check=False,
     )
 
