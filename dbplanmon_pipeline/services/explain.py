@@ -139,11 +139,9 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     told_old = store.plan(incident.previous_plan_hash) if incident.previous_plan_hash else None
     old, new = _kept(told_old), _kept(told_new)
     present = store.facts(ref, at=incident.updated_at)
-    summary, plan_lines, differences = _compared(told_old, told_new)
+    summary, plan_lines, differences = _compared(told_old, told_new) if _is_changed(incident) else _SAME_PLAN
     around = _changes_around(incident, old, new)
     new_findings, findings = plan_findings(incident, old, new)
-    if not incident.previous_plan_hash or incident.previous_plan_hash == incident.plan_hash:
-        summary, plan_lines, differences = "The plan is the same as before.", (), ()
     view = _plan_view(incident, old, new, differences, new_findings)
     changed = _facts_around(store, ref, incident, view, old, new)
     facts = [one for one in changed if one.seen_at >= incident.began_at - CAUSE_WINDOW and not table_of(one.name)]
@@ -173,6 +171,13 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     )
 
 
+_SAME_PLAN: tuple[str, tuple[str, ...], tuple[PlanDifference, ...]] = ("The plan is the same as before.", (), ())
+
+
+def _is_changed(incident: Incident) -> bool:
+    return bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
+
+
 def _facts_around(
     store: ExplanationStore,
     ref: DatabaseRef,
@@ -198,7 +203,7 @@ def _plan_view(
     (read_before, used_before), (read_now, used_now) = (
         tables_and_indexes(tree_of(plan) if plan else None) for plan in (old, new)
     )
-    is_changed = bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
+    is_changed = _is_changed(incident)
     return PlanView(
         read_before | read_now,
         used_before,
