@@ -9,8 +9,8 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import Learnt
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import Scopes, scopes_of
-from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
+from dbplanmon_pipeline.core.verdict.scopes import Scopes, scopes_of, waits_a_lot
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.windows import CostRows, WeightedSums, cost_rows
 
 READS = "logical_reads_pages"
@@ -27,6 +27,9 @@ class Comparison:
         costs: by metric, and logical reads under their column name.
         views: by view; absent where nothing is known of it.
         modes: common mode of the instances by view.
+        database_modes: common mode of the databases beyond that of their instance, where one has several.
+        waiting_modes: common mode of the waiting statements of each instance beyond both, and that of both at each
+            row; where they are known apart. A group is twice the number of its instance, and one more for them.
     """
 
     rows: SeriesRows
@@ -35,6 +38,8 @@ class Comparison:
     costs: dict[str, CostRows]
     views: dict[str, WeightedSums]
     modes: dict[str, CommonMode]
+    database_modes: dict[str, CommonMode]
+    waiting_modes: dict[str, tuple[CommonMode, Floats]]
 
 
 def baseline_rows(rows: SeriesRows, table: pd.DataFrame) -> Longs:
@@ -70,8 +75,9 @@ def compare(rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolic
     """
     before = rows.spread(learnt.plan_hash)
     same_plan = (rows.plan_hash == before) | (rows.plan_hash == 0) | (before == 0)
-    scopes = scopes_of(rows, tick, policy, same_plan)
-    found = Comparison(rows, learnt, {}, {}, {}, {})
+    waits = waits_a_lot(learnt.views[ELAPSED_PER_WORKER].level)
+    scopes = scopes_of(rows, tick, waits, policy, same_plan)
+    found = Comparison(rows, learnt, {}, {}, {}, {}, {}, {})
     for view in VIEWS:
         _compare_view(found, view, scopes, policy)
     found.costs[READS] = _reads(rows, rows.spread(learnt.means[READS]))
@@ -85,15 +91,21 @@ def _compare_view(found: Comparison, view: str, scopes: Scopes, policy: Detector
     known = not np.isnan(deviation).all()
     if not known and view not in METRICS:
         return
-    mode, common = scopes.modes(deviation, normal.scale, policy)
+    modes = scopes.modes(deviation, normal.scale, policy)
+    common = modes.at_rows
     removed = rows.spread(normal.sensitivity) * common
     if view in METRICS:
         found.expected[view] = expected
         found.costs[view] = cost_rows(rows.executions, log_cost, expected, removed)
-    found.modes[view] = mode
+    found.modes[view] = modes.instances
+    if modes.databases is not None:
+        found.database_modes[view] = modes.databases
+    if modes.waiting is not None:
+        found.waiting_modes[view] = (modes.waiting, modes.before_waiting)
     if known:
         doubt = (policy.mode_doubt * common) ** 2
-        found.views[view] = WeightedSums(deviation - removed, normal.variance(rows) + doubt)
+        scale = rows.spread(normal.scale)
+        found.views[view] = WeightedSums(deviation - removed, normal.variance(rows) + doubt, scale, common)
 
 
 def _reads(rows: SeriesRows, before: Floats) -> CostRows:
