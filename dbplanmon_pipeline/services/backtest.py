@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Severity
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector
+from dbplanmon_pipeline.core.verdict.series import prepared
 from dbplanmon_pipeline.services.rebuild_baselines import excluded_spans, without_statements
 
 _DAY = timedelta(days=1)
@@ -80,7 +81,7 @@ class _Replay:
     """A record and what is known of it so far."""
 
     def __init__(self, record: IntervalFrame, detector: Detector, policy: BacktestPolicy) -> None:
-        self._record, self._detector, self._policy = record, detector, policy
+        self._record, self._detector, self._policy = prepared(record), detector, policy
         self._ends = record.rows["interval_end_us"].to_numpy()
         self._open: dict[tuple[str, str, int], Incident] = {}
         self._closed: dict[str, Incident] = {}
@@ -139,8 +140,7 @@ class _Replay:
         self._baselines = kept if self._baselines is None else _newest_of_each(self._baselines, kept)
 
     def _between(self, after: datetime, until: datetime) -> IntervalFrame:
-        chosen = (self._ends > epoch_us(after)) & (self._ends <= epoch_us(until))
-        return IntervalFrame(self._record.rows[chosen], self._record.databases)
+        return self._record.within(epoch_us(after), epoch_us(until))
 
 
 def _newest_of_each(before: BaselineSet, now: BaselineSet) -> BaselineSet:

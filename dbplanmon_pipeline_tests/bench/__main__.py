@@ -14,6 +14,7 @@ BENCHMARKS = (
     "bench_store",
     "bench_retention",
     "bench_verdict",
+    "bench_worlds",
     "bench_events",
     "bench_alerts",
     "bench_web",

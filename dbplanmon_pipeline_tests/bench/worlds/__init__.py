@@ -1,0 +1,1 @@
+"""Made-up fleets with known faults, each odd in a way of its own; see `catalog`."""
