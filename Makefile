@@ -1,12 +1,12 @@
 # Every target uses the virtual environment in .venv and makes it when it is not there.
 PYTHON ?= python3
-# Two workers, each with servers of its own: the tests wait more than they compute.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Three workers on two cores, each with servers of its own: the tests wait more than they compute.
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := dbplanmon_pipeline dbplanmon_pipeline_tests
 
-.PHONY: install demo test check format audit bench soak docs clean
+.PHONY: install demo test check format audit bench bench-real soak docs clean
 
 install: $(VENV)/.installed  ## a virtual environment with everything that demo, tests and checks need
 
@@ -42,6 +42,9 @@ audit: install  ## known weaknesses of the installed libraries; exit code 3 wher
 
 bench: install  ## the figures of docs/benchmarks.md
 	$(BIN)/python -m dbplanmon_pipeline_tests.bench
+
+bench-real: install  ## half an hour of normal life of a real PostgreSQL, then twelve faults: found, missed, false
+	$(BIN)/python -m dbplanmon_pipeline_tests.bench.real $(REAL_ARGS)
 
 soak: install  ## the whole program for 45 minutes under all kinds of faults; see docs/reliability.md
 	$(BIN)/python -m dbplanmon_pipeline_tests.soak $(SOAK_ARGS)

@@ -24,6 +24,7 @@ RECOVERED = "the last collection runs went well"
 OF_SERVERS = (*OF_TARGETS, Trouble.SERVER_RESTART)
 STOP_WORDS = ("RUN_CANCELED", "STEP_FAILURE", "interrupt", "Interrupt")
 TARGET_WORDS = ("simulated server", "targets could not be read", "left alone")
+BLIND_WORDS = ("STEP_FAILURE", "RUN_FAILURE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,14 @@ def explained(one: Complaint, record: Record) -> bool:
             return True
         if near and injection.kind in OF_SERVERS and any(word in one.text for word in TARGET_WORDS):
             return True
+        if near and injection.kind in OF_SERVERS and not injection.databases and _tells_of_blindness(one):
+            return True
     return False
+
+
+def _tells_of_blindness(one: Complaint) -> bool:
+    """A collection that a whole server did not answer may see too little, and fails then, as it should."""
+    return "collection_job" in one.text and any(word in one.text for word in BLIND_WORDS)
 
 
 def _recovered(record: Record) -> bool:

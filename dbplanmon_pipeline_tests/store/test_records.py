@@ -238,7 +238,7 @@ def test_purge_keeps_the_newest_baseline_of_each_statement(store: SqlStore) -> N
     assert store.baselines(NOON + DAY, "v1").parameters[:, 0].tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("table", ["job_state", "monitored_database", "nothing"])
+@pytest.mark.parametrize("table", ["counter_state", "monitored_database", "nothing"])
 def test_purge_refuses_what_does_not_expire(store: SqlStore, table: str) -> None:
     with pytest.raises(StoreError, match="do not expire"):
         store.purge(table, NOON)
