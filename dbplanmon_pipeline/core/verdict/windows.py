@@ -77,8 +77,8 @@ class WeightedSums:
         self.residual = residual
         self._weight = running_sums(weight)
         self._weighted = running_sums(weighted)
-        typical = np.maximum(scale, np.sqrt(variance))
-        limits = [np.maximum(cap * typical, _LEAST_CAP) for cap in (_CAP_SHORT, _CAP_LONG)]
+        limits = [_CAP_SHORT * np.maximum(scale, np.sqrt(variance)), _CAP_LONG * scale]
+        limits = [np.maximum(limit, _LEAST_CAP) for limit in limits]
         self._capped = [running_sums(weight * np.clip(residual, -limit, limit)) for limit in limits]
         self._common = running_sums(weight * np.abs(common))
 
