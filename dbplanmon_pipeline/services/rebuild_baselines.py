@@ -66,17 +66,13 @@ def _spans(incidents: Sequence[Incident], as_of: datetime) -> list[ExcludedSpan]
 
 def _instance_spans(incidents: Sequence[Incident], history: IntervalFrame, as_of: datetime) -> list[ExcludedSpan]:
     """An incident of a whole instance or database blanks every statement there for that time."""
-    wide = [incident for incident in incidents if incident.scope is not IncidentScope.QUERY]
-    if not wide:
-        return []
-    spans = []
-    statements = history.rows[["database_id", "query_hash"]].drop_duplicates()
-    for incident in wide:
-        for database_id, query_hash in statements.itertuples(index=False):
-            ref = history.databases[int(database_id)]
-            if ref.instance == incident.instance and incident.database in ("", ref.database):
-                spans.append(ExcludedSpan(ref, int(query_hash), incident.began_at, incident.closed_at or as_of))
-    return spans
+    return [
+        ExcludedSpan(ref, 0, incident.began_at, incident.closed_at or as_of)
+        for incident in incidents
+        if incident.scope is not IncidentScope.QUERY
+        for ref in history.databases.values()
+        if ref.instance == incident.instance and incident.database in ("", ref.database)
+    ]
 
 
 def without_statements(

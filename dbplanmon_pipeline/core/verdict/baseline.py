@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
@@ -138,7 +139,18 @@ def without_excluded(
             own = slice(rows.bounds[series], rows.bounds[series + 1])
             touched = (rows.end_us[own] > epoch_us(span.start)) & (rows.start_us[own] < epoch_us(span.end))
             keep[own] &= ~touched
+    _blank_databases(rows, [(number.get(span.ref, -1), span) for span in excluded if not span.query_hash], keep)
     return rows.keep(keep)
+
+
+def _blank_databases(rows: SeriesRows, spans: Sequence[tuple[int, ExcludedSpan]], keep: NDArray[np.bool_]) -> None:
+    """Leave out what ran in spans of whole databases, given with their numbers."""
+    for database_id in {number for number, _ in spans}:
+        own = np.flatnonzero((rows.database_id == database_id)[rows.series])
+        end_us, start_us = rows.end_us[own], rows.start_us[own]
+        for number, span in spans:
+            if number == database_id:
+                keep[own[(end_us > epoch_us(span.start)) & (start_us < epoch_us(span.end))]] = False
 
 
 def _variation(rows: SeriesRows, metric: str) -> Floats:

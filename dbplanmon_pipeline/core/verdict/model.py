@@ -28,7 +28,10 @@ BASELINE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ExcludedSpan:
-    """Intervals of one statement that no baseline may learn from: an incident was open (aware UTC, half open)."""
+    """Intervals that no baseline may learn from: an incident was open (aware UTC, half open).
+
+    They are those of one statement, or of all statements of the database where the query hash is 0.
+    """
 
     ref: DatabaseRef
     query_hash: int
