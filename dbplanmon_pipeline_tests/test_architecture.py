@@ -66,6 +66,7 @@ ROOMS = {
         f"{INNER} services settings composition logs telemetry web",
         "starlette uvicorn jinja2 markupsafe prometheus_client numpy pandas",
     ),
+    "reports": room(f"{INNER} services web.charts web.foreign_text reports", "jinja2 markupsafe numpy"),
     "telemetry": room("errors settings telemetry", "opentelemetry"),
     "logs": room(f"{INNER} logs settings", ""),
     "testing": room(INNER, ""),

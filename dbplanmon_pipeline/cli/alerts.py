@@ -8,8 +8,8 @@ import click
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_span, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertState
-from dbplanmon_pipeline.core.records import alert_record
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
+from dbplanmon_pipeline.core.records_of_people import alert_row_record
 
 SUBJECT_LIMIT, REASON_LIMIT = 100, 100
 
@@ -44,7 +44,7 @@ def list_alerts(
         counts[state.value] += count
     if as_json:
         rules = [{"state": state, "rule": rule, "count": n} for (state, rule), n in sorted(decided.items())]
-        print_json({"alerts": [_record(row) for row in found], "counts": dict(counts), "decisions": rules})
+        print_json({"alerts": [alert_row_record(row) for row in found], "counts": dict(counts), "decisions": rules})
         return
     print_table(
         ("created (UTC)", "channel", "state", "rule", "subject", "why"),
@@ -63,15 +63,3 @@ def list_alerts(
     )
     if counts:
         print_line(f"in all: {', '.join(f'{count} {state}' for state, count in sorted(counts.items()))}")
-
-
-def _record(row: AlertRow) -> dict[str, object]:
-    return {
-        **alert_record(row.alert),
-        "state": row.state,
-        "rule": row.rule,
-        "reason": row.reason,
-        "next_attempt_at": row.next_attempt_at,
-        "decided_at": row.decided_at,
-        "grouped_into": row.grouped_into,
-    }

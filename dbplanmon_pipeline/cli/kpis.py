@@ -8,7 +8,8 @@ from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invo
 from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_table
 from dbplanmon_pipeline.core.kpi_alerts import limit_words
 from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import KpiResult, KpiState
+from dbplanmon_pipeline.core.kpis import KpiState
+from dbplanmon_pipeline.core.records_of_people import kpi_record, kpi_result_record
 from dbplanmon_pipeline.errors import SettingsError
 
 
@@ -25,7 +26,7 @@ def list_kpis(invocation: Invocation, as_json: bool) -> None:
     with invocation.session() as session:
         status = session.kpi_status()
     if as_json:
-        print_json({"kpis": [_status_record(one) for one in status]})
+        print_json({"kpis": [kpi_record(one) for one in status]})
         return
     print_table(
         ("kpi", "where", "state", "value", "limits", "severity", "since (UTC)", "read (UTC)", "why"),
@@ -49,32 +50,6 @@ def _status_row(status: KpiStatus) -> tuple[Cell, ...]:
     )
 
 
-def _status_record(status: KpiStatus) -> dict[str, object]:
-    spec, memory, result = status
-    return {
-        "name": spec.name,
-        "instance": spec.ref.instance,
-        "database": spec.ref.database,
-        "severity": spec.severity,
-        "limits": spec.limits,
-        "trouble": None if memory.trouble is KpiState.OK else memory.trouble,
-        "began_at": memory.began_at,
-        "latest": _record(result) if result else None,
-    }
-
-
-def _record(result: KpiResult) -> dict[str, object]:
-    return {
-        "name": result.name,
-        "started_at": result.started_at,
-        "duration_ms": round(result.duration_ms, 1),
-        "state": result.state,
-        "value": result.value,
-        "normal": result.normal,
-        "message": result.message,
-    }
-
-
 @kpis.command("run")
 @click.argument("name")
 @json_option
@@ -91,7 +66,7 @@ def run_kpi(ctx: click.Context, invocation: Invocation, name: str, as_json: bool
         raise click.ClickException(f"KPI {name} is being read elsewhere; wait until that is over")
     (result,) = report.results
     if as_json:
-        print_json({**_record(result), "alerts": report.alerts})
+        print_json({**kpi_result_record(result), "alerts": report.alerts})
     else:
         said = f": {result.message}" if result.message else ""
         value = "" if result.value is None else f" {result.value:,.6g}"
@@ -114,7 +89,7 @@ def show_history(invocation: Invocation, name: str, since: timedelta | None, lim
             named = ", ".join(kpi.name for kpi in session.settings.kpis[:20]) or "none"
             raise SettingsError(f"no KPI {name!r} in the settings; there are: {named}")
     if as_json:
-        print_json({"name": name, "results": [_record(result) for result in found]})
+        print_json({"name": name, "results": [kpi_result_record(result) for result in found]})
         return
     print_table(
         ("read (UTC)", "state", "value", "normal", "ms", "why"),

@@ -15,6 +15,7 @@ from dbplanmon_pipeline.cli.invocation import (
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
 from dbplanmon_pipeline.core.alert_rules_windows import WEEKDAYS, UnknownTimeZone, open_until, zone_of
 from dbplanmon_pipeline.core.ports.alert_rules import MaintenanceWindow
+from dbplanmon_pipeline.core.records_of_people import window_record
 
 
 def _days(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[int]:
@@ -89,7 +90,7 @@ def add(
     with invocation.session() as session:
         session.store.add_window(window)
     if as_json:
-        print_json(_record(window, now))
+        print_json(window_record(window, now))
     else:
         print_line(f"maintenance window {window.window_id}: {_hours(window)}, {_scope(window)}")
 
@@ -104,7 +105,7 @@ def list_windows(invocation: Invocation, every: bool, as_json: bool) -> None:
     with invocation.session() as session:
         found = session.store.windows(every=every)
     if as_json:
-        print_json({"windows": [_record(window, now) for window in found]})
+        print_json({"windows": [window_record(window, now) for window in found]})
         return
     print_table(
         ("window", "when", "where", "open until (UTC)", "by", "why"),
@@ -147,20 +148,3 @@ def _hours(window: MaintenanceWindow) -> str:
 def _scope(window: MaintenanceWindow) -> str:
     named = {"instance": window.instance, "database": window.database}
     return ", ".join(f"{name} {value}" for name, value in named.items() if value) or "everything"
-
-
-def _record(window: MaintenanceWindow, now: datetime) -> dict[str, object]:
-    return {
-        "window_id": window.window_id,
-        "days": [WEEKDAYS[day] for day in sorted(window.weekdays)],
-        "start": f"{window.starts:%H:%M}",
-        "end": f"{window.ends:%H:%M}",
-        "zone": window.time_zone,
-        "instance": window.instance,
-        "database": window.database,
-        "open_until": _open_until(window, now),
-        "created_at": window.created_at,
-        "created_by": window.created_by,
-        "reason": window.reason,
-        "removed_at": window.removed_at,
-    }

@@ -15,6 +15,7 @@ from dbplanmon_pipeline.cli.invocation import (
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
 from dbplanmon_pipeline.core.model import Label, hash_int, hash_text
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
+from dbplanmon_pipeline.core.records_of_people import mute_record
 from dbplanmon_pipeline.services.mute_alerts import SPANS, MuteScope, mute_alerts
 
 
@@ -62,7 +63,7 @@ def add(
             session.store, scope, span=span, actor=actor or operating_system_user(), at=utc_now(), reason=reason
         )
     if as_json:
-        print_json(_record(rule))
+        print_json(mute_record(rule))
     else:
         until = f"until {rule.expires_at:%Y-%m-%d %H:%M} UTC" if rule.expires_at else "until it is removed"
         print_line(f"mute rule {rule.mute_id} holds {until}: {_scope(rule)}")
@@ -85,7 +86,7 @@ def list_mutes(invocation: Invocation, every: bool, as_json: bool) -> None:
     with invocation.session() as session:
         found = session.store.mutes(at=None if every else utc_now())
     if as_json:
-        print_json({"mutes": [_record(rule) for rule in found]})
+        print_json({"mutes": [mute_record(rule) for rule in found]})
         return
     print_table(
         ("rule", "what", "expires (UTC)", "by", "why"),
@@ -128,19 +129,3 @@ def _scope(rule: MuteRule) -> str:
         "text": rule.text,
     }
     return ", ".join(f"{name} {value}" for name, value in named.items() if value) or "everything"
-
-
-def _record(rule: MuteRule) -> dict[str, object]:
-    return {
-        "mute_id": rule.mute_id,
-        "instance": rule.instance,
-        "database": rule.database,
-        "query_hash": hash_text(rule.query_hash),
-        "label": rule.label,
-        "text": rule.text,
-        "created_at": rule.created_at,
-        "created_by": rule.created_by,
-        "reason": rule.reason,
-        "expires_at": rule.expires_at,
-        "removed_at": rule.removed_at,
-    }

@@ -70,6 +70,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], empty: s
         _print_plain(columns, rows)
 
 
+def terminal_width() -> int | None:
+    """Characters of a line of the terminal; None where the output is none and lines may be of any length."""
+    if not sys.stdout.isatty():
+        return None
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+
+    return Console(file=sys.stdout).width
+
+
+def may_colour() -> bool:
+    """True on a terminal that shows colours and where nobody said no to them (NO_COLOR, TERM=dumb)."""
+    if not sys.stdout.isatty():
+        return False
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+
+    console = Console(file=sys.stdout)
+    return console.color_system is not None and not console.no_color
+
+
 def cell_text(value: Cell) -> str:
     """A cell as one harmless line; moments in UTC to the second, numbers with three decimals at most."""
     if value is None:

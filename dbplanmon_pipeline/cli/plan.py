@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
-from dbplanmon_pipeline.cli.output import print_json, print_line, print_text
+from dbplanmon_pipeline.cli.output import print_json
+from dbplanmon_pipeline.cli.plan_text import print_difference, print_plan
 from dbplanmon_pipeline.core.model import hash_int, hash_text
 from dbplanmon_pipeline.core.plans.diff import diff_plans
 from dbplanmon_pipeline.core.plans.encoding import plan_text
 from dbplanmon_pipeline.core.plans.findings.model import Finding
-from dbplanmon_pipeline.core.plans.findings.registry import findings_of, new_findings
-from dbplanmon_pipeline.core.plans.findings.words import finding_line, finding_record, marks_of, numbered_lines
-from dbplanmon_pipeline.core.plans.render import render_tree
+from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
+from dbplanmon_pipeline.core.plans.findings.words import finding_record
+from dbplanmon_pipeline.core.plans.matching import StatementMatch, match_plans
 from dbplanmon_pipeline.core.plans.stored import parse_plan
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
 from dbplanmon_pipeline.errors import PlanParseError
@@ -41,42 +42,45 @@ def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
     if as_json:
         print_json(plan_record(found))
         return
-    for statement in found.statements:
-        cost = f", cost {statement.estimated_cost:,.2f}" if statement.estimated_cost is not None else ""
-        print_line(f"{statement.kind} plan {hash_text(statement.plan_hash)}{cost}")
-    findings = findings_of(found)
-    print_text(render_tree(found, marks_of(findings)))
-    if findings:
-        click.echo()
-        print_text("\n".join(numbered_lines(findings, statements=len(found.statements))))
+    print_plan(found)
 
 
 @plan.command("diff")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
+@click.option("--trees/--no-trees", default=True, help="Show both trees with what changed marked, or leave them out.")
 @json_option
 @pass_invocation
-def diff(invocation: Invocation, old: str, new: str, as_json: bool) -> None:
+def diff(invocation: Invocation, old: str, new: str, trees: bool, as_json: bool) -> None:
     """Say what differs between two plans, each a file or the hash of a stored plan."""
     before, after = read_plan(invocation, old), read_plan(invocation, new)
     if before.engine != after.engine:
         raise click.ClickException(
             f"{old} and {new} are plans of {before.engine} and {after.engine}; give one engine's"
         )
-    difference, fresh = diff_plans(before, after), new_findings(before, after)
-    if as_json:
-        changes = [
-            {"kind": c.kind, "node": c.node, "before": c.before, "after": c.after, "text": c.text}
-            for c in difference.changes
-        ]
-        findings = [finding_record(finding) for finding in fresh]
-        print_json({"changes": changes, "summary": difference.summary, "new_findings": findings})
+    fresh, stayed = compared_findings(before, after)
+    difference = diff_plans(before, after, fresh=fresh, stayed=stayed)
+    if not as_json:
+        print_difference((before, after), difference, fresh, match_plans(before, after) if trees else None)
         return
-    print_line(difference.summary)
-    for finding in fresh:
-        print_line(f"! {finding_line(finding)}. {finding.advice}")
-    for change in difference.changes:
-        print_line(f"- {change.text}")
+    changes = [
+        {"kind": c.kind, "node": c.node, "before": c.before, "after": c.after, "text": c.text}
+        for c in difference.changes
+    ]
+    print_json(
+        {
+            "changes": changes,
+            "summary": difference.summary,
+            "new_findings": [finding_record(finding) for finding in fresh],
+            "statements": [_match_record(match) for match in match_plans(before, after)],
+        }
+    )
+
+
+def _match_record(match: StatementMatch) -> dict[str, object]:
+    """Which operator is which, in the keys of docs/cli.md."""
+    nodes = [{"old": n.old, "new": n.new, "change": n.change, "what": list(n.what)} for n in match.nodes]
+    return {"old": match.old, "new": match.new, "operators": nodes}
 
 
 def read_plan(invocation: Invocation, source: str) -> Plan:

@@ -14,12 +14,13 @@ from dbplanmon_pipeline.cli.invocation import (
 )
 from dbplanmon_pipeline.cli.output import print_fields, print_json, print_line, print_table
 from dbplanmon_pipeline.core.jsonable import jsonable
-from dbplanmon_pipeline.core.ports import SchemaStatus
+from dbplanmon_pipeline.core.plain_words import one_line
+from dbplanmon_pipeline.core.ports import SchemaDowngrade, SchemaStatus
 
 
 @click.group()
 def store() -> None:
-    """Upgrade, check, export, purge and maintain the store."""
+    """Upgrade, downgrade, check, export, purge and maintain the store."""
 
 
 @store.command("upgrade")
@@ -36,6 +37,45 @@ def upgrade(invocation: Invocation, as_json: bool) -> None:
         print_line(f"{after.url}: schema {after.revision}, nothing to do")
     else:
         print_line(f"{after.url}: schema {before.revision or 'none'} -> {after.revision}")
+
+
+@store.command("downgrade")
+@click.argument("revision")
+@click.option("--dry-run", is_flag=True, help="Only say what would be lost.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_invocation
+def downgrade(invocation: Invocation, revision: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Take the store back to REVISION, which an older program needs; `base` removes all data.
+
+    Refused while anything else has the store open.
+    """
+    with invocation.session(upgrade=False) as session:
+        found = session.store.downgrade(revision, dry_run=True)
+        if not dry_run:
+            if not yes:
+                for line in _losses(found):
+                    click.echo(one_line(line), err=True)
+                click.confirm(f"Take {found.url} back to {revision}?", abort=True, err=True)
+            found = session.store.downgrade(revision)
+    if as_json:
+        print_json({**jsonable(found), "dry_run": dry_run})
+        return
+    for line in _losses(found, is_done=not dry_run):
+        print_line(line)
+    arrow = "would go" if dry_run else "went"
+    print_line(f"{found.url}: schema {found.previous_revision} {arrow} to {found.revision or 'none'}")
+    if not dry_run:
+        print_line("now install the program that needs it; this one asks for dbplanmon store upgrade")
+
+
+def _losses(found: SchemaDowngrade, *, is_done: bool = False) -> list[str]:
+    verb = "lost" if is_done else "would be lost"
+    lines = [f"{verb}: table {name} with {count:,} rows" for name, count in sorted(found.tables.items())]
+    lines += [f"{verb}: column {name}" for name in found.columns]
+    if not found.revision:
+        lines.append("sealed days stay as files of the archive, which no store knows of then")
+    return lines or ["nothing is lost" if is_done else "nothing would be lost"]
 
 
 @store.command("check")

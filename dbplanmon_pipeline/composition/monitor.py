@@ -48,6 +48,7 @@ from dbplanmon_pipeline.services.run_kpis import KpiReport, due_kpis, kpi_status
 from dbplanmon_pipeline.services.send_summary import send_summary
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
+from dbplanmon_pipeline.services.watch_channels import watch_channels
 from dbplanmon_pipeline.services.watch_jobs import watch_jobs
 from dbplanmon_pipeline.settings import InstanceSettings, Settings
 from dbplanmon_pipeline.store import SqlStore, open_store
@@ -311,6 +312,7 @@ class Session:
 
     def process_alerts(self) -> AlertReport:
         """Decide about what is queued, and send what is due."""
+        watch_channels(self.store, channel_names(self.settings), self._clock())
         self.decide_alerts()
         return process_alerts(
             self.store,

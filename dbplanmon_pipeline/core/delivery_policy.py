@@ -28,11 +28,11 @@ class AlertKind(StrEnum):
     JOBS = "jobs"
 
 
-_PREFIXES = {"summary": AlertKind.SUMMARY, "kpi": AlertKind.KPIS, "job": AlertKind.JOBS}
+_PREFIXES = {"summary": AlertKind.SUMMARY, "kpi": AlertKind.KPIS, "job": AlertKind.JOBS, "channel": AlertKind.JOBS}
 
 
 def kind_of(incident_id: str) -> AlertKind:
-    """The kind of a message by its subject: `kpi:<name>`, `job:<name>`, `summary:<day>`, else an incident."""
+    """The kind of a message by its subject: `kpi:<name>`, `job:<name>` and so on, else an incident."""
     prefix, colon, _ = incident_id.partition(":")
     return _PREFIXES.get(prefix, AlertKind.INCIDENTS) if colon else AlertKind.INCIDENTS
 

@@ -58,29 +58,13 @@ def change_record(change: IncidentChange) -> Record:
 
 def alert_record(alert: Alert) -> Record:
     """What one message is about, without its words."""
-    return {
-        "alert_id": alert.alert_id,
-        "incident_id": alert.incident_id,
-        "event": alert.event,
-        "channel": alert.channel,
-        "severity": alert.severity,
-        "created_at": alert.created_at,
-        "subject": alert.subject,
-    }
+    return _picked(alert, "alert_id", "incident_id", "event", "channel", "severity", "created_at", "subject")
 
 
 def suggestion_record(suggestion: Suggestion) -> Record:
     """One way back."""
-    return {
-        "suggestion_id": suggestion.suggestion_id,
-        "incident_id": suggestion.incident_id,
-        "kind": suggestion.kind,
-        "risk": suggestion.risk,
-        "rationale": suggestion.rationale,
-        "script": suggestion.script,
-        "undo_script": suggestion.undo_script,
-        "created_at": suggestion.created_at,
-    }
+    names = ("suggestion_id", "incident_id", "kind", "risk", "rationale", "script", "undo_script", "created_at")
+    return _picked(suggestion, *names)
 
 
 def plan_change_record(change: PlanChange) -> Record:
@@ -135,3 +119,8 @@ def captured_plan_record(plan: CapturedPlan | None) -> Record | None:
     if plan is None:
         return None
     return {"plan_hash": hash_text(plan.plan_hash), "format": plan.format, "origin": plan.origin}
+
+
+def _picked(value: object, *names: str) -> Record:
+    """Fields of a value whose keys are their names."""
+    return {name: getattr(value, name) for name in names}

@@ -5,6 +5,7 @@ import dagster as dg
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.naming import ALERTS, ANALYSIS, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
+from dbplanmon_pipeline.defs.ticks import skips_without_store
 
 LOOK_EVERY_SECONDS = 30
 
@@ -49,6 +50,7 @@ def alerts_sensor(names: Names, monitor: Monitor) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Send what became due since the last analysis: reminders, held messages, further attempts.",
     )
+    @skips_without_store
     def alerts_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with monitor.session() as session:
             if not session.alerts_due():

@@ -54,12 +54,21 @@ class MomentConfig(dg.Config):
         Raises:
             SettingsError: it is none, or has no zone.
         """
-        if not self.as_of:
-            return None
-        try:
-            moment = datetime.fromisoformat(self.as_of)
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except ValueError:
-            pass
-        raise SettingsError(f"as_of: {self.as_of!r} is no ISO time with zone, such as 2026-11-22T10:00:00+00:00")
+        return read_moment("as_of", self.as_of)
+
+
+def read_moment(name: str, text: str) -> datetime | None:
+    """A moment of a run config, None for the empty text.
+
+    Raises:
+        SettingsError: it is none, or has no zone.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except ValueError:
+        pass
+    raise SettingsError(f"{name}: {text!r} is no ISO time with zone, such as 2026-11-22T10:00:00+00:00")

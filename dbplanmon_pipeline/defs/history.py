@@ -15,6 +15,7 @@ from dbplanmon_pipeline.defs.daily import DAYS, DayResult, daily_asset, days_of
 from dbplanmon_pipeline.defs.naming import BASELINES, HISTORY, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.tables import short_table
+from dbplanmon_pipeline.defs.ticks import skips_without_store
 from dbplanmon_pipeline.services.import_history import HistoryOutcome, HistoryReport
 
 ASSET = "query_store_history"
@@ -97,6 +98,7 @@ def history_sensor(names: Names, monitor: Monitor, jobs: Sequence[AssetJob]) -> 
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Import the history of databases that are new here, then learn what is normal from it.",
     )
+    @skips_without_store
     def history_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if running := run_in_progress(context.instance, names.name(HISTORY)):
             return dg.SkipReason(f"import {running} is still under way")

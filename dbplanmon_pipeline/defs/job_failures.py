@@ -9,6 +9,7 @@ from dbplanmon_pipeline import errors
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.core.job_alerts import JobEnd
 from dbplanmon_pipeline.defs.naming import JOB_TAG, Names
+from dbplanmon_pipeline.defs.ticks import skips_without_store
 
 LOOK_EVERY_SECONDS = 30
 RUNS_AT_ONCE = 200
@@ -30,6 +31,7 @@ def job_failures_sensor(names: Names, monitor: Monitor, jobs: Iterable[str]) -> 
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tell people of a job that failed several times in a row, and when it runs again.",
     )
+    @skips_without_store
     def job_failures_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         since = datetime.fromisoformat(context.cursor) if context.cursor else monitor.clock() - _FIRST_LOOK
         ended = dg.RunsFilter(tags=watched, statuses=_ENDED, updated_after=since)

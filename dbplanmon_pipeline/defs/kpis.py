@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.kpis import KpiState
 from dbplanmon_pipeline.defs.naming import KPIS, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.tables import check_result, short_table
+from dbplanmon_pipeline.defs.ticks import skips_without_store
 from dbplanmon_pipeline.services.run_kpis import KpiReport, unwatched_kpis
 
 WITHIN_LIMITS = "kpis_are_within_limits"
@@ -101,6 +102,7 @@ def kpi_schedules(names: Names, monitor: Monitor) -> Sequence[dg.ScheduleDefinit
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Read the KPIs that are due.",
     )
+    @skips_without_store
     def kpis_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if running := run_in_progress(context.instance, names.name(KPIS)):
             return dg.SkipReason(f"run {running} is still under way, and takes up what becomes due")

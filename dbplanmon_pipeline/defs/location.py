@@ -8,6 +8,7 @@ import dagster as dg
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.defs.alerting import alerts_job, alerts_sensor
 from dbplanmon_pipeline.defs.analysis import analysis_assets, analysis_jobs
+from dbplanmon_pipeline.defs.backtest import backtest_asset, backtest_job
 from dbplanmon_pipeline.defs.checks import health_checks, health_job
 from dbplanmon_pipeline.defs.collection import collection_assets, collection_job
 from dbplanmon_pipeline.defs.dagster_history import OurHistory
@@ -52,6 +53,7 @@ def build_definitions(
         *daily_assets(names),
         summary_asset(names),
         snapshot_asset(names),
+        backtest_asset(names),
         kpis_asset(names),
     ]
     jobs: list[AssetJob] = [
@@ -62,6 +64,7 @@ def build_definitions(
         *first_day,
         *daily_jobs(names),
         snapshot_job(names),
+        backtest_job(names),
         kpis_job(names),
         store_maintenance_job(names),
     ]

@@ -12,6 +12,7 @@ from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.core.shards import Shard
 from dbplanmon_pipeline.defs.naming import BASELINES, COLLECTION, HEALTH, ROLLUPS, SUMMARY, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
+from dbplanmon_pipeline.defs.ticks import skips_without_store
 from dbplanmon_pipeline.errors import SettingsError, StoreError
 
 MINUTE = timedelta(minutes=1)
@@ -70,6 +71,7 @@ def _collection_schedule(names: Names, monitor: Monitor, loaded_at: datetime) ->
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Read every target; stands back while the last run is under way or a back-off is pending.",
     )
+    @skips_without_store
     def collection_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         now = monitor.clock()
         if now - loaded_at < collection.startup_delay:

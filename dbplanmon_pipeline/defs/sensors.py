@@ -15,6 +15,7 @@ from dbplanmon_pipeline.defs.naming import ANALYSIS, COLLECTION, INSIGHTS, SNAPS
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.schedules import collection_request
 from dbplanmon_pipeline.defs.snapshot import databases_partitions
+from dbplanmon_pipeline.defs.ticks import skips_without_store
 from dbplanmon_pipeline.errors import DbPlanMonError
 from dbplanmon_pipeline.services.remember_collection import collection_states
 
@@ -49,6 +50,7 @@ def _analysis_sensor(names: Names, monitor: Monitor, followers: Sequence[AssetJo
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Analyse a while after a collection ended, however it was started.",
     )
+    @skips_without_store
     def analysis_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with monitor.session() as session:
             states = collection_states(session.store, collection_shards(monitor.settings))
@@ -92,6 +94,7 @@ def _retry_sensor(names: Names, monitor: Monitor) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Try a failed collection again, waiting twice as long each time.",
     )
+    @skips_without_store
     def collection_retry_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         with monitor.session() as session:
             states = reading_states(monitor.settings, session.store)
@@ -125,6 +128,7 @@ def _start_sensor(names: Names, monitor: Monitor, loaded_at: datetime) -> dg.Sen
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Read every target once after a start, without waiting for the next tick of the schedule.",
     )
+    @skips_without_store
     def collection_start_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         if not monitor.settings.instances:
             return dg.SkipReason("no instances in the settings")

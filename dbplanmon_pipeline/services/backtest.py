@@ -3,20 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentScope
+from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.grouping import Group, parts_of_instances
+from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, Key, advance
+from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Severity
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector
-from dbplanmon_pipeline.core.verdict.series import prepared
-from dbplanmon_pipeline.services.rebuild_baselines import excluded_spans, without_statements
+from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
+from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
 
 _DAY = timedelta(days=1)
+_TOLD = (IncidentEvent.OPENED, IncidentEvent.REOPENED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,11 @@ class BacktestPolicy:
     """How recorded time is gone through.
 
     Attributes:
-        incidents: when incidents end and come back; its step is the cadence of the analysis.
+        incidents: when incidents end and come back; its step is the cadence of the collection.
         lookback: how far back a verdict looks.
         days: how many days a baseline learns from, and how many pass before the first judgement.
-        rebuild_at: time of day (UTC) of the daily rebuild of the baselines, since midnight.
+        rebuild_at: time of day (UTC), since midnight, of the daily rebuild of the baselines, which learn from what
+            ended before that midnight.
     """
 
     incidents: IncidentPolicy = field(default_factory=IncidentPolicy)
@@ -37,11 +41,26 @@ class BacktestPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A detector with its policy: what one settings file asks for."""
+
+    detector: Detector
+    policy: BacktestPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
-    """An incident that was opened or came back, as it stood when people would have been told."""
+    """An incident that was opened or came back, as it stood when people would have been told.
+
+    Attributes:
+        raised_at: end of the interval that was judged, aware UTC.
+        incident: as it stood then.
+        ended_at: when it ended by itself; None where the record ends before.
+    """
 
     raised_at: datetime
     incident: Incident
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +70,8 @@ class BacktestReport:
     Attributes:
         notifications: in order of time.
         intervals: rows replayed.
-        first / last: the moments judged, aware UTC; None where the record is too short.
-        ticks: how many moments were judged.
+        first / last: from when to when was judged, aware UTC, both included; None where the record is too short.
+        ticks: how many moments were judged: the ends of recorded intervals.
     """
 
     notifications: tuple[Notification, ...]
@@ -62,93 +81,241 @@ class BacktestReport:
     ticks: int
 
 
+class IntervalSource(Protocol):
+    """Recorded interval rows, given out in parts so that a large record needs no memory for the whole of it."""
+
+    def databases(self) -> list[DatabaseRef]:
+        """Every database of the record."""
+        ...
+
+    def ends(self) -> Longs:
+        """Every end of an interval [epoch microseconds], rising, each once."""
+        ...
+
+    def frames(self, groups: Sequence[Group]) -> Iterator[IntervalFrame]:
+        """The rows of each group of databases, in this order; columns of `DETECTOR_COLUMNS`."""
+        ...
+
+
+class Watcher(Protocol):
+    """Takes what it needs from rows that are about to be let go of."""
+
+    def see(self, frame: IntervalFrame, said: Sequence[Sequence[Notification]]) -> None:
+        """Some instances, and what each rule said of them."""
+        ...
+
+
 def backtest(record: IntervalFrame, detector: Detector, policy: BacktestPolicy) -> BacktestReport:
-    """Learn every day and judge every step of a record; the first `policy.days` are only learnt from."""
-    if record.rows.empty:
-        return BacktestReport((), 0, None, None, 0)
-    replay = _Replay(record, detector, policy)
-    moments = 0
-    for ticks in replay.stretches():
-        replay.judge(ticks)
-        moments += len(ticks)
-    found = tuple(replay.notifications)
-    return BacktestReport(
-        found, len(record.rows), replay.first if moments else None, replay.last if moments else None, moments
-    )
+    """Learn every day and judge the end of every interval; the first `policy.days` are only learnt from."""
+    return replay(_Whole(record), [Rule(detector, policy)])[0]
+
+
+def replay(
+    source: IntervalSource, rules: Sequence[Rule], start: datetime | None = None, watchers: Sequence[Watcher] = ()
+) -> list[BacktestReport]:
+    """Go through a record by one or several rules.
+
+    Args:
+        source: the record.
+        rules: each sees the same rows and judges the same moments.
+        start: judge nothing before; never earlier than so many days into the record as a baseline learns from.
+        watchers: see each part of the record once it was replayed.
+
+    Returns:
+        A report for each rule.
+    """
+    ends = source.ends()
+    if not len(ends):
+        return [BacktestReport((), 0, None, None, 0) for _ in rules]
+    first = _midnight(from_epoch_us(int(ends[0]) - 1)) + max(rule.policy.days for rule in rules) * _DAY
+    first = max(first, start) if start else first
+    ends = ends[ends >= epoch_us(first)]
+    said: list[list[Notification]] = [[] for _ in rules]
+    rows = 0
+    groups = learnt_together(source.databases())
+    frames = source.frames([tuple(ref for part in parts for ref in part) for parts in groups])
+    for parts, frame in zip(groups, frames, strict=True):
+        rows += len(frame.rows)
+        can_judge = len(ends) > 0 and not frame.rows.empty
+        found = [_Replay(frame, parts, rule).run(ends) if can_judge else [] for rule in rules]
+        for watcher in watchers:
+            watcher.see(frame, found)
+        for notifications, part in zip(said, found, strict=True):
+            notifications.extend(part)
+        # Else it would still be there while the next one is read.
+        del frame
+    judged = (first, from_epoch_us(int(ends[-1]))) if len(ends) else (None, None)
+    return [BacktestReport(tuple(sorted(one, key=_order)), rows, judged[0], judged[1], len(ends)) for one in said]
+
+
+def learnt_together(refs: Sequence[DatabaseRef]) -> list[list[Group]]:
+    """Whole instances, each list as small as may be, in the groups of databases a baseline is learnt from at once."""
+    found: list[list[Group]] = []
+    for part in parts_of_instances(refs, GROUP):
+        if found and found[-1][-1][-1].instance == part[0].instance:
+            found[-1].append(part)
+        else:
+            found.append([part])
+    return found
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _order(one: Notification) -> tuple[datetime, Key]:
+    return (one.raised_at, one.incident.key)
+
+
+class _Whole:
+    """A record that is in memory."""
+
+    def __init__(self, record: IntervalFrame) -> None:
+        self._record = record
+
+    def databases(self) -> list[DatabaseRef]:
+        return sorted(self._record.databases.values())
+
+    def ends(self) -> Longs:
+        return np.unique(self._record.rows["interval_end_us"].to_numpy(np.int64))
+
+    def frames(self, groups: Sequence[Group]) -> Iterator[IntervalFrame]:
+        for group in groups:
+            chosen = {number: ref for number, ref in self._record.databases.items() if ref in group}
+            rows = self._record.rows
+            own = rows if len(chosen) == len(self._record.databases) else rows[rows["database_id"].isin(chosen)]
+            yield IntervalFrame(own, chosen)
 
 
 class _Replay:
-    """A record and what is known of it so far."""
+    """Some instances, and what is known of them so far."""
 
-    def __init__(self, record: IntervalFrame, detector: Detector, policy: BacktestPolicy) -> None:
-        self._record, self._detector, self._policy = prepared(record), detector, policy
-        self._ends = record.rows["interval_end_us"].to_numpy()
-        self._open: dict[tuple[str, str, int], Incident] = {}
+    def __init__(self, record: IntervalFrame, parts: Sequence[Group], rule: Rule) -> None:
+        self._record, self._parts = record, [frozenset(part) for part in parts]
+        self._detector, self._policy = rule.detector, rule.policy
+        self._ends = record.rows["interval_end_us"].to_numpy(np.int64)
+        self._open: dict[Key, Incident] = {}
         self._closed: dict[str, Incident] = {}
         self._baselines: BaselineSet | None = None
-        self.notifications: list[Notification] = []
-        self.first = (
-            from_epoch_us(int(self._ends.min()) - 1).replace(hour=0, minute=0, second=0, microsecond=0)
-            + policy.days * _DAY
-        )
-        self.last = from_epoch_us(int(self._ends.max()))
+        self._settled: datetime | None = None
+        self._said: list[Notification] = []
+        self._last_told: dict[str, int] = {}
 
-    def stretches(self) -> Iterator[Sequence[datetime]]:
-        """Moments between two rebuilds of the baselines, which are made on the way."""
-        at, step = self.first, self._policy.incidents.step
-        rebuild = at - _DAY + self._policy.rebuild_at
-        while at <= self.last:
-            self._learn(rebuild)
-            rebuild += _DAY
-            until = min(rebuild, self.last)
-            ticks = [at + step * number for number in range((until - at) // step + 1)]
-            yield ticks
-            at = ticks[-1] + step
+    def run(self, ends: Longs) -> list[Notification]:
+        """Judge at the ends of all recorded intervals [epoch microseconds]."""
+        step_us = self._policy.incidents.step // timedelta(microseconds=1)
+        ticks = [from_epoch_us(end) for end in _own_moments(ends, np.unique(self._ends), step_us).tolist()]
+        for as_of, stretch in _stretches(ticks, self._policy.rebuild_at):
+            self._learn(as_of)
+            if stretch:
+                self._judge(stretch)
+        return self._said
 
-    def judge(self, ticks: Sequence[datetime]) -> None:
+    def _judge(self, ticks: Sequence[datetime]) -> None:
         """Go through moments that share their baselines."""
         assert self._baselines is not None
-        recent = self._between(ticks[0] - self._policy.lookback, ticks[-1])
-        for evaluation in self._detector.evaluate_span(recent, self._baselines, ticks, self._is_known):
-            since = evaluation.as_of - self._policy.incidents.memory
-            closed = [one for one in self._closed.values() if one.updated_at >= since]
-            for change in advance(list(self._open.values()), closed, evaluation, self._policy.incidents):
-                self._keep(change.incident)
-                if change.event in (IncidentEvent.OPENED, IncidentEvent.REOPENED):
-                    self.notifications.append(Notification(evaluation.as_of, change.incident))
+        step = self._policy.incidents.step
+        recent = self._between(ticks[0] - self._policy.lookback - step, ticks[-1])
+        chains = _chains(ticks, step)
+        judged = [self._detector.evaluate_span(recent, self._baselines, chain, self._is_known) for chain in chains]
+        # Each chain is asked only when its moment comes: what it says depends on what was known by then.
+        for tick, number in sorted((tick, number) for number, chain in enumerate(chains) for tick in chain):
+            self._settled = tick - self._policy.lookback - step
+            self._take(next(judged[number]))
 
-    def _keep(self, incident: Incident) -> None:
+    def _take(self, evaluation: Evaluation) -> None:
+        since = evaluation.as_of - self._policy.incidents.memory
+        closed = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
+        for change in advance(list(self._open.values()), closed, evaluation, self._policy.incidents):
+            self._keep(change)
+
+    def _keep(self, change: IncidentChange) -> None:
+        incident = change.incident
         self._closed.pop(incident.incident_id, None)
         self._open.pop(incident.key, None)
+        if change.event in _TOLD:
+            self._last_told[incident.incident_id] = len(self._said)
+            self._said.append(Notification(change.at, incident))
         if incident.state.is_open:
             self._open[incident.key] = incident
         else:
             self._closed[incident.incident_id] = incident
+            told = self._last_told[incident.incident_id]
+            self._said[told] = replace(self._said[told], ended_at=incident.closed_at)
 
     def _is_known(self, ref: DatabaseRef, query_hash: int, severity: Severity) -> bool:
+        """True where a verdict would change nothing: no milder, and no longer able to move the beginning back."""
         incident = self._open.get((ref.instance, ref.database, query_hash))
-        return incident is not None and incident.severity.rank >= severity.rank
+        if incident is None or self._settled is None or incident.severity.rank < severity.rank:
+            return False
+        return incident.began_at <= self._settled
 
     def _learn(self, as_of: datetime) -> None:
         since = as_of - timedelta(days=self._policy.days)
         history = self._between(since, as_of)
         past = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
-        incidents = [*past, *self._open.values()]
-        learnt = self._detector.learn(history, as_of, excluded_spans(incidents, history, as_of))
-        frozen = {key for key, one in self._open.items() if one.scope is IncidentScope.QUERY}
-        kept = without_statements(learnt, self._record.databases, frozen)
-        self._baselines = kept if self._baselines is None else _newest_of_each(self._baselines, kept)
+        incidents = [one for one in (*past, *self._open.values()) if one.began_at < as_of]
+        frozen = {one.key for one in incidents if one.state.is_open and one.scope is IncidentScope.QUERY}
+        versions = [] if self._baselines is None else [self._baselines]
+        for part in self._parts:
+            own = history if len(self._parts) == 1 else _only(history, part)
+            learnt = self._detector.learn(own, as_of, excluded_spans(incidents, own, as_of))
+            versions.append(without_statements(learnt, self._record.databases, frozen))
+        self._baselines = _newest_of_each(versions)
 
     def _between(self, after: datetime, until: datetime) -> IntervalFrame:
-        return self._record.within(epoch_us(after), epoch_us(until))
+        chosen = (self._ends > epoch_us(after)) & (self._ends <= epoch_us(until))
+        return IntervalFrame(self._record.rows[chosen], self._record.databases)
 
 
-def _newest_of_each(before: BaselineSet, now: BaselineSet) -> BaselineSet:
-    """The new version, and of statements that have none the one before."""
-    keys = [pd.MultiIndex.from_frame(one.table[["database_id", "query_hash"]]) for one in (before, now)]
-    older = ~keys[0].isin(keys[1])
-    return replace(
-        now,
-        table=pd.concat([now.table, before.table[older]], ignore_index=True),
-        parameters=np.concatenate([now.parameters, before.parameters[older]]),
-    )
+def _own_moments(ends: Longs, own: Longs, step_us: int) -> Longs:
+    """Ends of their own intervals, and of others where nothing of their own ended within the step before.
+
+    Shards of a collection end at moments of their own; each instance is judged at its own, and once where it was not
+    read at all.
+    """
+    before = np.searchsorted(own, ends, side="right") - 1
+    since = np.where(before >= 0, ends - own[np.maximum(before, 0)], step_us)
+    chosen: Longs = ends[(since == 0) | (since >= step_us)]
+    return chosen
+
+
+def _stretches(ticks: Sequence[datetime], rebuild_at: timedelta) -> Iterator[tuple[datetime, list[datetime]]]:
+    """Each rebuild from the last one before the first moment on: what it learns until, and the moments it serves."""
+    midnight = _midnight(ticks[0] - rebuild_at)
+    at = 0
+    while at < len(ticks):
+        until = midnight + _DAY + rebuild_at
+        end = at
+        while end < len(ticks) and ticks[end] < until:
+            end += 1
+        yield midnight, list(ticks[at:end])
+        at, midnight = end, midnight + _DAY
+
+
+def _chains(ticks: Sequence[datetime], step: timedelta) -> list[list[datetime]]:
+    """Moments in as few lists as may be in which all are at least a step apart: those can be judged in one go.
+
+    Collections begin a second earlier or later than a whole step after the last one.
+    """
+    chains: list[list[datetime]] = []
+    for tick in ticks:
+        free = next((chain for chain in chains if tick - chain[-1] >= step), None)
+        if free is None:
+            chains.append([tick])
+        else:
+            free.append(tick)
+    return chains
+
+
+def _only(frame: IntervalFrame, refs: frozenset[DatabaseRef]) -> IntervalFrame:
+    kept = {number: ref for number, ref in frame.databases.items() if ref in refs}
+    return IntervalFrame(frame.rows[frame.rows["database_id"].isin(kept)], kept)
+
+
+def _newest_of_each(versions: Sequence[BaselineSet]) -> BaselineSet:
+    """Of each statement what was learnt last."""
+    table = pd.concat([one.table for one in versions], ignore_index=True)
+    newest = ~table.duplicated(["database_id", "query_hash"], keep="last").to_numpy()
+    parameters = np.concatenate([one.parameters for one in versions])
+    return replace(versions[-1], table=table[newest].reset_index(drop=True), parameters=parameters[newest])

@@ -241,4 +241,7 @@ def describe_plan_change(old: CapturedPlan | None, new: CapturedPlan | None) -> 
 def plan_difference(old: CapturedPlan, new: CapturedPlan) -> PlanDiff | None:
     """Difference of two stored plans; None where one of them cannot be read."""
     before, after = tree_of(old), tree_of(new)
-    return diff_plans(before, after) if before and after else None
+    if before is None or after is None:
+        return None
+    fresh, stayed = compared_findings(before, after)
+    return diff_plans(before, after, fresh=fresh, stayed=stayed)

@@ -15,6 +15,10 @@ class NothingToMute(DbPlanMonError):
     """A rule must name something, and a span that exists."""
 
 
+class UnknownMute(DbPlanMonError):
+    """No rule of this id is in force."""
+
+
 @dataclass(frozen=True, slots=True)
 class MuteScope:
     """Alerts to which everything applies that is given; see `MuteRule`."""
@@ -52,6 +56,21 @@ def mute_alerts(
         expires_at=at + lasting if lasting else None,
     )
     store.add_mute(rule)
+    return rule
+
+
+def unmute_alerts(store: AlertChoiceStore, mute_id: str, *, actor: str, at: datetime, reason: str = "") -> MuteRule:
+    """End a rule; what it muted stays muted.
+
+    Returns:
+        The rule that held until now.
+
+    Raises:
+        UnknownMute: it has ended, was removed by somebody else just now, or never was.
+    """
+    rule = next((rule for rule in store.mutes(at=at) if rule.mute_id == mute_id), None)
+    if rule is None or not store.remove_mute(mute_id, actor, reason):
+        raise UnknownMute(f"no mute rule {mute_id[:40]!r} is in force any more; see dbplanmon mute list --all")
     return rule
 
 

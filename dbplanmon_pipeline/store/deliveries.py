@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, or_, select, update
 
 from dbplanmon_pipeline.core.ports import Alert, DeadAlert, Delivery, QueuedAlert
+from dbplanmon_pipeline.core.ports.alerts import ChannelFailures
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import alert, alert_delivery
@@ -25,6 +26,20 @@ class DeliveryPart(StorePart):
         due = select(alert.c.channel, func.count()).where(alert.c.state == PENDING, alert.c.next_attempt_at <= now)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(due.group_by(alert.c.channel))}
+
+    def channel_failures(self, since: datetime) -> dict[str, ChannelFailures | None]:
+        """Channels that were tried since then, by name: None where the newest message was taken."""
+        made = alert_delivery.c
+        joined = alert_delivery.join(alert, alert.c.alert_id == made.alert_id)
+        recent = select(alert.c.channel, made.attempted_at, made.succeeded, made.error).select_from(joined)
+        found: dict[str, ChannelFailures | None] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(recent.where(made.attempted_at >= since).order_by(made.attempted_at)):
+                before = found.get(row.channel)
+                began = before.failing_since if before else row.attempted_at
+                count = before.attempts + 1 if before else 1
+                found[row.channel] = None if row.succeeded else ChannelFailures(row.channel, began, count, row.error)
+        return found
 
     def claim_alerts(
         self, channel: str, *, now: datetime, until: datetime, claimant: str, limit: int

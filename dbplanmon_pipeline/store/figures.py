@@ -170,7 +170,7 @@ class FigurePart(StorePart):
     def logged_readings(self, moments: Sequence[datetime]) -> list[LoggedReading]:
         """Readings logged at these moments."""
         log, target = collection_log, monitored_database
-        names = ("started_at", "recorded_at", "status", "rows", "duration_ms")
+        names = ("started_at", "recorded_at", "status", "error_class", "rows", "duration_ms")
         statement = (
             select(target.c.instance, target.c.database, *(log.c[name] for name in names))
             .join(target, target.c.database_id == log.c.database_id)
@@ -179,8 +179,8 @@ class FigurePart(StorePart):
         )
         with self._database.read() as connection:
             return [
-                LoggedReading(DatabaseRef(instance, database), started, recorded, CollectionStatus(status), count, took)
-                for instance, database, started, recorded, status, count, took in connection.execute(statement)
+                LoggedReading(DatabaseRef(instance, database), started, recorded, CollectionStatus(status), *rest)
+                for instance, database, started, recorded, status, *rest in connection.execute(statement)
             ]
 
     def logged_incidents(self, since: datetime) -> list[LoggedIncident]:

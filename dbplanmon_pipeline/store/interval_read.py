@@ -10,6 +10,7 @@ import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
@@ -76,6 +77,12 @@ def read_hot(connection: Connection, day: date, wanted: Selection) -> Columns:
         sql = f"SELECT {quoted(wanted.columns)} FROM {table_name(day)}{clause}"  # noqa: S608 - our own names
         return _read_sqlite(connection, sql, wanted)
     return _read_postgres(connection, f"{table_name(day)}{clause}", wanted)
+
+
+def read_ends(connection: Connection, day: date) -> Longs:
+    """Ends of the intervals of one hot day [epoch microseconds], each once."""
+    ends = connection.exec_driver_sql(f"SELECT DISTINCT interval_end_us FROM {table_name(day)}").scalars()  # noqa: S608
+    return np.fromiter(ends, np.int64)
 
 
 def _where(connection: Connection, day: date, wanted: Selection) -> str:

@@ -1,14 +1,16 @@
 """Interval metrics as callers see them: hot tables and sealed days as one table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import IO, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
+from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
@@ -22,15 +24,17 @@ from dbplanmon_pipeline.store.interval_read import (
     Columns,
     Selection,
     join_columns,
+    read_ends,
     read_hot,
     selection,
 )
-from dbplanmon_pipeline.store.parquet import read_sealed
+from dbplanmon_pipeline.store.parquet import read_sealed, read_sealed_ends
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import archive_segment, counter_state
 from dbplanmon_pipeline.store.targets import database_ids, known_ids
 
 _ATTEMPTS = 3
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,23 @@ class IntervalPart(StorePart):
         present = np.unique(arrays["database_id"]).tolist()
         return IntervalFrame(pd.DataFrame(arrays, copy=False), {number: refs[number] for number in present})
 
+    def interval_ends(self, start: datetime, end: datetime) -> Longs:
+        """Ends of intervals in (start, end] [epoch microseconds], rising, each once; of hot and sealed days alike.
+
+        Raises:
+            StoreError: a sealed day cannot be read.
+        """
+        first, last = epoch_us(start), epoch_us(end)
+        with self._database.read(snapshot=True) as connection:
+            ends = [read_ends(connection, day) for day in hot_days(connection, first, last)]
+            sealed = sealed_days(connection, first, last)
+        try:
+            ends += [self._read_file(name, read_sealed_ends) for name in sealed.values()]
+        except FileNotFoundError as error:
+            raise StoreError(self._missing()) from error
+        found: Longs = np.unique(np.concatenate([np.empty(0, np.int64), *ends]))
+        return found[(found > first) & (found <= last)]
+
     def query_history(self, ref: DatabaseRef, query_hash: int, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows of one statement whose interval ended in (start, end], oldest first.
 
@@ -108,12 +129,15 @@ class IntervalPart(StorePart):
                 if attempt < _ATTEMPTS - 1:
                     continue
                 if isinstance(error, FileNotFoundError):
-                    raise StoreError(
-                        f"a sealed day is not in the archive {self._archive}; put its file back or set the archive "
-                        "to the folder that holds it"
-                    ) from error
+                    raise StoreError(self._missing()) from error
                 raise
         raise AssertionError("unreachable")
+
+    def _missing(self) -> str:
+        return (
+            f"a sealed day is not in the archive {self._archive}; put its file back or set the archive "
+            "to the folder that holds it"
+        )
 
     def _find(self, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> _Found:
         with self._database.read(snapshot=True) as connection:
@@ -136,11 +160,14 @@ class IntervalPart(StorePart):
         return join_columns(parts, wanted)
 
     def _sealed_rows(self, name: str, chosen: Selection, ids: dict[DatabaseRef, int]) -> Columns:
+        return self._read_file(name, lambda stream: read_sealed(stream, chosen, ids))
+
+    def _read_file(self, name: str, read: Callable[[IO[bytes]], _Read]) -> _Read:
         if self._archive is None:
             raise StoreError("a day is sealed, but no archive is configured; set the archive of the store")
         with self._archive.open(name) as stream:
             try:
-                return read_sealed(stream, chosen, ids)
+                return read(stream)
             except (pa.ArrowException, OSError) as error:
                 raise StoreError(
                     f"the sealed day {name} in the archive {self._archive} cannot be read; restore the file"

@@ -104,6 +104,13 @@ def read_sealed(stream: IO[bytes], wanted: Selection, ids: Mapping[DatabaseRef, 
     return house | {name: table[name].to_numpy() for name in wanted.metrics}
 
 
+def read_sealed_ends(stream: IO[bytes]) -> Longs:
+    """Ends of the intervals of one sealed day [epoch microseconds], each once."""
+    ends = pq.ParquetFile(stream).read(["interval_end"], use_threads=False)["interval_end"]
+    found: Longs = np.unique(ends.cast(pa.int64()).to_numpy())
+    return found
+
+
 def _may_hold(file: pq.ParquetFile, number: int, wanted: Selection, refs: Sequence[DatabaseRef] | None) -> bool:
     """Whether the least and greatest values of a row group leave room for wanted rows.
 

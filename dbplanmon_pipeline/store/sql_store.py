@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dbplanmon_pipeline.core.ports import Clock, SchemaStatus
+from dbplanmon_pipeline.core.ports import Clock, SchemaDowngrade, SchemaStatus
 from dbplanmon_pipeline.store.access import AccessPart
 from dbplanmon_pipeline.store.alert_decisions import AlertDecisionPart
 from dbplanmon_pipeline.store.alerts import AlertPart
@@ -77,11 +77,11 @@ class SqlStore(
 
         return upgrade(self._database)
 
-    def downgrade(self, revision: str = "base") -> SchemaStatus:
+    def downgrade(self, revision: str = "base", *, dry_run: bool = False) -> SchemaDowngrade:
         """Take the schema back to a revision; `base` removes every table and all data."""
-        from dbplanmon_pipeline.store.upgrade import downgrade  # noqa: PLC0415 - alembic takes 0.3 s to import
+        from dbplanmon_pipeline.store.downgrade import downgrade  # noqa: PLC0415 - alembic takes 0.3 s to import
 
-        return downgrade(self._database, revision)
+        return downgrade(self._database, revision, dry_run=dry_run)
 
     def close(self) -> None:
         """Give back connections."""

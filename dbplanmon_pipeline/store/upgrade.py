@@ -4,7 +4,6 @@ Alembic moves the tables; the views are code, made anew by every upgrade. One tr
 that makes a second process wait.
 """
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import sleep
@@ -48,7 +47,7 @@ def require_current(connection: Connection, shown: str) -> None:
     found = found_revision(connection)
     if found == expected_revision():
         return
-    _refuse_newer(found, shown)
+    refuse_newer(found, shown)
     state = f"has schema {found}, this program needs {expected_revision()}" if found else "has no schema"
     raise StoreSchemaMismatch(f"the store at {shown} {state}; {UPGRADE}")
 
@@ -60,29 +59,21 @@ def upgrade(database: Database, revision: str = "head") -> SchemaStatus:
         StoreSchemaMismatch: the store is newer than this program.
         StoreUnavailable: the folder cannot be made, or the lock cannot be had.
     """
-    _migrate(database, revision, command.upgrade)
-    return schema_status(database)
-
-
-def downgrade(database: Database, revision: str = "base") -> SchemaStatus:
-    """Take the schema back to a revision; `base` removes every table and all data."""
-    _migrate(database, revision, command.downgrade)
-    return schema_status(database)
-
-
-def _migrate(database: Database, revision: str, step: Callable[[Config, str], None]) -> None:
     _prepare_file(database)
     with database.bare(creates=True, begin_with="EXCLUSIVE") as connection:
-        if not database.is_sqlite:
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
-        _refuse_newer(found_revision(connection), str(database))
+        lock_schema(database, connection)
+        refuse_newer(found_revision(connection), str(database))
         drop_views(connection)
-        config = _config()
-        config.attributes["connection"] = connection
-        step(config, revision)
-        if found_revision(connection):
-            create_views(connection)
+        command.upgrade(alembic_config(connection), revision)
+        create_views(connection)
     database.forget_schema()
+    return schema_status(database)
+
+
+def lock_schema(database: Database, connection: Connection) -> None:
+    """Wait for whoever changes the schema; on SQLite the transaction itself does."""
+    if not database.is_sqlite:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
 
 
 def _prepare_file(database: Database) -> None:
@@ -92,6 +83,11 @@ def _prepare_file(database: Database) -> None:
         database.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"the folder {database.path.parent} cannot be made: {error.strerror}") from error
+    use_write_ahead_log(database)
+
+
+def use_write_ahead_log(database: Database) -> None:
+    """Switch a SQLite store, made where need be, to the write-ahead log; waits for others."""
     # The switch to WAL does not wait for a lock by itself, and two first upgrades may meet here.
     for attempt in range(_WAL_ATTEMPTS):
         try:
@@ -117,22 +113,26 @@ def found_revision(connection: Connection) -> str:
 @cache
 def expected_revision() -> str:
     """Newest revision this program knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head() or ""
 
 
 @cache
 def _known_revisions() -> frozenset[str]:
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+    return frozenset(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
 
-def _refuse_newer(found: str, shown: str) -> None:
+def refuse_newer(found: str, shown: str) -> None:
+    """Raises: StoreSchemaMismatch, the store is newer than this program."""
     if found and found not in _known_revisions():
         raise StoreSchemaMismatch(
             f"the store at {shown} was written by a newer program (schema {found}); install that version or newer"
         )
 
 
-def _config() -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Where the migrations are, and the connection they run on."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    if connection is not None:
+        config.attributes["connection"] = connection
     return config

@@ -3,7 +3,7 @@
 Built from the table definitions, so a new column shows up by itself. Compressed bodies are left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, LargeBinary
 
@@ -21,10 +21,18 @@ _EPOCH_COLUMNS = {
 _NOT_SHOWN = {"monitored_database", "interval_day", "archive_segment", "query_text", "access_login"}
 
 
-def create_views(connection: Connection) -> None:
-    """Make every view; on SQLite also `interval_metric` over the day tables."""
+def create_views(connection: Connection, present: Mapping[str, Collection[str]] | None = None) -> None:
+    """Make every view; on SQLite also `interval_metric` over the day tables.
+
+    Args:
+        connection: within a transaction.
+        present: columns by table of an older schema; views of what is not there are left to the older program.
+    """
     refresh_day_view(connection)
     for name, columns in _sources():
+        is_known = present is None or name == "interval_metric" or set(columns) <= set(present.get(name, ()))
+        if not is_known:
+            continue
         body = _select(name, columns, is_sqlite=connection.dialect.name == "sqlite")
         connection.exec_driver_sql(f"CREATE VIEW v_{name} AS {body}")
 

@@ -9,6 +9,7 @@ from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.web.access.answers import HANDLERS
 from dbplanmon_pipeline.web.access.middleware import protection
 from dbplanmon_pipeline.web.access.routes import access_routes
+from dbplanmon_pipeline.web.api.routes import api_routes
 from dbplanmon_pipeline.web.context import WebContext
 from dbplanmon_pipeline.web.health.routes import health_routes
 from dbplanmon_pipeline.web.metrics.routes import metrics_routes
@@ -34,7 +35,7 @@ def build_app(monitor: Monitor) -> Starlette:
             app.state.probes.end()
             session.close()
 
-    routes = [*health_routes(), *metrics_routes(), *access_routes(), *page_routes()]
+    routes = [*health_routes(), *metrics_routes(), *access_routes(), *api_routes(), *page_routes()]
     app = Starlette(
         routes=routes,
         middleware=protection(context),

@@ -138,6 +138,27 @@ def test_store_is_upgraded_checked_and_exported(cli, tmp_path):
         assert {row["status"] for row in csv.DictReader(file)} == {"failed", "first_reading"}
 
 
+def test_store_goes_back_only_when_asked_twice(cli):
+    assert "no store" in cli("store", "downgrade", "base").stderr
+    cli("collect")
+    tried = cli.json("store", "downgrade", "base", "--dry-run")
+    assert (tried["dry_run"], tried["revision"], tried["tables"]["collection_log"]) == (True, "", 3)
+    asked = cli("store", "downgrade", "base")
+    assert asked.exit_code == 130
+    assert "would be lost: table collection_log with 3 rows" in asked.stderr
+    assert cli("store", "check").exit_code == 0
+    done = cli("store", "downgrade", "base", "--yes")
+    assert "lost: table collection_log with 3 rows" in done.stdout
+    assert cli.json("store", "check", code=1)["revision"] == ""
+
+
+def test_store_goes_back_to_no_revision_nobody_knows(cli):
+    cli("store", "upgrade")
+    refused = cli("store", "downgrade", "9999", "--yes")
+    assert refused.exit_code == 1
+    assert "it can be taken back to" in refused.stderr
+
+
 def test_export_of_an_unknown_table_names_the_known_ones(cli, tmp_path):
     cli("store", "upgrade")
     result = cli("store", "export", "nothing", str(tmp_path / "x.csv"))

@@ -1,7 +1,11 @@
+import io
 import json
+import re
+import sys
 
 import pytest
 
+from dbplanmon_pipeline.cli.output import may_colour, terminal_width
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
     CollectionOutcome,
@@ -141,6 +145,37 @@ def test_diff_says_what_changed(cli, plans):
 def test_diff_of_a_plan_with_itself_is_empty(cli, plans):
     same = plans("same.json", SEEK)
     assert cli.json("plan", "diff", same, same)["changes"] == []
+    assert "Before:" not in cli("plan", "diff", same, same).stdout
+
+
+def test_diff_shows_both_trees_with_signs_unless_they_are_not_wanted(cli, plans):
+    old, new = plans("old.json", SEEK), plans("new.json", SCAN)
+    _, before, now = re.split(r"^Before:$|^Now:$", cli("plan", "diff", old, new).stdout, flags=re.MULTILINE)
+    assert [line[0] for line in before.splitlines() if "Index Scan using" in line] == ["~"]
+    assert [line[0] for line in now.splitlines() if re.search("Gather|-> Seq Scan", line)] == ["+", "~"]
+    assert "* Index Scan became Seq Scan" in now
+    assert "Before:" not in cli("plan", "diff", "--no-trees", old, new).stdout
+
+
+def test_diff_maps_every_operator_for_programs(cli, plans):
+    difference = cli.json("plan", "diff", plans("old.json", SEEK), plans("new.json", SCAN))
+    assert difference["statements"] == [
+        {
+            "old": 0,
+            "new": 0,
+            "operators": [
+                {"old": None, "new": 0, "change": "new", "what": []},
+                {"old": 0, "new": 1, "change": "changed", "what": ["Index Scan became Seq Scan"]},
+            ],
+        }
+    ]
+
+
+def test_there_is_no_colour_and_no_limit_of_a_line_where_nobody_watches(cli, plans):
+    long = {**SCAN["Plans"][0], "Filter": " AND ".join(["(total > $1)"] * 40)}
+    told = cli("plan", "diff", plans("old.json", SEEK), plans("new.json", long)).stdout
+    assert "\x1b" not in told
+    assert max(map(len, told.splitlines())) > 500
 
 
 def showplan_of(physical, index, **attributes):
@@ -226,3 +261,32 @@ def test_a_real_file_of_a_false_namespace_is_one_line_and_nothing_else(cli):
     result = cli("plan", "show", str(path), "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "namespace" in result.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_are_for_terminals_whose_owner_wants_them(monkeypatch, environment, coloured):
+    for name in ("TERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert may_colour() is coloured
+
+
+def test_lines_are_as_wide_as_the_terminal_and_without_one_of_any_width(monkeypatch):
+    assert terminal_width() is None
+    monkeypatch.setenv("COLUMNS", "72")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert terminal_width() == 72

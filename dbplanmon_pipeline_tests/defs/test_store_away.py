@@ -1,7 +1,6 @@
 """The store goes away under a running location: runs fail in so many words, ticks go on, nothing is lost."""
 
 import pytest
-from dagster import DagsterError
 
 from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline_tests.defs.locations import metadata_of, why_it_failed
@@ -70,13 +69,55 @@ def test_the_schedule_goes_on_asking_for_runs(stored, disk, shards, simulated_tw
     assert len(requests) == shards
 
 
-def test_without_a_spool_the_schedule_says_that_the_store_is_away(stored, disk):
-    location = stored(kept=True, collection={"startup_delay": "0s", "spool": {"max_mb": 0}})
+def test_schedules_that_cannot_go_on_without_it_skip_and_say_that_the_store_is_away(stored, disk):
+    location = stored(kept=True, kpis=[KPI], collection={"startup_delay": "0s", "spool": {"max_mb": 0}})
     location.collect()
     unplug(disk)
-    with pytest.raises(DagsterError) as failure:
-        location.tick("collection_schedule")
-    assert "cannot be made" in str(failure.value.__cause__)
+    for schedule in ("collection_schedule", "kpis_schedule"):
+        assert AWAY in location.tick(schedule).skip_message
+
+
+KPI = {"name": "k", "instance": "fleet", "database": "sim0001", "sql": "SELECT 1", "maximum": 1}
+AWAY = "while the store is away: "
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "analysis_sensor",
+        "alerts_sensor",
+        "collection_retry_sensor",
+        "collection_start_sensor",
+        "history_sensor",
+        "job_failures_sensor",
+        "databases_sensor",
+    ],
+)
+def test_a_sensor_skips_with_one_reason_and_takes_up_its_work_again(stored, disk, name):
+    location = stored()
+    location.collect()
+    location.clock.advance(STEP)
+    before = _outcome(location.sense(name))
+    unplug(disk)
+
+    away = location.sense(name, cursor="")
+    assert away.run_requests == []
+    assert "cannot be made" in away.skip_message
+    assert "\n" not in away.skip_message
+    assert away.cursor in (None, "")
+
+    plug_in(disk)
+    assert _outcome(location.sense(name)) == before
+
+
+def test_every_sensor_that_reads_the_store_is_tried(stored):
+    tried = test_a_sensor_skips_with_one_reason_and_takes_up_its_work_again.pytestmark[0].args[1]
+    there = {sensor.name for sensor in stored().definitions.sensors}
+    assert there - set(tried) == {"lost_runs_sensor"}
+
+
+def _outcome(result):
+    return sorted(request.run_key for request in result.run_requests or []), result.skip_message
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from dbplanmon_pipeline.core.ports import Alert, DeadLetterStore, Delivery, DeliveryStore
+from dbplanmon_pipeline.core.ports.alerts import ChannelFailures
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.store.samples import NOON
 
@@ -111,3 +112,19 @@ def test_the_dead_can_be_replayed_by_channel_and_time(store: SqlStore):
     (queued,) = store.claim_alerts("dba", now=LATER + LEASE, until=LATER + 2 * LEASE, claimant="p1", limit=9)
     assert (queued.alert.alert_id, queued.attempts, queued.queued_at) == ("a001", 0, LATER + LEASE)
     assert store.replay_alerts(LATER + LEASE) == 2
+
+
+def test_failures_of_a_channel_begin_anew_with_each_message_it_takes(store: SqlStore):
+    queue(store, alert(1), alert(2), alert(3, "ops"), alert(4, "old"))
+    minute = timedelta(minutes=1)
+    store.record_deliveries([Delivery("a004", NOON - 9 * minute, False, "410")])
+    for number, succeeded in enumerate((False, True, False, False)):
+        store.record_deliveries(
+            [Delivery("a001", NOON + number * minute, succeeded, "" if succeeded else f"5{number}")]
+        )
+    store.record_deliveries([Delivery("a002", NOON + 4 * minute, False, "503")])
+    store.record_deliveries([Delivery("a003", NOON, False, "busy"), Delivery("a003", NOON + minute, True)])
+    assert store.channel_failures(NOON) == {
+        "dba": ChannelFailures("dba", NOON + 2 * minute, 3, "503"),
+        "ops": None,
+    }

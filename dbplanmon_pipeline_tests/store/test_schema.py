@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
 
 from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import StatementText
@@ -14,6 +16,7 @@ from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch, StoreUnavailable
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline.store.schema import metadata
+from dbplanmon_pipeline.store.upgrade import expected_revision
 from dbplanmon_pipeline.store.views import view_names
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, NOON, SALES, collected, incident, ticks
 
@@ -53,11 +56,76 @@ def test_down_and_up_again(store: SqlStore) -> None:
     for item in ticks(SALES, NOON, 1, [1]):
         store.record([item])
     down = store.downgrade()
-    assert (down.revision, len(down.missing_tables)) == ("", len(metadata.tables) + 1)
+    assert (down.previous_revision, down.revision, down.columns) == (expected_revision(), "", ())
+    assert set(down.tables) == {*metadata.tables, "interval_metric"}
+    assert (down.tables["interval_metric"], down.tables["monitored_database"]) == (1, 1)
+    assert len(store.schema_status().missing_tables) == len(metadata.tables) + 1
     with pytest.raises(StoreSchemaMismatch, match=MISMATCH):
         store.open_incidents()
     assert store.upgrade().is_current
     assert store.interval_frame(NOON, NOON + FIVE_MINUTES).rows.empty
+
+
+def test_a_dry_run_of_the_way_down_says_the_same_and_changes_nothing(store: SqlStore) -> None:
+    for item in ticks(SALES, NOON, 1, [1]):
+        store.record([item])
+    tried = store.downgrade(dry_run=True)
+    assert store.schema_status().is_current
+    assert len(store.interval_frame(NOON, NOON + FIVE_MINUTES).rows) == 1
+    assert _views(store) >= set(view_names())
+    assert store.downgrade() == tried
+
+
+def test_the_way_down_waits_for_nobody_who_has_the_store_open(store: SqlStore, store_url: str) -> None:
+    other = open_store(store_url)
+    try:
+        other.open_incidents()
+        for dry_run in (True, False):
+            with pytest.raises(StoreUnavailable, match="is in use"):
+                store.downgrade(dry_run=dry_run)
+        assert other.schema_status().is_current
+    finally:
+        other.close()
+    assert store.downgrade(dry_run=True).tables
+
+
+def test_only_an_older_revision_is_a_way_down(store: SqlStore) -> None:
+    for revision in ("9999", "head", "+1", "", "0001; DROP TABLE query", "current", expected_revision()):
+        with pytest.raises(StoreSchemaMismatch, match="it can be taken back to"):
+            store.downgrade(revision)
+
+
+def test_a_store_without_a_schema_has_no_way_down(empty_store: SqlStore) -> None:
+    with pytest.raises(StoreSchemaMismatch, match="there is no"):
+        empty_store.downgrade()
+
+
+def test_after_the_way_down_sqlite_writes_ahead_again(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    store.upgrade()
+    store.downgrade(dry_run=True)
+    with store._database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    store.close()
+
+
+def test_what_a_newer_schema_added_is_named_and_views_of_the_rest_stay(store: SqlStore, monkeypatch) -> None:
+    """As if the last migration had made a table and a column: what undoes it is all that is pretended."""
+
+    def undo(config: Config, _revision: str) -> None:
+        connection = config.attributes["connection"]
+        connection.exec_driver_sql("DROP TABLE suggestion")
+        connection.exec_driver_sql("ALTER TABLE hotspot DROP COLUMN share")
+
+    monkeypatch.setattr("dbplanmon_pipeline.store.downgrade.command.downgrade", undo)
+    down = store.downgrade()
+    assert (down.tables, down.columns) == ({"suggestion": 0}, ("hotspot.share",))
+    assert set(view_names()) - _views(store) == {"v_suggestion", "v_hotspot"}
+
+
+def _views(store: SqlStore) -> set[str]:
+    with store._database.bare() as connection:
+        return set(inspect(connection).get_view_names())
 
 
 def test_migrations_leave_the_tables_the_program_expects(store: SqlStore) -> None:

@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 
-from dbplanmon_pipeline.core.plans.compare_access import ESTIMATE_RATIO
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
+from dbplanmon_pipeline.core.plans.compare_hints import compare_hints
+from dbplanmon_pipeline.core.plans.differences import (
+    ESTIMATE_RATIO,
+    DifferenceKind,
+    PlanDifference,
+    figure,
+    ratio_text,
+)
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
-from dbplanmon_pipeline.core.plans.statistics_used import statistics_used
+from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
 from dbplanmon_pipeline.core.plans.tree import PlanStatement
 
 SMALL_GRANT_KB = 10 * 1024
 """Memory wishes below are no news however they moved."""
+
+MOST_STATISTICS = 2
+"""Statistics of one table that are told one by one."""
 
 _EARLY_ENDS = {
     "TimeOut": "it ran out of time and took the best plan so far",
@@ -20,6 +29,7 @@ _BATCH_MODE = "Batch"
 
 def compare_compilation(before: PlanStatement, after: PlanStatement) -> Iterator[PlanDifference]:
     """Differences of two showplans of one statement that no operator shows; nothing for other engines."""
+    yield from compare_hints(before, after)
     yield from _estimator(before, after)
     yield from _effort(before, after)
     yield from _options(before, after)
@@ -100,14 +110,29 @@ def _memory(before: PlanStatement, after: PlanStatement) -> Iterator[PlanDiffere
 
 def _statistics(before: PlanStatement, after: PlanStatement) -> Iterator[PlanDifference]:
     was, now = statistics_used(before), statistics_used(after)
+    updated: dict[str, list[tuple[StatisticsUse, StatisticsUse]]] = {}
     for key, use in now.items():
         old = was.get(key)
-        name = f"{use.name} of {use.table}"
         if old and use.last_update > old.last_update:
-            sample = f" from {use.sample_words}" if use.sample_words else ""
-            text = f"statistics {name} were updated at {use.moment}{sample}, before at {old.moment}"
-            yield PlanDifference(DifferenceKind.STATISTICS, name, old.moment, use.moment, text)
+            updated.setdefault(use.table, []).append((old, use))
         elif use.is_stale and not (old and old.is_stale):
             changed = figure(use.modifications)
+            name = f"{use.name} of {use.table}"
             text = f"statistics {name} are stale: {changed} rows changed since they were taken"
             yield PlanDifference(DifferenceKind.STATISTICS, name, "", changed, text)
+    for table, pairs in updated.items():
+        yield from map(_updated, pairs) if len(pairs) <= MOST_STATISTICS else [_many_updated(table, pairs)]
+
+
+def _updated(pair: tuple[StatisticsUse, StatisticsUse]) -> PlanDifference:
+    old, use = pair
+    name = f"{use.name} of {use.table}"
+    sample = f" from {use.sample_words}" if use.sample_words else ""
+    text = f"statistics {name} were updated at {use.moment}{sample}, before at {old.moment}"
+    return PlanDifference(DifferenceKind.STATISTICS, name, old.moment, use.moment, text)
+
+
+def _many_updated(table: str, pairs: list[tuple[StatisticsUse, StatisticsUse]]) -> PlanDifference:
+    old, use = (max((pair[side] for pair in pairs), key=lambda one: one.last_update) for side in (0, 1))
+    text = f"{len(pairs)} statistics of {table} were updated, the last at {use.moment}, before at {old.moment}"
+    return PlanDifference(DifferenceKind.STATISTICS, table, old.moment, use.moment, text)

@@ -1,6 +1,6 @@
 """Where a plan expects its work to be."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
@@ -22,8 +22,22 @@ def compare_work(engine: Engine, old: Operator, new: Operator) -> Iterator[PlanD
     yield PlanDifference(DifferenceKind.WORK, now, f"{was} {before[was]:.0%}", f"{now} {after[now]:.0%}", text)
 
 
+def target_weights(engine: Engine, old: Operator, new: Operator) -> dict[str, float]:
+    """Share of the estimated cost by table and alias, in the plan where it is larger; empty without costs."""
+    weights: dict[str, float] = {}
+    for root in (old, new):
+        shares = _shares(engine, root, lambda operator: operator.target)
+        for target, share in shares.items():
+            weights[target] = max(share, weights.get(target, 0.0))
+    return weights
+
+
 def work_shares(engine: Engine, root: Operator) -> dict[str, float]:
     """Share of the estimated cost by operator name and table; empty where the plan gives no costs."""
+    return _shares(engine, root, lambda one: f"{one.name} on {one.target}" if one.target else one.name)
+
+
+def _shares(engine: Engine, root: Operator, named: Callable[[Operator], str]) -> dict[str, float]:
     cost: dict[str, float] = {}
     waiting = [(root, 1.0)]
     while waiting:
@@ -33,7 +47,7 @@ def work_shares(engine: Engine, root: Operator) -> dict[str, float]:
             (child.estimated_cost or 0.0) * times for child, times in zip(operator.children, executions, strict=True)
         )
         own = operator.estimated_cost or 0.0
-        name = f"{operator.name} on {operator.target}" if operator.target else operator.name
+        name = named(operator)
         cost[name] = cost.get(name, 0.0) + factor * max(0.0, own - inputs)
         cut = min(1.0, own / inputs) if inputs > 0 else 1.0
         waiting.extend(

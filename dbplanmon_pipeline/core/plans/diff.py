@@ -1,73 +1,88 @@
 """What changed between two plans of one statement, in the words of a DBA."""
 
-from collections.abc import Iterator
-from itertools import zip_longest
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.compare_access import Comparable, compare_access, compare_estimates
+from dbplanmon_pipeline.core.plans.compare_access import compare_access, compare_estimates
 from dbplanmon_pipeline.core.plans.compare_compilation import compare_compilation
 from dbplanmon_pipeline.core.plans.compare_joins import compare_joins
-from dbplanmon_pipeline.core.plans.compare_work import compare_work
-from dbplanmon_pipeline.core.plans.context import context_changes
-from dbplanmon_pipeline.core.plans.differences import (
-    DifferenceKind,
-    PlanDiff,
-    PlanDifference,
-    came_and_went,
-    figure,
-    ordered,
-    ratio_text,
+from dbplanmon_pipeline.core.plans.compare_nodes import Comparable, comparable_of
+from dbplanmon_pipeline.core.plans.compare_operators import (
+    compare_functions,
+    compare_operators,
+    compare_table_variables,
 )
-from dbplanmon_pipeline.core.plans.redact import mask_literals
-from dbplanmon_pipeline.core.plans.tree import MissingIndex, NodeKind, Operator, Plan, PlanStatement
-from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
+from dbplanmon_pipeline.core.plans.compare_parameters import compare_parameters
+from dbplanmon_pipeline.core.plans.compare_warnings import compare_warnings
+from dbplanmon_pipeline.core.plans.compare_work import compare_work, target_weights
+from dbplanmon_pipeline.core.plans.context import context_changes
+from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDiff, PlanDifference, ordered
+from dbplanmon_pipeline.core.plans.findings.model import Finding
+from dbplanmon_pipeline.core.plans.naming import NO_NEW_NAMES, IndexNames, index_names, with_former_names
+from dbplanmon_pipeline.core.plans.pairing import statement_pairs
+from dbplanmon_pipeline.core.plans.summary import NO_DIFFERENCE, summarise
+from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
 
-__all__ = ["DifferenceKind", "PlanDiff", "PlanDifference", "context_changes", "diff_plans"]
-
-NO_DIFFERENCE = "No difference: the same operators, tables and indexes in the same order."
-
-_COMPARED_ELSEWHERE = frozenset({NodeKind.AGGREGATE, NodeKind.SORT, NodeKind.SPOOL, NodeKind.EXCHANGE, NodeKind.HASH})
-_NO_NEWS = frozenset({NodeKind.COMPUTE, NodeKind.FILTER})
+__all__ = ["NO_DIFFERENCE", "DifferenceKind", "PlanDiff", "PlanDifference", "context_changes", "diff_plans"]
 
 
-def diff_plans(old: Plan, new: Plan) -> PlanDiff:
+def diff_plans(old: Plan, new: Plan, *, fresh: Sequence[Finding] = (), stayed: Sequence[Finding] = ()) -> PlanDiff:
     """Compare two plans of one statement, or two plan files statement by statement.
 
-    Operators are matched by what they do: reads by table and alias, joins by the tables below them. Costs and rows
-    count only where they moved tenfold.
+    Operators are compared by what they do: reads by table and alias, joins by the tables below them. Costs and rows
+    count only where they moved tenfold. Names that the server makes up are no difference.
+
+    Args:
+        old: the former plan.
+        new: the present one, of the same engine.
+        fresh: findings that only the present plan has, as `compared_findings` gives them, for the summary.
+        stayed: findings that both have, likewise.
     """
-    changes = ordered(change for pair in _pairs(old, new) for change in _statement(old.engine, *pair))
-    return PlanDiff(changes, _summary(old, new, changes))
+    changes = ordered(_changes(old, new))
+    return PlanDiff(changes, summarise(old, new, changes, fresh, stayed))
 
 
-_Pair = tuple[PlanStatement | None, PlanStatement | None]
+def _changes(old: Plan, new: Plan) -> Iterator[PlanDifference]:
+    several = min(sum(1 for one in plan.statements if one.trees) for plan in (old, new)) > 1
+    for was, now in statement_pairs(old, new):
+        before = None if was is None else old.statements[was]
+        after = None if now is None else new.statements[now]
+        number = now if now is not None else was or 0
+        share = max(_share(before, old), _share(after, new)) if several else 1.0
+        for change in _statement(old.engine, before, after):
+            weight = None if change.weight is None else change.weight * share
+            text = f"statement {number + 1}: {change.text}" if several else change.text
+            yield replace(change, text=text, weight=weight, statement=number)
 
 
-def _pairs(old: Plan, new: Plan) -> list[_Pair]:
-    """Statements that belong together: by their place; where one file holds more, by query hash first."""
-    if len(old.statements) == len(new.statements):
-        return list(zip(old.statements, new.statements, strict=True))
-    waiting = {statement.query_hash: statement for statement in new.statements if statement.query_hash}
-    found: list[_Pair] = [(one, waiting.pop(one.query_hash)) for one in old.statements if one.query_hash in waiting]
-    taken = {id(statement) for pair in found for statement in pair}
-    lost, fresh = ([one for one in side.statements if id(one) not in taken] for side in (old, new))
-    return [*found, *zip_longest(lost, fresh)]
+def _share(statement: PlanStatement | None, plan: Plan) -> float:
+    """Part of the cost of a file that a statement bears [0-1]; all of it where no costs are told."""
+    total = sum(one.estimated_cost or 0.0 for one in plan.statements)
+    if statement is None:
+        return 0.0
+    return (statement.estimated_cost or 0.0) / total if total > 0 else 1.0
 
 
 def _statement(engine: Engine, before: PlanStatement | None, after: PlanStatement | None) -> Iterator[PlanDifference]:
     if before is None or after is None or before.root is None or after.root is None:
         yield from _lonely(before, after)
         return
-    comparable = comparable_expression if engine == Engine.SQLSERVER else mask_literals
-    trees = [
+    before, after = with_former_names(before, after)
+    comparable, names = comparable_of(engine), index_names(before, after)
+    changes = list(compare_table_variables(before, after))
+    changes += [
         change
         for old, new in zip(before.trees, after.trees, strict=False)
-        for change in _trees(engine, old, new, comparable)
+        for change in _trees(engine, old, new, comparable, names)
     ]
-    changes = [*trees, *_parallelism(engine, before, after), *_advice(before, after, comparable)]
+    changes += compare_functions(before, after)
+    changes += _parallelism(engine, before, after)
+    changes += compare_warnings(before, after, comparable)
     yield from changes
+    yield from compare_parameters(engine, before, after)
     yield from compare_compilation(before, after)
-    if not changes and [_outline(tree) for tree in before.trees] != [_outline(tree) for tree in after.trees]:
+    if not changes and _outlines(before) != _outlines(after, names):
         text = "the same operators over the same tables, arranged differently"
         yield PlanDifference(DifferenceKind.OPERATOR, "", "", "", text)
 
@@ -81,31 +96,40 @@ def _lonely(before: PlanStatement | None, after: PlanStatement | None) -> Iterat
         yield PlanDifference(DifferenceKind.STATEMENT, kind, was, now, text)
 
 
-def _trees(engine: Engine, old: Operator, new: Operator, comparable: Comparable) -> Iterator[PlanDifference]:
+def _trees(
+    engine: Engine, old: Operator, new: Operator, comparable: Comparable, names: IndexNames
+) -> Iterator[PlanDifference]:
     before, after = list(old.walk()), list(new.walk())
-    yield from compare_access(before, after, comparable)
-    yield from compare_joins(old, new)
-    yield from _aggregation(before, after)
-    yield from came_and_went(DifferenceKind.SORT, _sorts(before, comparable), _sorts(after, comparable))
-    yield from came_and_went(DifferenceKind.SPOOL, _spools(before), _spools(after))
-    yield from came_and_went(DifferenceKind.OPERATOR, _others(before), _others(after))
+    reads = list(compare_access(before, after, comparable, names, target_weights(engine, old, new)))
+    yield from reads
+    yield from compare_joins(old, new, comparable)
+    yield from compare_operators(before, after, comparable)
     if not (old.kind.reads_relation and new.kind.reads_relation):
-        yield from compare_estimates("result", old, new)
+        # The same figures at the only table that made the result so large are told there.
+        told = {(one.before, one.after) for one in reads if one.kind is DifferenceKind.ESTIMATE}
+        yield from (one for one in compare_estimates("result", old, new) if (one.before, one.after) not in told)
     yield from compare_work(engine, old, new)
 
 
 def _parallelism(engine: Engine, before: PlanStatement, after: PlanStatement) -> Iterator[PlanDifference]:
-    was, now = _workers(list(before.operators())), _workers(list(after.operators()))
+    was, now = _workers(before), _workers(after)
     if was != now:
         alone = "serial" if engine == Engine.SQLSERVER else "one process"
         reason = "" if now else str(after.attributes.get("NonParallelPlanReason", ""))
         why = f", because {reason}" if reason else ""
         text = f"parallelism: {was or alone} became {now or alone}{why}"
         yield PlanDifference(DifferenceKind.PARALLELISM, "", was, now, text)
+    elif was:
+        left, right = (str(side.attributes.get("DegreeOfParallelism", "")) for side in (before, after))
+        # Plans that were not run have none, or 0.
+        if left not in ("", "0", right) and right not in ("", "0"):
+            text = f"parallelism: degree {left} became {right}"
+            yield PlanDifference(DifferenceKind.PARALLELISM, "", left, right, text)
 
 
-def _workers(operators: list[Operator]) -> str:
+def _workers(statement: PlanStatement) -> str:
     """`parallel`, with the workers planned where the plan names them; empty for a serial plan."""
+    operators = list(statement.operators())
     if not any(operator.parallel or operator.kind == NodeKind.EXCHANGE for operator in operators):
         return ""
     planned = [operator.attributes.get("Workers Planned") for operator in operators]
@@ -115,84 +139,17 @@ def _workers(operators: list[Operator]) -> str:
     return "parallel with 1 worker" if workers == 1 else f"parallel with {workers} workers"
 
 
-def _aggregation(before: list[Operator], after: list[Operator]) -> Iterator[PlanDifference]:
-    was, now = ({_with_strategy(node) for node in side if node.kind == NodeKind.AGGREGATE} for side in (before, after))
-    if was == now:
-        return
-    left, right = (", ".join(sorted(side)) for side in (was - now, now - was))
-    if left and right:
-        text = f"aggregation: {left} became {right}"
-    else:
-        text = f"aggregation: {right} is new" if right else f"aggregation: {left} is gone"
-    yield PlanDifference(DifferenceKind.AGGREGATION, "", left, right, text)
-
-
-def _with_strategy(operator: Operator) -> str:
-    return f"{operator.name} ({operator.strategy})" if operator.strategy else operator.name
-
-
-def _sorts(operators: list[Operator], comparable: Comparable) -> list[str]:
-    sorts = (one for one in operators if one.kind == NodeKind.SORT)
-    keys = ((_with_strategy(one), comparable(dict(one.conditions).get("Sort Key", ""))) for one in sorts)
-    return [f"{name} by {key}" if key else name for name, key in keys]
-
-
-def _spools(operators: list[Operator]) -> list[str]:
-    return [_with_strategy(operator) for operator in operators if operator.kind == NodeKind.SPOOL]
-
-
-def _others(operators: list[Operator]) -> list[str]:
-    """Operators no other comparison looks at; those that only compute are no news."""
-    return [
-        operator.name
-        for operator in operators
-        if operator.kind not in _COMPARED_ELSEWHERE
-        and operator.kind not in _NO_NEWS
-        and not operator.kind.is_join
-        and not (operator.kind.reads_relation and (operator.relation or operator.kind == NodeKind.BITMAP_INDEX))
-    ]
-
-
-def _advice(before: PlanStatement, after: PlanStatement, comparable: Comparable) -> Iterator[PlanDifference]:
-    """Warnings and wishes the engine wrote into one plan only."""
-    warned = ([f"{item.kind} {comparable(item.detail)}".strip() for item in side.warnings] for side in (before, after))
-    yield from came_and_went(DifferenceKind.WARNING, *warned, one="warning")
-    wished = ([_wish(index) for index in side.missing_indexes] for side in (before, after))
-    yield from came_and_went(DifferenceKind.WARNING, *wished, one="missing index")
-
-
-def _wish(index: MissingIndex) -> str:
-    keys = ", ".join((*index.equality_columns, *index.inequality_columns))
-    return f"on {index.relation} ({keys})"
-
-
-def _outline(root: Operator) -> list[tuple[object, ...]]:
+def _outlines(statement: PlanStatement, names: IndexNames = NO_NEW_NAMES) -> list[tuple[object, ...]]:
     return [
         (
             node.name,
             node.role,
             node.relation,
-            node.index,
+            names.of(node.relation, node.index),
             node.join_type,
             node.strategy,
             node.direction,
             len(node.children),
         )
-        for node in root.walk()
+        for node in statement.operators()
     ]
-
-
-def _summary(old: Plan, new: Plan, changes: tuple[PlanDifference, ...]) -> str:
-    cost = _cost(old, new)
-    if not changes:
-        return f"{NO_DIFFERENCE}{f' {cost}.' if cost else ''}"
-    more = len(changes) - 1
-    rest = f", and {more} more {'difference' if more == 1 else 'differences'}" if more else ""
-    return f"{changes[0].text}{rest}{f'; {cost[0].lower()}{cost[1:]}' if cost else ''}."
-
-
-def _cost(old: Plan, new: Plan) -> str:
-    before, after = (sum(statement.estimated_cost or 0.0 for statement in plan.statements) for plan in (old, new))
-    if before == after or not before or not after:
-        return ""
-    return f"Estimated cost {figure(before)} became {figure(after)} ({ratio_text(before, after)})"

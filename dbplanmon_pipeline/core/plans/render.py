@@ -1,53 +1,168 @@
-"""A plan as an indented text tree."""
+"""A plan as text: figures in columns on the left, the tree of operators to their right."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
 from types import MappingProxyType
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
-from dbplanmon_pipeline.core.plans.tree import Operator, Plan
+from dbplanmon_pipeline.core.plans.findings.view import Node, view_of
+from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
-_NO_MARKS: Mapping[tuple[int, int], Sequence[int]] = MappingProxyType({})
+NARROWEST_TREE = 44
+"""Characters that the tree gets at least; columns give way to it."""
+
+DEEPEST_INDENT = 0.4
+"""Share of the width of the tree that its indents take at most."""
+
+Place = tuple[int, int]
+"""Statement and operator, both counted from 0."""
 
 
-def render_tree(plan: Plan, marks: Mapping[tuple[int, int], Sequence[int]] = _NO_MARKS) -> str:
-    """All statements, one operator per line with cost and rows, its conditions below; ends without a line break.
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a comparison says of one operator: one character before its line, and words below it."""
+
+    character: str
+    notes: tuple[str, ...] = ()
+
+
+_NO_MARKS: Mapping[Place, Sequence[int]] = MappingProxyType({})
+_NO_SIGNS: Mapping[Place, Sign] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Figures of one kind; those of the least `rank` stay longest where room is scarce."""
+
+    title: str
+    text: Callable[[Node], str]
+    rank: int
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else figure(value)
+
+
+def _cost(value: float | None) -> str:
+    """Costs of SQL Server begin far below 1."""
+    return f"{value:.1g}" if value is not None and 0 < value < 0.005 else _told(value)
+
+
+_COLUMNS = (
+    _Column("cost", lambda node: _cost(node.operator.estimated_cost), 0),
+    _Column("share", lambda node: f"{node.share:.0%}" if node.share >= 0.005 else "", 3),
+    _Column("est. rows", lambda node: _told(node.operator.estimated_rows), 1),
+    _Column("rows", lambda node: _told(node.operator.actual_rows), 2),
+    _Column("runs", lambda node: _told(node.operator.actual_loops), 4),
+    _Column("ms", lambda node: _told(node.operator.actual_ms), 5),
+)
+
+
+def render_tree(
+    plan: Plan,
+    marks: Mapping[Place, Sequence[int]] = _NO_MARKS,
+    *,
+    signs: Mapping[Place, Sign] = _NO_SIGNS,
+    width: int | None = None,
+    statements: Sequence[int] | None = None,
+) -> str:
+    """All statements, a line per operator with its figures, its conditions below; ends without a line break.
+
+    Rows, runs and time are measured, per run; `share` is what the operator itself takes of the measured time of its
+    statement, else of the estimated cost. Columns that nothing stands in are left out.
 
     Args:
         plan: of either engine.
-        marks: numbers to put behind operators, by (statement, operator), both counted from 0.
+        marks: numbers to put behind operators.
+        signs: what a comparison says of them.
+        width: of the longest line [characters]; longer ones are broken. None for as wide as need be.
+        statements: places of those to show; None for all.
     """
     lines: list[str] = []
-    for number, statement in enumerate(plan.statements, 1):
-        if len(plan.statements) > 1:
-            lines.append(f"Statement {number}: {statement.kind or 'statement'}")
-        if not statement.trees:
-            lines.append("(no operators)")
+    for place, statement in enumerate(plan.statements):
+        if statements is not None and place not in statements:
             continue
-        told = {operator: numbers for (place, operator), numbers in marks.items() if place == number - 1}
-        first = 0
-        for tree in statement.trees:
-            lines.extend(_tree(tree, plan.engine, first, told))
-            first += sum(1 for _ in tree.walk())
+        if len(plan.statements) > 1:
+            lines.append(f"Statement {place + 1}: {statement.kind or 'statement'}")
+        lines.extend(_statement(plan.engine, statement, place, (marks, signs), width) or ["(no operators)"])
     return "\n".join(lines)
 
 
-def _tree(root: Operator, engine: Engine, first: int, marks: Mapping[int, Sequence[int]]) -> list[str]:
-    """Lines of one tree; `first` is the number of its root."""
+_Told = tuple[Mapping[Place, Sequence[int]], Mapping[Place, Sign]]
+
+
+def _statement(engine: Engine, statement: PlanStatement, place: int, told: _Told, width: int | None) -> list[str]:
+    nodes = view_of(engine, statement).nodes
+    cells = _cells(nodes, width)
+    marks, signs = told
+    lines = [_line("", cells.heads, "operator")] if nodes else []
+    for node, row in zip(nodes, cells.rows, strict=True):
+        sign = signs.get((place, node.number))
+        room = None if width is None else max(1, width - cells.width)
+        texts = _texts(engine, node, marks.get((place, node.number), ()), sign, room)
+        lines.append(_line(sign.character if sign else "", row, next(texts)))
+        lines.extend(_line("", cells.blanks, text) for text in texts)
+    return [line if signs else line[2:] for line in lines]
+
+
+def _line(sign: str, cells: Sequence[str], text: str) -> str:
+    return f"{sign:1} {'  '.join((*cells, text))}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    heads: list[str]
+    rows: list[list[str]]
+
+    @property
+    def blanks(self) -> list[str]:
+        """A row with nothing in it."""
+        return [" " * len(head) for head in self.heads]
+
+    @property
+    def width(self) -> int:
+        """Characters before the tree, the sign included."""
+        return 2 + sum(len(head) + 2 for head in self.heads)
+
+
+def _cells(nodes: Sequence[Node], width: int | None) -> _Cells:
+    """Figures as cells of equal width; the dearest columns go where the tree would have no room."""
+    columns = [(column, [column.text(node) for node in nodes]) for column in _COLUMNS]
+    columns = [(column, texts) for column, texts in columns if any(texts)]
+    while True:
+        widths = [max(len(column.title), *map(len, texts)) for column, texts in columns]
+        if width is None or not columns or width - sum(widths) - 2 * len(widths) - 2 >= NARROWEST_TREE:
+            break
+        columns.remove(max(columns, key=lambda one: one[0].rank))
+    heads = [column.title.rjust(wide) for (column, _), wide in zip(columns, widths, strict=True)]
+    aligned = [[text.rjust(wide) for text in texts] for (_, texts), wide in zip(columns, widths, strict=True)]
+    return _Cells(heads, [list(row) for row in zip(*aligned, strict=True)] if aligned else [[] for _ in nodes])
+
+
+def _texts(engine: Engine, node: Node, marks: Sequence[int], sign: Sign | None, room: int | None) -> Iterator[str]:
+    """The operator, then what a comparison says of it, then its conditions, broken where there is no room."""
+    depth = sum(1 for _ in node.above())
+    arrow = f"{'  ' * (depth - 1)}-> " if depth else ""
+    if room is not None and len(arrow) > DEEPEST_INDENT * room:
+        arrow = f"{' ' * max(0, int(DEEPEST_INDENT * room) - 6)}...-> "
+    head = f"{_headline(node.operator)}{''.join(f' [{mark}]' for mark in marks)}"
+    yield from _broken(head, arrow, " " * (len(arrow) + 4), room)
+    inset = " " * (len(arrow) + 4)
+    for note in sign.notes if sign else ():
+        yield from _broken(f"* {note}", inset, f"{inset}  ", room)
     readable = short_expression if engine == Engine.SQLSERVER else str
-    lines: list[str] = []
-    waiting = [(root, 0)]
-    number = first
-    while waiting:
-        operator, depth = waiting.pop()
-        arrow = f"{'  ' * (depth - 1)}-> " if depth else ""
-        lines.append(f"{arrow}{_headline(operator)}{''.join(f' [{mark}]' for mark in marks.get(number, ()))}")
-        number += 1
-        inset = " " * (len(arrow) + 4)
-        lines.extend(f"{inset}{name}: {readable(expression)}" for name, expression in operator.conditions)
-        waiting.extend((child, depth + 1) for child in reversed(operator.children))
-    return lines
+    for name, expression in node.operator.conditions:
+        yield from _broken(f"{name}: {readable(expression)}", inset, f"{inset}  ", room)
+
+
+def _broken(text: str, first: str, later: str, room: int | None) -> Iterator[str]:
+    if room is None or len(first) + len(text) <= room:
+        yield f"{first}{text}"
+    else:
+        yield from wrap(text, room, initial_indent=first, subsequent_indent=later[: max(0, room - 8)]) or [first]
 
 
 def _headline(operator: Operator) -> str:
@@ -60,21 +175,5 @@ def _headline(operator: Operator) -> str:
         f"using {operator.index}" if operator.index else "",
         f"on {operator.target}" if operator.target else "",
         f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else "",
-        _figures(operator),
     ]
     return " ".join(filter(None, words))
-
-
-def _figures(operator: Operator) -> str:
-    parts = []
-    if operator.estimated_cost is not None:
-        parts.append(f"cost {figure(operator.estimated_cost)}")
-    if operator.estimated_rows is not None:
-        parts.append(f"rows {figure(operator.estimated_rows)}")
-    if operator.actual_rows is not None:
-        parts.append(f"actual rows {figure(operator.actual_rows)}")
-    if operator.actual_ms is not None:
-        parts.append(f"actual {figure(operator.actual_ms)} ms")
-    if operator.actual_loops is not None and operator.actual_loops != 1:
-        parts.append(f"loops {figure(operator.actual_loops)}")
-    return f"({', '.join(parts)})" if parts else ""

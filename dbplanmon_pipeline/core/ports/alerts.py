@@ -39,6 +39,22 @@ class Delivery:
     next_attempt_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelFailures:
+    """What a channel did not take since the last message that it took.
+
+    Attributes:
+        failing_since: the first attempt that failed, aware UTC.
+        attempts: that failed.
+        error: of the last one, one scrubbed line.
+    """
+
+    channel: str
+    failing_since: datetime
+    attempts: int
+    error: str
+
+
 class AlertStore(Protocol):
     """The queue as those who fill it see it; `DeliveryStore` is how it is emptied."""
 

@@ -38,6 +38,7 @@ class LoggedReading:
     started_at: datetime
     recorded_at: datetime
     status: CollectionStatus
+    error_class: str
     rows: int
     duration_ms: float
 

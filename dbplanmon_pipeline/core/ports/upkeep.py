@@ -38,6 +38,23 @@ class SchemaStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaDowngrade:
+    """The way to an older schema, gone or only tried.
+
+    Attributes:
+        previous_revision / revision: before and after it; empty for no schema at all.
+        tables: rows that are lost with their table, by its name.
+        columns: `table.column` of what is lost in tables that stay.
+    """
+
+    url: str
+    previous_revision: str
+    revision: str
+    tables: Mapping[str, int]
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExpiryMark:
     """Everything of one kind before a moment has expired; it is removed once the grace period is over.
 
@@ -124,6 +141,10 @@ class UpkeepStore(Protocol):
 
     def upgrade(self) -> SchemaStatus:
         """Bring the schema to this program's version; safe to repeat and to run twice at a time."""
+        ...
+
+    def downgrade(self, revision: str, *, dry_run: bool = False) -> SchemaDowngrade:
+        """Take the schema back to an older revision, with nobody else in the store; `base` removes all data."""
         ...
 
 

@@ -1,6 +1,6 @@
 """From interval rows to one series of costs per statement, over all its plans."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -118,10 +118,6 @@ class SeriesRows:
             return [slice(0, 0)]
         return [slice(first, end) for first, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
 
-    def within(self, after_us: int, until_us: int) -> "SeriesRows":
-        """The rows that ended within (after_us, until_us]."""
-        return self.keep((self.end_us > after_us) & (self.end_us <= until_us))
-
     def keep(self, rows: np.ndarray) -> "SeriesRows":
         """The rows where a boolean mask is true; series without any of them vanish."""
         if rows.all() and len(rows):
@@ -147,31 +143,6 @@ class SeriesRows:
         )
 
 
-@dataclass(frozen=True)
-class PreparedFrame(IntervalFrame):
-    """Interval rows that many moments are judged from, made into series only once.
-
-    Attributes:
-        series: of all rows.
-        after_us / until_us: epoch microseconds; `series_rows` gives nothing that ended outside (after_us, until_us].
-    """
-
-    series: SeriesRows
-    after_us: int
-    until_us: int
-
-    def within(self, after_us: int, until_us: int) -> "PreparedFrame":
-        """The same rows, of which only some are to be seen."""
-        return replace(self, after_us=after_us, until_us=until_us)
-
-
-def prepared(frame: IntervalFrame) -> PreparedFrame:
-    """The frame with its series."""
-    ever = np.iinfo(np.int64)
-    series = series_rows(frame, ever.min, ever.max)
-    return PreparedFrame(frame.rows, frame.databases, series, ever.min, ever.max)
-
-
 def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRows:
     """Series of the statements that ran in intervals ended within (after_us, until_us].
 
@@ -183,8 +154,6 @@ def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRow
         after_us: epoch microseconds, exclusive.
         until_us: epoch microseconds, inclusive.
     """
-    if isinstance(frame, PreparedFrame):
-        return frame.series.within(max(after_us, frame.after_us), min(until_us, frame.until_us))
     rows = frame.rows
     end = rows["interval_end_us"].to_numpy(np.int64)
     ran = rows["execution_count"].to_numpy(np.float64) > 0

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def render(template: str, status: int, **facts: object) -> HTMLResponse:
     return HTMLResponse(_TEMPLATES.get_template(template).render(**facts), status)
 
 
-def notice(scope: Scope, status: int, line: str, headers: dict[str, str] | None = None) -> Response:
+def notice(scope: Scope, status: int, line: str, headers: Mapping[str, str] | None = None) -> Response:
     """One line that says what is wrong."""
     answer: Response
     if is_for_program(scope):

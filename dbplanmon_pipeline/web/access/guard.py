@@ -19,13 +19,11 @@ from starlette.responses import RedirectResponse, Response
 from dbplanmon_pipeline.web.access.answers import is_for_program, root_of
 from dbplanmon_pipeline.web.access.csrf import FIELD, HEADER, is_csrf_token
 from dbplanmon_pipeline.web.access.forms import read_form
-from dbplanmon_pipeline.web.access.origin import is_same_origin
+from dbplanmon_pipeline.web.access.origin import SAFE_METHODS, is_same_origin
 from dbplanmon_pipeline.web.access.user import Role, user_of
 
 ResponseT = TypeVar("ResponseT", bound=Response)
 Handler = Callable[[Request], ResponseT] | Callable[[Request], Awaitable[ResponseT]]
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def require(role: Role) -> Callable[[Handler[Response]], Callable[[Request], Awaitable[Response]]]:

@@ -1,10 +1,14 @@
-"""Whether a request comes from a page of ours."""
+"""Whether a request comes from a page of ours, or is part of a page of somebody else."""
 
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from dbplanmon_pipeline.web.context import context_of
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""They change nothing."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -27,6 +31,17 @@ def is_same_origin(request: Request) -> bool:
     if public is not None:
         ours.add(_origin(public))
     return _origin(origin) in ours - {None}
+
+
+def is_embedded(headers: Headers) -> bool:
+    """True where a page of another origin asked for this as an image, frame, script or fetch: nobody went there.
+
+    A sibling below the same domain counts as another origin, whatever `SameSite` says of it. Browsers do not tell over
+    plain HTTP; then `SameSite` alone decides.
+    """
+    if headers.get("sec-fetch-site") in (None, "same-origin", "none"):
+        return False
+    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) != ("navigate", "document")
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

@@ -19,6 +19,7 @@ from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.hosts import host_name
 from dbplanmon_pipeline.web.access.identity import COOKIE
 from dbplanmon_pipeline.web.access.origin import is_same_origin
+from dbplanmon_pipeline.web.access.paths import local_path
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.context import context_of
 
@@ -67,7 +68,7 @@ class Login:
             await run_in_threadpool(log_out, context_of(request).session.store, login)
             _log.info("%s has logged out", user_of(request).name, extra={"event": "logout"})
         answer = RedirectResponse(f"{root_of(request.scope)}/login", 303)
-        answer.delete_cookie(COOKIE, path=_cookie_path(request), httponly=True, samesite="strict")
+        answer.delete_cookie(COOKIE, path=_cookie_path(request), httponly=True, samesite="lax")
         return answer
 
     async def _welcome(self, request: Request, token: "AccessToken", wanted: str) -> Response:
@@ -76,7 +77,7 @@ class Login:
         if before := getattr(request.state, "login", ""):
             await run_in_threadpool(log_out, store, before)
         cookie = await run_in_threadpool(log_in, store, token, context.clock(), lasting)
-        answer = RedirectResponse(_local(request, wanted), 303)
+        answer = RedirectResponse(local_path(request, wanted), 303)
         answer.set_cookie(
             COOKIE,
             cookie,
@@ -84,7 +85,8 @@ class Login:
             path=_cookie_path(request),
             secure=_is_https(request),
             httponly=True,
-            samesite="strict",
+            # Lax, so that a link in a mail finds the login; docs/security.md says what keeps changes safe.
+            samesite="lax",
         )
         return answer
 
@@ -106,22 +108,10 @@ def _page(request: Request, status: int, wanted: str, problem: str = "") -> Resp
         status,
         user=None if user.is_anonymous else user,
         problem=problem,
-        next=_local(request, wanted),
+        next=local_path(request, wanted),
         root=root_of(request.scope),
         csrf_token=csrf_token(request),
     )
-
-
-def _local(request: Request, wanted: str) -> str:
-    """The page to go on with: one of ours, never another site."""
-    home = f"{root_of(request.scope)}/"
-    if not wanted.startswith(home) or wanted.startswith("//") or "\\" in wanted or not wanted.isprintable():
-        return home
-    try:
-        parts = urlsplit(wanted)
-    except ValueError:
-        return home
-    return home if parts.scheme or parts.netloc or parts.path == f"{home}login" else wanted
 
 
 def _cookie_path(request: Request) -> str:

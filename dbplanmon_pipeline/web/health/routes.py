@@ -37,11 +37,12 @@ def _answer(request: Request, lines: Sequence[Judged]) -> JSONResponse:
     document: dict[str, object] = {"status": status.value}
     document["age_seconds"] = round(max((line.age_seconds for line in lines), default=0.0), 1)
     if user_of(request).role.covers(Role.VIEWER):
-        document["checks"] = [_line(line) for line in lines]
+        document["checks"] = [check_record(line) for line in lines]
     return JSONResponse(document, 503 if status is Health.UNHEALTHY else 200, headers=_NOT_KEPT)
 
 
-def _line(line: Judged) -> dict[str, object]:
+def check_record(line: Judged) -> dict[str, object]:
+    """One line of the answer."""
     return {
         "name": line.name,
         "status": line.finding.health.value,

@@ -18,10 +18,14 @@ from dbplanmon_pipeline.core.ports.figures import (
     LoggedKpi,
     LoggedReading,
 )
+from dbplanmon_pipeline.errors import CannotConnect, LoginFailed
 from dbplanmon_pipeline.web.metrics.labels import Slots
 from dbplanmon_pipeline.web.metrics.tail import Tail
 
 BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_NEVER_OPENED = (CannotConnect.error_class, LoginFailed.error_class)
+"""Failures before a connection stood; every other reading had one of its own, whatever became of it."""
+
 _RECORDED = (CollectionStatus.OK, CollectionStatus.FIRST_READING)
 
 
@@ -93,7 +97,8 @@ class Counters:
         self.readings[instance, reading.status.value] += 1
         if reading.status is CollectionStatus.SKIPPED:
             return
-        self.connections[instance] += 1
+        if reading.error_class not in _NEVER_OPENED:
+            self.connections[instance] += 1
         self.durations.setdefault(instance, Durations()).add(reading.duration_ms / 1000)
         if reading.status in _RECORDED:
             self.rows[instance] += reading.rows

@@ -29,7 +29,7 @@ HEALTH_DURATION = Metric("health_check_duration_seconds", "histogram", "Time one
 SAMPLES = Metric("samples_collected_total", "counter", "Interval rows recorded.", ("instance",))
 READINGS = Metric("readings_total", "counter", "Readings of databases, by how they ended.", ("instance", "status"))
 CONNECTIONS = Metric(
-    "connections_opened_total", "counter", "Connections to monitored databases, one per reading.", ("instance",)
+    "connections_opened_total", "counter", "Connections that readings of databases opened.", ("instance",)
 )
 REGRESSIONS = Metric(
     "regressions_detected_total", "counter", "Incidents that were opened or reopened.", ("instance", "severity")

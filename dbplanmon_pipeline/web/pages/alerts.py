@@ -10,12 +10,14 @@ from dbplanmon_pipeline.composition.channels import enabled_channels
 from dbplanmon_pipeline.core.breaker import is_open
 from dbplanmon_pipeline.core.plain_words import duration_words
 from dbplanmon_pipeline.core.ports import JobState
-from dbplanmon_pipeline.core.ports.alert_rules import AlertState, MuteRule
+from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.core.ports.figures import StoreFigures
+from dbplanmon_pipeline.core.ports.page_lists import AlertPage
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.context import WebContext, context_of
-from dbplanmon_pipeline.web.pages.list_query import PERIOD_CHOICES, list_query, one_of
+from dbplanmon_pipeline.web.pages.list_query import PERIOD_CHOICES, ListQuery, list_query, one_of
+from dbplanmon_pipeline.web.pages.mutes import UNMUTED
 from dbplanmon_pipeline.web.pages.templating import render
 from dbplanmon_pipeline.web.pages.words import Badge
 
@@ -59,14 +61,7 @@ def alerts(request: Request) -> Response:
     """The page."""
     context = context_of(request)
     store, now = context.session.store, context.clock()
-    query = list_query(request.query_params, state="", channel="", period="7d")
-    state = one_of("state", query.chosen["state"], [one.value for one in AlertState])
-    since, channel = query.since(now), query.chosen["channel"]
-    page = query.asked(
-        lambda after: store.alert_page(
-            states=[state] if state else [], channel=channel, since=since, after=after, limit=PAGE
-        )
-    )
+    query, page = alert_list(request, PAGE)
     channels = channel_rows(context, store.store_figures(now), now)
     return render(
         request,
@@ -75,7 +70,7 @@ def alerts(request: Request) -> Response:
         attempts=page.attempts,
         badges=BADGES,
         channels=channels,
-        mutes=[(mute, mute_words(mute)) for mute in store.mutes(at=now)],
+        mutes=store.mutes(at=now),
         windows=store.windows(),
         chosen=query.chosen,
         is_narrowed=query.is_narrowed,
@@ -83,6 +78,21 @@ def alerts(request: Request) -> Response:
         names=tuple((one.name, one.name) for one in channels),
         periods=PERIOD_CHOICES,
         turn=query.pages(request, "alerts", page.following),
+        told=UNMUTED if request.query_params.get("told", "") == "unmuted" else "",
+    )
+
+
+def alert_list(request: Request, limit: int) -> tuple[ListQuery, AlertPage]:
+    """What is asked for, and the messages that fit, the newest first."""
+    context = context_of(request)
+    query = list_query(request.query_params, state="", channel="", period="7d")
+    state = one_of("state", query.chosen["state"], [one.value for one in AlertState])
+    since, channel = query.since(context.clock()), query.chosen["channel"]
+    states = [state] if state else []
+    return query, query.asked(
+        lambda after: context.session.store.alert_page(
+            states=states, channel=channel, since=since, after=after, limit=limit
+        )
     )
 
 
@@ -111,13 +121,6 @@ def channel_rows(context: WebContext, figures: StoreFigures, now: datetime) -> l
             )
         )
     return found
-
-
-def mute_words(mute: MuteRule) -> str:
-    """Whom a rule is about."""
-    named = (("on", mute.instance), ("database", mute.database), ("labelled", mute.label), ("with", mute.text))
-    parts = [f"{word} {value}" for word, value in named if value]
-    return ", ".join((["one statement"] if mute.query_hash else []) + parts) or "everything"
 
 
 def _badge(context: WebContext, job: JobState, now: datetime) -> Badge:

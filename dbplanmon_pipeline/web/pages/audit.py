@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.ports.page_lists import AuditRow
+from dbplanmon_pipeline.core.ports.page_lists import AuditPage, AuditRow
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.context import context_of
-from dbplanmon_pipeline.web.pages.list_query import PERIOD_CHOICES, list_query
+from dbplanmon_pipeline.web.pages.list_query import PERIOD_CHOICES, ListQuery, list_query
 from dbplanmon_pipeline.web.pages.templating import render
 from dbplanmon_pipeline.web.pages.words import is_incident_id
 
@@ -31,27 +31,32 @@ class AuditLine:
 @require(Role.VIEWER)
 def audit(request: Request) -> Response:
     """The list, the newest first."""
+    query, page = audit_list(request, PAGE)
+    return render(
+        request,
+        "audit.html",
+        lines=[_line(entry) for entry in page.rows],
+        chosen=query.chosen,
+        is_narrowed=query.is_narrowed,
+        periods=PERIOD_CHOICES,
+        turn=query.pages(request, "audit", page.following),
+    )
+
+
+def audit_list(request: Request, limit: int) -> tuple[ListQuery, AuditPage]:
+    """What is asked for, and the entries that fit, the newest first."""
     context = context_of(request)
     query = list_query(request.query_params, actor="", action="", subject="", period="30d")
     chosen, since = query.chosen, query.since(context.clock())
-    page = query.asked(
+    return query, query.asked(
         lambda after: context.session.store.audit_page(
             actor=chosen["actor"],
             action=chosen["action"],
             subject=chosen["subject"],
             since=since,
             after=after,
-            limit=PAGE,
+            limit=limit,
         )
-    )
-    return render(
-        request,
-        "audit.html",
-        lines=[_line(entry) for entry in page.rows],
-        chosen=chosen,
-        is_narrowed=query.is_narrowed,
-        periods=PERIOD_CHOICES,
-        turn=query.pages(request, "audit", page.following),
     )
 
 

@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.health import Health
 from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import JobState
+from dbplanmon_pipeline.core.ports.figures import StoreFigures
 from dbplanmon_pipeline.core.ports.page_lists import ReadingRow, TableSize
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
@@ -84,6 +85,28 @@ class JobRow:
         return self.state.name.partition(":")[2] if self.kind != "job" else self.state.name.replace("_", " ")
 
 
+@dataclass(frozen=True, slots=True)
+class CollectorFacts:
+    """What the page shows.
+
+    Attributes:
+        readings: the newest of each database, those that failed first, then by cost.
+        breakers: instances and channels that fail.
+        spool: what waits on disk in words; empty where nothing does.
+    """
+
+    state: Health
+    lines: Sequence[Judged]
+    failures: list[Failure]
+    readings: list[ReadingRow]
+    breakers: list[JobRow]
+    jobs: list[JobRow]
+    figures: StoreFigures
+    store_url: str
+    tables: list[TableSize]
+    spool: str
+
+
 @require(Role.VIEWER)
 async def collector(request: Request) -> Response:
     """The page; checks answer within their own time, whatever hangs."""
@@ -92,30 +115,46 @@ async def collector(request: Request) -> Response:
 
 
 def _page(request: Request, lines: Sequence[Judged]) -> Response:
+    found = collector_facts(request, lines)
+    wants_all = request.query_params.get("databases", "") == "all"
+    return render(
+        request,
+        "collector.html",
+        headline=_headline(found.state, lines),
+        tone=HEALTH[found.state].tone,
+        checks=[(line, _TITLES.get(line.name, line.name), HEALTH[line.finding.health]) for line in lines],
+        most_rows=MOST_ROWS,
+        failures=found.failures,
+        readings=found.readings if wants_all else found.readings[:MOST_READINGS],
+        readings_total=len(found.readings),
+        total_cost_ms=sum(one.cost_ms or 0.0 for one in found.readings),
+        breakers=found.breakers,
+        jobs=found.jobs,
+        store_bytes=found.figures.store_bytes,
+        archive_bytes=found.figures.archive_bytes,
+        store_url=found.store_url,
+        tables_of_store=found.tables,
+        spool=found.spool,
+    )
+
+
+def collector_facts(request: Request, lines: Sequence[Judged]) -> CollectorFacts:
+    """What the monitor knows of itself; `lines` are its checks."""
     context = context_of(request)
     store, now = context.session.store, context.clock()
     figures = store.store_figures(now)
     readings = sorted(store.newest_readings(), key=_by_cost)
-    wants_all = request.query_params.get("databases", "") == "all"
     jobs = [JobRow(job, is_open(job, now, context.session.breaker)) for job in figures.jobs]
-    state = worst([line.finding.health for line in lines])
-    return render(
-        request,
-        "collector.html",
-        headline=_headline(state, lines),
-        tone=HEALTH[state].tone,
-        checks=[(line, _TITLES.get(line.name, line.name), HEALTH[line.finding.health]) for line in lines],
-        most_rows=MOST_ROWS,
+    return CollectorFacts(
+        state=worst([line.finding.health for line in lines]),
+        lines=lines,
         failures=failures(readings),
-        readings=readings if wants_all else readings[:MOST_READINGS],
-        readings_total=len(readings),
-        total_cost_ms=sum(one.cost_ms or 0.0 for one in readings),
+        readings=readings,
         breakers=[job for job in jobs if job.kind != "job" and job.state.consecutive_failures],
         jobs=[job for job in jobs if job.kind == "job"],
-        store_bytes=figures.store_bytes,
-        archive_bytes=figures.archive_bytes,
+        figures=figures,
         store_url=store.url,
-        tables_of_store=_tables(store.table_sizes()),
+        tables=_tables(store.table_sizes()),
         spool=_spool(context, now),
     )
 

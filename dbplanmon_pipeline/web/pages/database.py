@@ -18,14 +18,14 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.plain_words import seconds_words
 from dbplanmon_pipeline.core.ports import FactChange, Hotspot
-from dbplanmon_pipeline.core.ports.page_lists import ListFilter
+from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, ReadingRow
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
 from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, SIZE_FACT, STATE_FACT, query_store_health
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.charts.history import HistoryChart, Point, history_chart
 from dbplanmon_pipeline.web.context import WebContext, context_of
-from dbplanmon_pipeline.web.pages.hotspots import RANKINGS, HotspotLine, chosen_ranking, lines
+from dbplanmon_pipeline.web.pages.hotspots import RANKINGS, HotspotLine, Ranking, chosen_ranking, lines
 from dbplanmon_pipeline.web.pages.spans import DAY, HOUR, Option, Span, chosen_span
 from dbplanmon_pipeline.web.pages.templating import link, render, with_query
 from dbplanmon_pipeline.web.pages.words import METRICS, counted, short_moment
@@ -62,9 +62,66 @@ class FactGroup:
     facts: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What the page shows; `fact_changes` by moment, the newest first."""
+
+    ref: DatabaseRef
+    reading: ReadingRow | None
+    read_at: datetime | None
+    source: str
+    query_store: Finding | None
+    facts: Mapping[str, str]
+    window: Span
+    by: str
+    hotspots: list[HotspotLine]
+    incidents: list[Incident]
+    incidents_total: int
+    changes: PlanChangePage
+    forced: list[ForcedPlan]
+    groups: list[FactGroup]
+    fact_changes: list[tuple[datetime, str]]
+
+    @property
+    def ranking(self) -> Ranking:
+        """The way to rank that holds."""
+        return RANKINGS[self.by]
+
+
 @require(Role.VIEWER)
 def database(request: Request) -> Response:
     """The page."""
+    context, found = context_of(request), database_facts(request)
+    return render(
+        request,
+        "database.html",
+        ref=found.ref,
+        reading=found.reading,
+        read_at=found.read_at,
+        source=found.source,
+        query_store=found.query_store,
+        query_store_words=", ".join(filter(None, (found.facts.get(STATE_FACT), found.facts.get(SIZE_FACT)))),
+        window=found.window,
+        windows=_options(request, "window", [(one.key, one.words) for one in WINDOWS], found.window.key),
+        rankings=_options(request, "by", [(key, one.title) for key, one in RANKINGS.items()], found.by),
+        ranking=found.ranking,
+        hotspots=found.hotspots,
+        load=_load(context, found.ref, max(found.window.length, DAY), context.clock()),
+        incidents=found.incidents,
+        incidents_total=found.incidents_total,
+        changes=found.changes,
+        forced=found.forced,
+        groups=found.groups,
+        fact_changes=found.fact_changes,
+    )
+
+
+def database_facts(request: Request) -> DatabaseFacts:
+    """What the store knows of the database a path names, in the window that is asked for.
+
+    Raises:
+        HTTPException: 404, it was never read; 400, a choice is none.
+    """
     context = context_of(request)
     store, now = context.session.store, context.clock()
     ref = DatabaseRef(request.path_params["instance"], request.path_params["database"])
@@ -77,21 +134,16 @@ def database(request: Request) -> Response:
     ranking = chosen_ranking(request.query_params.get("by", ""), [one.rank_by for one in found])
     top = [one for one in found if one.rank_by == RANKINGS[ranking].column]
     incidents = store.incident_page(IncidentFilter(instance=ref.instance, database=ref.database), limit=MOST_INCIDENTS)
-    return render(
-        request,
-        "database.html",
+    return DatabaseFacts(
         ref=ref,
         reading=next(iter(store.newest_readings(ref)), None),
         read_at=next((s.last_success_at for s in store.database_states() if s.ref == ref), None),
         source=_source(facts),
         query_store=_query_store(ref, facts, changes, now),
-        query_store_words=", ".join(filter(None, (facts.get(STATE_FACT), facts.get(SIZE_FACT)))),
+        facts=facts,
         window=window,
-        windows=_options(request, "window", [(one.key, one.words) for one in WINDOWS], window.key),
-        rankings=_options(request, "by", [(key, one.title) for key, one in RANKINGS.items()], ranking),
-        ranking=RANKINGS[ranking],
+        by=ranking,
         hotspots=_lines(context, top),
-        load=_load(context, ref, max(window.length, DAY), now),
         incidents=_open_first(incidents.incidents),
         incidents_total=incidents.total,
         changes=store.plan_change_page(ListFilter(ref.instance, ref.database), limit=MOST_CHANGES),

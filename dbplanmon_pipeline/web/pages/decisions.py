@@ -1,27 +1,26 @@
 """What operators do to incidents: acknowledge, resolve, dismiss, reopen, mute; the audit has it with their name."""
 
-import json
 from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from dbplanmon_pipeline.composition.incidents import decide_by_person
 from dbplanmon_pipeline.core.incident_machine import IllegalTransition
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
-from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.records import change_record
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.mute_alerts import MuteScope, mute_alerts
 from dbplanmon_pipeline.web.access.guard import form_of, require
 from dbplanmon_pipeline.web.access.user import Role, user_of
+from dbplanmon_pipeline.web.api.answers import Answer, body_of
 from dbplanmon_pipeline.web.context import context_of
 from dbplanmon_pipeline.web.pages.incident import ACTIONS, show_incident
+from dbplanmon_pipeline.web.pages.mutes import reason_of
 from dbplanmon_pipeline.web.pages.templating import link, with_query
 
-MOST_NOTE = 2_000
 EVENTS: Mapping[str, IncidentEvent] = {path: event for event, (path, _word) in ACTIONS.items()}
 
 
@@ -29,7 +28,7 @@ EVENTS: Mapping[str, IncidentEvent] = {path: event for event, (path, _word) in A
 def decide(request: Request) -> Response:
     """The form of the page of an incident; what is not possible any more is said on that page."""
     event = _event(request)
-    note = _note(str(form_of(request).get("note", "")))
+    note = reason_of(str(form_of(request).get("note", "")))
     try:
         change = _decide(request, event, note)
     except IllegalTransition as problem:
@@ -41,16 +40,9 @@ def decide(request: Request) -> Response:
 @require(Role.OPERATOR)
 async def decide_json(request: Request) -> Response:
     """The same for programs: `{"note": "why"}`, or nothing."""
-    event, body = _event(request), await request.body()
-    try:
-        given = json.loads(body) if body.strip() else {}
-    except ValueError:
-        raise HTTPException(400, 'the body is no JSON; send {"note": "why"} or nothing') from None
-    note = given.get("note", "") if isinstance(given, dict) else None
-    if not isinstance(note, str):
-        raise HTTPException(400, 'send {"note": "why"} or nothing')
-    change = await run_in_threadpool(_decide, request, event, _note(note))
-    return JSONResponse(jsonable({"incident_id": change.incident.incident_id, **change_record(change)}))
+    event, given = _event(request), await body_of(request, ("note",))
+    change = await run_in_threadpool(_decide, request, event, reason_of(given.get("note", "")))
+    return Answer({"incident_id": change.incident.incident_id, **change_record(change)})
 
 
 @require(Role.OPERATOR)
@@ -65,7 +57,7 @@ def mute(request: Request) -> Response:
         span=str(form.get("span", "")),
         actor=user_of(request).name,
         at=context.clock(),
-        reason=_note(str(form.get("reason", ""))),
+        reason=reason_of(str(form.get("reason", ""))),
     )
     return _back(request, found, "muted")
 
@@ -88,13 +80,6 @@ def _event(request: Request) -> IncidentEvent:
     if name not in EVENTS:
         raise HTTPException(404, f"an incident can be told to {', '.join(EVENTS)}, not to {name}")
     return EVENTS[name]
-
-
-def _note(text: str) -> str:
-    note = text.strip()
-    if len(note) > MOST_NOTE:
-        raise HTTPException(400, f"a note has at most {MOST_NOTE:,} characters")
-    return note
 
 
 def _scope(incident: Incident, name: str) -> MuteScope:

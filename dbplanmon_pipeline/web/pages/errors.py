@@ -12,7 +12,7 @@ from dbplanmon_pipeline.core.incident_machine import IllegalTransition
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.errors import DbPlanMonError, StoreError, StoreSchemaMismatch, StoreUnavailable
 from dbplanmon_pipeline.services.decide_incident import UnknownIncident
-from dbplanmon_pipeline.services.mute_alerts import NothingToMute
+from dbplanmon_pipeline.services.mute_alerts import NothingToMute, UnknownMute
 from dbplanmon_pipeline.web.access.answers import is_for_program, notice, path_of
 from dbplanmon_pipeline.web.pages.templating import render
 
@@ -31,6 +31,7 @@ _KINDS: tuple[tuple[type[DbPlanMonError], int, str], ...] = (
     (UnknownIncident, 404, "There is no such incident"),
     (IllegalTransition, 409, "That is not possible any more"),
     (NothingToMute, 400, "Nothing was muted"),
+    (UnknownMute, 409, "That is not possible any more"),
     (StoreSchemaMismatch, 503, "The store is not ready"),
     (StoreUnavailable, 503, "The store cannot be reached"),
     (StoreError, 503, "The store cannot be read"),

@@ -70,6 +70,7 @@ class DatabaseCard:
     ref: DatabaseRef
     health: Badge
     fresh: str
+    read_at: datetime | None
     why: str
     source: str
     incidents: tuple[tuple[Badge, int], ...]
@@ -120,6 +121,7 @@ def database_card(row: FleetRow, incidents: Sequence[Incident], figures: Figures
         row.ref,
         health,
         ago_words(row.read_at, figures.now) if row.read_at else "never",
+        row.read_at,
         one_line(row.message, _MOST_WORDS) if health in (BEHIND, FAILING) else "",
         _source(row),
         _by_severity(incidents),
@@ -158,6 +160,11 @@ def instance_group(
         is_open,
         is_retired,
     )
+
+
+def fits(card: DatabaseCard, words: str) -> bool:
+    """True where the card has all of these words, in any case of letters."""
+    return all(word in card.words for word in words.lower().split())
 
 
 def worst(incidents: Sequence[tuple[Badge, int]]) -> tuple[int, int]:

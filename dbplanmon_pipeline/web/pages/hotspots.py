@@ -12,12 +12,12 @@ from starlette.responses import Response
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Hotspot
-from dbplanmon_pipeline.core.ports.page_lists import ListFilter
+from dbplanmon_pipeline.core.ports.page_lists import HotspotRanking, ListFilter
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.charts.bars import bar
 from dbplanmon_pipeline.web.context import context_of
-from dbplanmon_pipeline.web.pages.list_query import list_query, one_of
+from dbplanmon_pipeline.web.pages.list_query import ListQuery, list_query, one_of
 from dbplanmon_pipeline.web.pages.templating import render
 
 STATEMENT_WORDS = 220
@@ -82,9 +82,36 @@ def lines(top: Sequence[Hotspot], texts: Mapping[tuple[DatabaseRef, int], Statem
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class HotspotList:
+    """What is asked for, the way to rank that holds, and the ranking; None where there is none."""
+
+    query: ListQuery
+    by: Ranking
+    ranking: HotspotRanking | None
+    lines: list[HotspotLine]
+
+
 @require(Role.VIEWER)
 def hotspots(request: Request) -> Response:
     """The newest ranking, or that of an earlier moment."""
+    found = hotspot_list(request)
+    return render(
+        request,
+        "hotspots.html",
+        ranking=found.ranking,
+        by=found.by,
+        lines=found.lines,
+        chosen={**found.query.chosen, "by": next(key for key, one in RANKINGS.items() if one is found.by)},
+        is_narrowed=found.query.is_narrowed,
+        instances=sorted({ref.instance for ref in context_of(request).session.store.known_databases()}),
+        rankings=tuple((key, one.title) for key, one in RANKINGS.items()),
+        moments=tuple((key, words) for key, (words, _) in MOMENTS.items()),
+    )
+
+
+def hotspot_list(request: Request) -> HotspotList:
+    """The newest ranking, or that of an earlier moment, as the query asks for it."""
     context = context_of(request)
     store = context.session.store
     query = list_query(request.query_params, by="", at="now", q="", instance="", database="")
@@ -98,15 +125,5 @@ def hotspots(request: Request) -> Response:
         by = "elapsed"
         ranking = store.hotspot_ranking(moment, RANKINGS[by].column, chosen)
     top = ranking.rows if ranking else ()
-    return render(
-        request,
-        "hotspots.html",
-        ranking=ranking,
-        by=RANKINGS[by or "cpu"],
-        lines=lines(top, store.statement_texts([(one.ref, one.query_hash) for one in top])),
-        chosen={**query.chosen, "by": by or "cpu"},
-        is_narrowed=query.is_narrowed,
-        instances=sorted({ref.instance for ref in store.known_databases()}),
-        rankings=tuple((key, one.title) for key, one in RANKINGS.items()),
-        moments=tuple((key, words) for key, (words, _) in MOMENTS.items()),
-    )
+    texts = store.statement_texts([(one.ref, one.query_hash) for one in top])
+    return HotspotList(query, RANKINGS[by or "cpu"], ranking, lines(top, texts))

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
-from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.plans.findings.words import finding_record
@@ -20,6 +19,7 @@ from dbplanmon_pipeline.services.explain import CAUSE_WINDOW, Explanation, expla
 from dbplanmon_pipeline.services.mute_alerts import SPANS
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role, user_of
+from dbplanmon_pipeline.web.api.answers import Answer
 from dbplanmon_pipeline.web.charts.history import history_chart
 from dbplanmon_pipeline.web.context import WebContext, context_of
 from dbplanmon_pipeline.web.pages.incident_series import (
@@ -30,6 +30,7 @@ from dbplanmon_pipeline.web.pages.incident_series import (
     statement_series,
 )
 from dbplanmon_pipeline.web.pages.incident_timeline import history, timeline
+from dbplanmon_pipeline.web.pages.mutes import UNMUTED
 from dbplanmon_pipeline.web.pages.plan_sides import plan_sides
 from dbplanmon_pipeline.web.pages.statement_layout import lay_out
 from dbplanmon_pipeline.web.pages.templating import render
@@ -40,6 +41,7 @@ TOLD = {
     "dismissed": "Dismissed. It stays away for a week unless it gets worse.",
     "reopened": "Reopened.",
     "muted": "Muted. Messages that fall under the rule are kept and counted, but not sent.",
+    "unmuted": UNMUTED,
 }
 ACTIONS = {
     IncidentEvent.ACKNOWLEDGED: ("acknowledge", "Acknowledge"),
@@ -124,7 +126,7 @@ def incident_json(request: Request) -> Response:
         "suggestions": [suggestion_record(suggestion) for suggestion in suggestions],
         "history": [change_record(change) for change in store.incident_events(found.incident_id)],
     }
-    return JSONResponse(jsonable(record))
+    return Answer(record)
 
 
 def ways_back(context: WebContext, incident: Incident, explanation: Explanation) -> list[Suggestion]:

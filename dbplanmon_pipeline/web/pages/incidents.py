@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.jsonable import jsonable
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports.pages import IncidentPage
 from dbplanmon_pipeline.core.records import incident_record
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
+from dbplanmon_pipeline.web.api.answers import Answer, limit_of
 from dbplanmon_pipeline.web.charts.bars import bar
 from dbplanmon_pipeline.web.context import WebContext, context_of
 from dbplanmon_pipeline.web.pages.incident_query import ANY, OPEN, IncidentQuery, cursor_text, incident_query
@@ -21,7 +21,6 @@ from dbplanmon_pipeline.web.pages.templating import link, render, with_query
 from dbplanmon_pipeline.web.pages.words import LABELS, SEVERITIES, STATES
 
 PAGE = 50
-MOST_PER_PAGE = 500
 STATEMENT_WORDS = 220
 
 _STATES = ((OPEN, "Open"), *STATES.items(), (ANY, "All"))
@@ -64,14 +63,9 @@ def incidents(request: Request) -> Response:
 def incidents_json(request: Request) -> Response:
     """The list for programs: the same query, `limit` up to 500, `next` is the `after` of the next page."""
     query = incident_query(request.query_params)
-    limit = request.query_params.get("limit", "")
-    page = _page(
-        context_of(request), query, min(int(limit), MOST_PER_PAGE) if limit.isdecimal() and int(limit) else PAGE
-    )
+    page = _page(context_of(request), query, limit_of(request, PAGE))
     found = [incident_record(incident) for incident in page.incidents]
-    return JSONResponse(
-        jsonable({"incidents": found, "total": page.total, "next": cursor_text(page.following) or None})
-    )
+    return Answer({"incidents": found, "total": page.total, "next": cursor_text(page.following) or None})
 
 
 def _page(context: WebContext, query: IncidentQuery, limit: int) -> IncidentPage:

@@ -72,10 +72,8 @@ def kpis(request: Request) -> Response:
 def kpi(request: Request) -> Response:
     """One KPI with its limits as a band."""
     context = context_of(request)
-    name = request.path_params["kpi"]
-    found = next((one for one in context.session.kpi_status() if one[0].name == name), None)
-    if found is None:
-        raise HTTPException(404, f"no KPI of the settings is called {one_line(name, 80)}")
+    found = named_kpi(request)
+    name = found[0].name
     span, now = chosen_span(SPANS, request.query_params.get("span", "")), context.clock()
     results = context.session.store.kpi_results(name, now - span.length, limit=MOST_READINGS)
     path = link(request, "kpi", kpi=name)
@@ -95,6 +93,19 @@ def kpi(request: Request) -> Response:
         statement_kind="procedure" if found[0].statement.procedure else "statement",
         every="on its own schedule" if found[0].cron else f"every {duration_words(found[0].interval.total_seconds())}",
     )
+
+
+def named_kpi(request: Request) -> KpiStatus:
+    """The KPI a path names.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
+    name = request.path_params["kpi"]
+    found = next((one for one in context_of(request).session.kpi_status() if one[0].name == name), None)
+    if found is None:
+        raise HTTPException(404, f"no KPI of the settings is called {one_line(name, 80)}")
+    return found
 
 
 def _trouble(status: KpiStatus) -> tuple[int, str]:

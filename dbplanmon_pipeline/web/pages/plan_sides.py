@@ -1,12 +1,12 @@
-"""Two plans side by side, line by line, with what only one of them has marked."""
+"""Two plans side by side, an operator per line, with what changed of each and what only one of them has."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.matching import match_plans
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
@@ -14,9 +14,6 @@ from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 MOST_LINES = 400
 MOST_CONDITIONS = 6
 DEEPEST = 20
-MOVED_TIMES = 10.0
-"""An estimate that moved so much is marked."""
-
 _WORDS, _CONDITION = 300, 400
 
 
@@ -28,7 +25,11 @@ class PlanLine:
         depth: below the root, at most DEEPEST.
         name / target: what it does, and to what.
         conditions: of its joins and filters.
-        mark: `gone`, `new`, `moved` (another estimate) or empty.
+        mark: `same`, `changed`, `gone` (only in the plan before) or `new` (only in the present one); empty where
+            there is nothing to compare with.
+        what: the changes in few words; empty but for `changed`.
+        number / other: of this operator in its plan, from 1, and of its mate in the other one; 0 without one,
+            or where its line is left out.
     """
 
     depth: int
@@ -37,9 +38,11 @@ class PlanLine:
     conditions: tuple[str, ...]
     cost: str
     rows: str
-    estimated_rows: float | None
-    key: tuple[str, ...]
+    actual_rows: str
     mark: str = ""
+    what: tuple[str, ...] = ()
+    number: int = 0
+    other: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,45 +63,85 @@ def plan_sides(
     """The plan before and the plan now, marked against each other; None where neither is there."""
     if old is None and new is None:
         return None
-    before, after = _side(old, hashes[0]), _side(new, hashes[1])
-    if not before.lines or not after.lines:
-        return before, after
-    marked_before, marked_after = _marked(before.lines, after.lines)
-    return replace(before, lines=marked_before), replace(after, lines=marked_after)
+    before, after = tree_of(old) if old else None, tree_of(new) if new else None
+    marks: tuple[_Marks, _Marks] = ({}, {})
+    if before is not None and after is not None and before.engine == after.engine:
+        marks = _marks(before, after)
+    return _side(old, before, hashes[0], marks[0]), _side(new, after, hashes[1], marks[1])
 
 
 def plan_side(plan: CapturedPlan | None, plan_hash: int) -> PlanSide:
     """One plan alone, without marks."""
-    return _side(plan, plan_hash)
+    return _side(plan, tree_of(plan) if plan else None, plan_hash, {})
 
 
-def _side(plan: CapturedPlan | None, plan_hash: int) -> PlanSide:
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    mark: str
+    what: tuple[str, ...] = ()
+    other: int = 0
+
+
+_Marks = dict[int, _Mark]
+"""By the number of the operator in its plan, from 0."""
+
+
+def _marks(before: Plan, after: Plan) -> tuple[_Marks, _Marks]:
+    first = (_first_numbers(before), _first_numbers(after))
+    marks: tuple[_Marks, _Marks] = ({}, {})
+    for statement in match_plans(before, after):
+        for node in statement.nodes:
+            was = None if statement.old is None or node.old is None else first[0][statement.old] + node.old
+            now = None if statement.new is None or node.new is None else first[1][statement.new] + node.new
+            what = tuple(one_line(words, _WORDS) for words in node.what)
+            if was is not None:
+                marks[0][was] = _Mark(node.change.value, what, _shown(now))
+            if now is not None:
+                marks[1][now] = _Mark(node.change.value, what, _shown(was))
+    return marks
+
+
+def _shown(number: int | None) -> int:
+    """The number from 1, 0 where there is none or its line is left out."""
+    return 0 if number is None or number >= MOST_LINES else number + 1
+
+
+def _first_numbers(plan: Plan) -> list[int]:
+    """The number of the first operator of each statement, counted over the whole plan."""
+    numbers, number = [], 0
+    for statement in plan.statements:
+        numbers.append(number)
+        number += sum(1 for _ in statement.operators())
+    return numbers
+
+
+def _side(plan: CapturedPlan | None, tree: Plan | None, plan_hash: int, marks: Mapping[int, _Mark]) -> PlanSide:
     if plan is None:
         return PlanSide(plan_hash, "", "", (), reason="was not captured" if plan_hash else "no other plan is known")
     if plan.reason:
         return PlanSide(plan_hash, plan.origin, "", (), reason=one_line(plan.reason.removeprefix("no plan: "), _WORDS))
-    tree = tree_of(plan)
     if tree is None:
         return PlanSide(plan_hash, plan.origin, "", (), reason="is of a form that cannot be shown")
-    lines = _lines(tree)
+    lines = [
+        _line(operator, depth, tree.engine, number, marks.get(number))
+        for number, (operator, depth) in enumerate(_operators(tree))
+    ]
     costs = [statement.estimated_cost for statement in tree.statements if statement.estimated_cost is not None]
     cost = figure(sum(costs)) if costs else ""
     return PlanSide(plan_hash, plan.origin, cost, tuple(lines[:MOST_LINES]), max(0, len(lines) - MOST_LINES))
 
 
-def _lines(plan: Plan) -> list[PlanLine]:
-    found = []
+def _operators(plan: Plan) -> Iterator[tuple[Operator, int]]:
+    """All operators with their depth, parents first."""
     for statement in plan.statements:
-        for tree in statement.trees:
-            waiting = [(tree, 0)]
-            while waiting:
-                operator, depth = waiting.pop()
-                found.append(_line(operator, depth, plan.engine))
-                waiting.extend((child, depth + 1) for child in reversed(operator.children))
-    return found
+        waiting = [(tree, 0) for tree in reversed(statement.trees)]
+        while waiting:
+            operator, depth = waiting.pop()
+            yield operator, depth
+            waiting.extend((child, depth + 1) for child in reversed(operator.children))
 
 
-def _line(operator: Operator, depth: int, engine: Engine) -> PlanLine:
+def _line(operator: Operator, depth: int, engine: Engine, number: int, mark: _Mark | None) -> PlanLine:
     readable = short_expression if engine == Engine.SQLSERVER else str
     kind = operator.join_type if operator.join_type.lower() != "inner" else ""
     detail = ", ".join(filter(None, (kind, operator.strategy)))
@@ -115,29 +158,15 @@ def _line(operator: Operator, depth: int, engine: Engine) -> PlanLine:
             one_line(f"{label}: {readable(expression)}", _CONDITION)
             for label, expression in operator.conditions[:MOST_CONDITIONS]
         ),
-        figure(operator.estimated_cost) if operator.estimated_cost is not None else "",
-        figure(operator.estimated_rows) if operator.estimated_rows is not None else "",
-        operator.estimated_rows,
-        (name, operator.relation, operator.alias, operator.index),
+        _told(operator.estimated_cost),
+        _told(operator.estimated_rows),
+        _told(operator.actual_rows),
+        mark.mark if mark else "",
+        mark.what if mark else (),
+        number + 1,
+        mark.other if mark else 0,
     )
 
 
-def _marked(before: Sequence[PlanLine], after: Sequence[PlanLine]) -> tuple[tuple[PlanLine, ...], tuple[PlanLine, ...]]:
-    """Lines that match in order stay unmarked, unless their estimate moved."""
-    left = ["gone"] * len(before)
-    right = ["new"] * len(after)
-    matcher = SequenceMatcher(None, [line.key for line in before], [line.key for line in after], autojunk=False)
-    for first, second, length in matcher.get_matching_blocks():
-        for step in range(length):
-            moved = _has_moved(before[first + step].estimated_rows, after[second + step].estimated_rows)
-            left[first + step] = right[second + step] = "moved" if moved else ""
-    return (
-        tuple(replace(line, mark=mark) for line, mark in zip(before, left, strict=True)),
-        tuple(replace(line, mark=mark) for line, mark in zip(after, right, strict=True)),
-    )
-
-
-def _has_moved(before: float | None, after: float | None) -> bool:
-    if not before or not after:
-        return False
-    return max(before / after, after / before) >= MOVED_TIMES
+def _told(value: float | None) -> str:
+    return "" if value is None else figure(value)

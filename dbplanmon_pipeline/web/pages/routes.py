@@ -7,13 +7,14 @@ from dbplanmon_pipeline.web.pages.alerts import alerts
 from dbplanmon_pipeline.web.pages.audit import audit
 from dbplanmon_pipeline.web.pages.collector import collector
 from dbplanmon_pipeline.web.pages.database import database
-from dbplanmon_pipeline.web.pages.decisions import decide, decide_json, mute
+from dbplanmon_pipeline.web.pages.decisions import decide, mute
 from dbplanmon_pipeline.web.pages.finding import finding
 from dbplanmon_pipeline.web.pages.fleet import fleet
 from dbplanmon_pipeline.web.pages.hotspots import hotspots
-from dbplanmon_pipeline.web.pages.incident import incident, incident_json
-from dbplanmon_pipeline.web.pages.incidents import incidents, incidents_json
+from dbplanmon_pipeline.web.pages.incident import incident
+from dbplanmon_pipeline.web.pages.incidents import incidents
 from dbplanmon_pipeline.web.pages.kpis import kpi, kpis
+from dbplanmon_pipeline.web.pages.mutes import unmute
 from dbplanmon_pipeline.web.pages.plan import plan
 from dbplanmon_pipeline.web.pages.plan_changes import plan_changes
 from dbplanmon_pipeline.web.pages.settings import settings
@@ -32,6 +33,7 @@ def page_routes() -> list[BaseRoute]:
         Route("/incidents/{incident_id}", incident, name="incident"),
         Route("/incidents/{incident_id}/{event}", decide, methods=["POST"], name="decide"),
         Route("/mutes", mute, methods=["POST"], name="mute"),
+        Route("/mutes/{mute_id}/remove", unmute, methods=["POST"], name="unmute"),
         Route(_STATEMENT, statement, name="statement"),
         Route(f"{_STATEMENT}/mute", mute_statement, methods=["POST"], name="mute_statement"),
         Route("/databases/{instance}/{database:path}", database, name="database"),
@@ -45,8 +47,5 @@ def page_routes() -> list[BaseRoute]:
         Route("/collector", collector, name="collector"),
         Route("/settings", settings, name="settings"),
         Route("/audit", audit, name="audit"),
-        Route("/api/incidents", incidents_json, name="incidents_json"),
-        Route("/api/incidents/{incident_id}", incident_json, name="incident_json"),
-        Route("/api/incidents/{incident_id}/{event}", decide_json, methods=["POST"], name="decide_json"),
         Mount("/static", static, name="static"),
     ]

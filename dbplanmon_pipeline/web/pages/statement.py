@@ -1,5 +1,8 @@
 """`/statements/{instance}/{database}/{query_hash}`: one statement over time, its plans, and what became of it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -9,12 +12,13 @@ from starlette.responses import RedirectResponse, Response
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText, hash_int, hash_text
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
-from dbplanmon_pipeline.core.ports.page_lists import ListFilter
-from dbplanmon_pipeline.core.ports.pages import IncidentFilter
+from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, PlanUse, StatementSeen
+from dbplanmon_pipeline.core.ports.pages import IncidentFilter, IncidentPage, Normal
 from dbplanmon_pipeline.services.mute_alerts import SPANS, MuteScope, mute_alerts
 from dbplanmon_pipeline.web.access.guard import form_of, require
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.context import context_of
+from dbplanmon_pipeline.web.pages.mutes import UNMUTED, reason_of
 from dbplanmon_pipeline.web.pages.spans import (
     DAY,
     HOUR,
@@ -26,7 +30,7 @@ from dbplanmon_pipeline.web.pages.spans import (
     chosen_span,
 )
 from dbplanmon_pipeline.web.pages.statement_layout import lay_out
-from dbplanmon_pipeline.web.pages.statement_series import columns_of, known_metrics, statement_series
+from dbplanmon_pipeline.web.pages.statement_series import Rows, columns_of, known_metrics, statement_series
 from dbplanmon_pipeline.web.pages.templating import link, render, with_query
 
 CHART_SPANS = (
@@ -36,49 +40,55 @@ CHART_SPANS = (
     Span("365d", "1 year, by day", 365 * DAY, DAY),
 )
 MOST_CHANGES, MOST_INCIDENTS = 20, 20
-MOST_NOTE = 2_000
+TOLD = {"muted": "Muted. Messages about this statement are kept and counted, but not sent.", "unmuted": UNMUTED}
 SPAN_WORDS = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "never": "Until removed"}
 _COLUMNS = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFacts:
+    """What the page shows.
+
+    Attributes:
+        rows: of the span that is asked for, which ended at `end`.
+        normal: what is normal per execution; None unknown.
+        mutes: rules in force under which its messages fall.
+    """
+
+    seen: StatementSeen
+    text: StatementText | None
+    span: Span
+    end: datetime
+    rows: Rows
+    uses: Sequence[PlanUse]
+    changes: PlanChangePage
+    incidents: IncidentPage
+    normal: Normal | None
+    mutes: Sequence[MuteRule]
 
 
 @require(Role.VIEWER)
 def statement(request: Request) -> Response:
     """The page."""
-    context, key = context_of(request), statement_key(request)
-    ref, query_hash = key
-    store, now = context.session.store, context.clock()
-    seen = store.statement_seen(ref, query_hash)
-    if seen is None:
-        raise HTTPException(404, f"statement {hash_text(query_hash)} was never seen on {ref}")
-    span = chosen_span(CHART_SPANS, request.query_params.get("span", ""))
-    end = now
-    start = end - span.length
-    rows = columns_of(
-        store.hourly_work(ref, start, end, query_hash, by_day=span.width >= DAY)
-        if span.width
-        else store.interval_frame(start, end, columns=_COLUMNS, databases=[ref], query_hash=query_hash).rows
-    )
-    metric = _metric(request, known_metrics(rows))
-    text = store.statement_texts([key]).get(key)
-    changes = store.plan_change_page(ListFilter(ref.instance, ref.database, query_hash=query_hash), limit=MOST_CHANGES)
-    chosen = IncidentFilter(instance=ref.instance, database=ref.database, query_hash=query_hash)
-    incidents = store.incident_page(chosen, limit=MOST_INCIDENTS)
+    found = statement_facts(request)
+    seen, span, text = found.seen, found.span, found.text
+    metric = _metric(request, known_metrics(found.rows))
     series = statement_series(
-        rows,
+        found.rows,
         span,
         metric,
-        start=start,
-        end=end,
-        cadence=context.settings.collection.interval,
-        uses=store.plan_uses(ref, query_hash),
-        changes=_oldest_first(changes.rows),
-        incidents=incidents.incidents,
-        normal=store.normal(ref, query_hash, context.session.detector.layout, now),
+        start=found.end - span.length,
+        end=found.end,
+        cadence=context_of(request).settings.collection.interval,
+        uses=found.uses,
+        changes=_oldest_first(found.changes.rows),
+        incidents=found.incidents.incidents,
+        normal=found.normal,
     )
     return render(
         request,
         "statement.html",
-        ref=ref,
+        ref=seen.ref,
         seen=seen,
         statement=lay_out(text.text) if text else None,
         kind=text.kind if text else "",
@@ -87,11 +97,48 @@ def statement(request: Request) -> Response:
         metric=metric,
         spans=_options(request, "span", [(one.key, one.words) for one in CHART_SPANS], span.key),
         metrics=_options(request, "metric", [(one.key, _title(one)) for one in METRIC_CHOICES.values()], metric.key),
-        changes=changes,
-        incidents=incidents,
-        mutes=[mute for mute in store.mutes(at=now) if _is_muted(mute, ref, query_hash, text)],
+        changes=found.changes,
+        incidents=found.incidents,
+        mutes=found.mutes,
         mute_spans=[(one, SPAN_WORDS.get(one, one)) for one in SPANS],
-        told=request.query_params.get("told", "") == "muted",
+        told=TOLD.get(request.query_params.get("told", ""), ""),
+    )
+
+
+def statement_facts(request: Request) -> StatementFacts:
+    """What the store knows of the statement a path names, in the span that is asked for.
+
+    Raises:
+        HTTPException: 404, it was never seen; 400, there is no such span.
+    """
+    context, key = context_of(request), statement_key(request)
+    ref, query_hash = key
+    store, now = context.session.store, context.clock()
+    seen = store.statement_seen(ref, query_hash)
+    if seen is None:
+        raise HTTPException(404, f"statement {hash_text(query_hash)} was never seen on {ref}")
+    span = chosen_span(CHART_SPANS, request.query_params.get("span", ""))
+    start = now - span.length
+    rows = columns_of(
+        store.hourly_work(ref, start, now, query_hash, by_day=span.width >= DAY)
+        if span.width
+        else store.interval_frame(start, now, columns=_COLUMNS, databases=[ref], query_hash=query_hash).rows
+    )
+    text = store.statement_texts([key]).get(key)
+    chosen = IncidentFilter(instance=ref.instance, database=ref.database, query_hash=query_hash)
+    return StatementFacts(
+        seen=seen,
+        text=text,
+        span=span,
+        end=now,
+        rows=rows,
+        uses=store.plan_uses(ref, query_hash),
+        changes=store.plan_change_page(
+            ListFilter(ref.instance, ref.database, query_hash=query_hash), limit=MOST_CHANGES
+        ),
+        incidents=store.incident_page(chosen, limit=MOST_INCIDENTS),
+        normal=store.normal(ref, query_hash, context.session.detector.layout, now),
+        mutes=[mute for mute in store.mutes(at=now) if _is_muted(mute, ref, query_hash, text)],
     )
 
 
@@ -100,9 +147,7 @@ def mute_statement(request: Request) -> Response:
     """Mute messages about one statement."""
     context, (ref, query_hash) = context_of(request), statement_key(request)
     form = form_of(request)
-    reason = str(form.get("reason", "")).strip()
-    if len(reason) > MOST_NOTE:
-        raise HTTPException(400, f"a reason has at most {MOST_NOTE:,} characters")
+    reason = reason_of(str(form.get("reason", "")))
     if context.session.store.statement_seen(ref, query_hash) is None:
         raise HTTPException(404, f"statement {hash_text(query_hash)} was never seen on {ref}")
     mute_alerts(

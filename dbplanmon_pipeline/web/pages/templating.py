@@ -113,6 +113,7 @@ def _environment() -> Environment:
         "reading_badge": words.reading_badge,
         "is_incident_id": words.is_incident_id,
         "place": words.place_words,
+        "mute_words": words.mute_words,
         "title_of": words.incident_title,
         "effect_of": words.effect_words,
         "lasted": words.lasted_words,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, Label, Severity
 from dbplanmon_pipeline.core.plain_words import cost_words, duration_words, hash_words, one_line, ratio_words
+from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 
 MOST_NAME = 120
 
@@ -134,3 +135,10 @@ def short_moment(moment: datetime) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 incident`, `3 incidents`."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def mute_words(mute: MuteRule) -> str:
+    """Whom a rule is about."""
+    named = (("on", mute.instance), ("database", mute.database), ("labelled", mute.label), ("with", mute.text))
+    parts = [f"{word} {value}" for word, value in named if value]
+    return ", ".join((["one statement"] if mute.query_hash else []) + parts) or "everything"

@@ -18,11 +18,12 @@
     });
   }
 
-  // A box that narrows a list while somebody types.
+  // A box that narrows a list while somebody types; of a list that is not all here, the server knows the rest.
   for (const box of document.querySelectorAll("input[data-narrows]")) {
     const list = document.getElementById(box.dataset.narrows);
     const told = document.getElementById(`${box.dataset.narrows}-told`);
     if (!list) continue;
+    const { asks } = box.dataset;
     const rows = [...list.querySelectorAll("[data-words]")];
     const groups = [...list.querySelectorAll("details")];
     const opened = groups.map((group) => group.open);
@@ -39,11 +40,21 @@
         group.hidden = words.length > 0 && !left;
         group.open = words.length > 0 ? Boolean(left) : opened[place];
       });
-      if (told) told.textContent = words.length ? `${shown} of ${rows.length} shown` : "";
+      const rest = asks ? `; press Enter to look through all ${asks}` : "";
+      if (told) told.textContent = words.length ? `${shown} of ${rows.length} shown${rest}` : "";
     };
     box.addEventListener("input", narrow);
-    box.form?.addEventListener("submit", (event) => event.preventDefault());
-    if (box.value) narrow();
+    if (!asks) box.form?.addEventListener("submit", (event) => event.preventDefault());
+    if (box.value && !asks) narrow();
+  }
+
+  // The operator of the other plan that belongs to the one under the pointer, or to the one with the focus.
+  for (const line of document.querySelectorAll("[data-mate]")) {
+    const mate = document.getElementById(line.dataset.mate);
+    if (!mate) continue;
+    const show = (is) => () => [line, mate].forEach((one) => one.classList.toggle("mate", is));
+    for (const event of ["pointerenter", "focusin"]) line.addEventListener(event, show(true));
+    for (const event of ["pointerleave", "focusout"]) line.addEventListener(event, show(false));
   }
 
   // On a narrow screen the latest part of a chart is seen first.

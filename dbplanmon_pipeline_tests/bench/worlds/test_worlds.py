@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dbplanmon_pipeline.services.backtest import Notification
-from dbplanmon_pipeline.store.recorded_intervals import read_recorded_intervals
+from dbplanmon_pipeline.store.recorded_intervals import RecordedIntervals
 from dbplanmon_pipeline_tests.bench.bench_worlds import main
 from dbplanmon_pipeline_tests.bench.worlds.catalog import RECIPES, make_world
 from dbplanmon_pipeline_tests.bench.worlds.clock import EPOCH, STEP, STEP_US, WEEK
@@ -88,7 +88,8 @@ def test_alerts_are_scored_against_what_happened():
 def test_a_world_as_files_is_read_by_the_back_test(tmp_path):
     world = make_world("databases", seed=1, statements=4)
     write_labelled(world, tmp_path)
-    frame = read_recorded_intervals(tmp_path / "interval_metrics.parquet")
+    source = RecordedIntervals(tmp_path / "interval_metrics.parquet")
+    (frame,) = source.frames([tuple(source.databases())])
     assert len(frame.rows) == len(world.frame.rows)
     assert frame.rows["elapsed_time_us"].sum() == pytest.approx(world.frame.rows["elapsed_time_us"].sum())
     assert set(frame.databases.values()) <= set(world.frame.databases.values())

@@ -2,7 +2,7 @@ import pytest
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.render import render_tree
+from dbplanmon_pipeline.core.plans.render import Sign, render_tree
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan, PlanStatement
 from dbplanmon_pipeline_tests.core.plans.corpus import entries, text_of
@@ -36,25 +36,68 @@ PLAN = {
 
 def test_the_tree_shows_operators_figures_and_conditions():
     assert render_tree(parse_pg_plan(PLAN)).splitlines() == [
-        "Hash Join (Left) (cost 1,234, rows 10)",
-        "    Hash Cond: (o.id = c.id)",
-        "-> Parallel Index Scan Backward using orders_pk on orders o (actual rows 3, actual 0.12 ms, loops 4)",
-        "-> Hash",
-        "  -> Seq Scan on c [SubPlan]",
+        " cost  share  est. rows  rows  runs    ms  operator",
+        "1,234   100%         10                    Hash Join (Left)",
+        "                                               Hash Cond: (o.id = c.id)",
+        "                            3     4  0.12  -> Parallel Index Scan Backward using orders_pk on orders o",
+        "                                           -> Hash",
+        "                                             -> Seq Scan on c [SubPlan]",
+    ]
+
+
+def test_columns_give_way_where_the_tree_has_no_room():
+    heads = [render_tree(parse_pg_plan(PLAN), width=width).splitlines()[0] for width in (200, 80, 70, 60, 44)]
+    assert heads == [
+        " cost  share  est. rows  rows  runs    ms  operator",
+        " cost  share  est. rows  rows  operator",
+        " cost  est. rows  rows  operator",
+        " cost  operator",
+        "operator",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 50, 79, 120])
+@pytest.mark.parametrize("entry", entries()[::6])
+def test_no_line_of_a_real_plan_is_longer_than_the_terminal(entry, width):
+    lines = render_tree(parse_pg_plan(text_of(entry)), width=width).split("\n")
+    assert max(map(len, lines)) <= width
+
+
+def test_long_conditions_are_broken_below_their_operator():
+    scan = {"Node Type": "Seq Scan", "Relation Name": "orders", "Filter": " AND ".join(["(total > $1)"] * 6)}
+    assert render_tree(parse_pg_plan(scan), width=50).splitlines() == [
+        "operator",
+        "Seq Scan on orders",
+        "    Filter: (total > $1) AND (total > $1) AND",
+        "      (total > $1) AND (total > $1) AND (total >",
+        "      $1) AND (total > $1)",
+    ]
+
+
+def test_signs_and_what_they_stand_for_are_shown_with_their_operators():
+    signs = {(0, 1): Sign("~", ("rows 1 became 50",)), (0, 2): Sign("+")}
+    plan = {"Node Type": "Limit", "Plans": [{"Node Type": "Sort", "Plans": [{"Node Type": "Result"}]}]}
+    assert render_tree(parse_pg_plan(plan), signs=signs).splitlines() == [
+        "  operator",
+        "  Limit",
+        "~ -> Sort",
+        "         * rows 1 became 50",
+        "+   -> Result",
     ]
 
 
 def test_several_statements_are_headed_and_one_without_a_tree_says_so():
     tree = parse_pg_plan({"Node Type": "Result"}).statements[0]
     text = render_tree(Plan(Engine.SQLSERVER, (PlanStatement(None, kind="USE"), tree)))
-    assert text.splitlines() == ["Statement 1: USE", "(no operators)", "Statement 2: SELECT", "Result"]
+    assert text.splitlines() == ["Statement 1: USE", "(no operators)", "Statement 2: SELECT", "operator", "Result"]
 
 
 @pytest.mark.parametrize("entry", entries())
 def test_every_real_plan_renders_one_line_per_operator_and_condition(entry):
     plan = parse_pg_plan(text_of(entry))
     conditions = sum(len(operator.conditions) for operator in plan.operators())
-    assert len(render_tree(plan).split("\n")) == plan.counts["operators"] + conditions
+    heads = len(plan.statements) * (2 if len(plan.statements) > 1 else 1)
+    assert len(render_tree(plan).split("\n")) == heads + plan.counts["operators"] + conditions
 
 
 def test_a_showplan_is_shown_with_short_expressions_and_all_its_trees():
@@ -62,8 +105,13 @@ def test_a_showplan_is_shown_with_short_expressions_and_all_its_trees():
     scan = relop("Clustered Index Scan", table("T", "PK", "t"), predicate, parallel=1, cost=2)
     operations = [element("Operation", element("QueryPlan", tree)) for tree in (scan, relop("Top", detail="Top"))]
     text = showplan(element("StmtCursor", element("CursorPlan", *operations), StatementText="c"))
-    assert render_tree(parse_showplan(text)) == (
-        "Parallel Clustered Index Scan using PK on dbo.T t (cost 2, rows 1)\n"
-        "    Predicate: t.A=@p\n"
-        "Top (cost 1, rows 1)"
-    )
+    assert render_tree(parse_showplan(text)).splitlines() == [
+        "cost  share  est. rows  operator",
+        "   2    67%          1  Parallel Clustered Index Scan using PK on dbo.T t",
+        "                            Predicate: t.A=@p",
+        "   1    33%          1  Top",
+    ]
+
+
+def test_a_tiny_cost_is_not_nothing():
+    assert render_tree(parse_pg_plan({"Node Type": "Result", "Total Cost": 0.0032})).splitlines()[1].startswith("0.003")

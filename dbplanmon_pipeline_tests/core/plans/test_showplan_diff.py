@@ -82,7 +82,7 @@ def test_the_sniffed_parameter_of_a_real_pair_reads_as_a_dba_would_tell_it():
         ),
     )
     assert ("parallelism", "parallelism: serial became parallel") in changes
-    assert ("estimate", "result: estimated rows 40 became 666,693 (x16,667)") in changes
+    assert ("estimate", "dbo.Orders: estimated rows 40 became 666,693 (x16,667)") in changes
     assert {"work", "statistics"} <= {kind for kind, _ in changes}
 
 
@@ -129,6 +129,13 @@ def test_lost_parallelism_names_the_reason_of_the_engine():
     ]
 
 
+def test_another_degree_of_parallelism_is_told():
+    gathered = relop("Parallelism", scan(parallel=1), detail="Parallelism", logical="Gather Streams")
+    before, after = ({"plan": {"DegreeOfParallelism": degree}} for degree in (8, 2))
+    assert told(gathered, gathered, before=before, after=after) == [("parallelism", "parallelism: degree 8 became 2")]
+    assert told(scan(), scan(), before=before, after=after) == []
+
+
 def test_sorts_and_spools_are_told_with_what_they_are():
     order = element("OrderBy", element("OrderByColumn", element("ColumnReference", Column="Day"), Ascending=0))
     spool = relop("Table Spool", scan(), detail="Spool", logical="Eager Spool")
@@ -165,7 +172,7 @@ def test_wishes_and_warnings_of_one_plan_only_are_told_without_values():
     old = showplan(statement(scan()))
     new = showplan(statement(wish("AB"), element("Warnings", convert), scan()))
     assert differences(old, new) == [
-        ("warning", "new: warning PlanAffectingConvert Seek Plan: CONVERT_IMPLICIT(int,A,?)=(?)"),
+        ("warning", "new: implicit conversion that prevents a seek: CONVERT_IMPLICIT(int,A,?)=(?)"),
         ("warning", "new: missing index on Orders (A, B)"),
     ]
 
@@ -264,3 +271,119 @@ def test_one_statement_of_a_whole_batch_is_found_by_its_hash():
     one = statement(seek(), QueryHash="0x2")
     batch = showplan(statement(scan("X"), QueryHash="0x1"), statement(seek(), QueryHash="0x2"))
     assert differences(batch, showplan(one)) == [("statement", "SELECT: no longer has a plan")]
+
+
+def test_hints_that_bind_one_plan_only_are_told():
+    text = "select 1 from A inner hash join B on A.x = B.x option (maxdop 1, force order)"
+    assert told(scan(), scan(), after={"text": text}) == [
+        ("hint", "now bound by the hint MAXDOP"),
+        ("hint", "now bound by the hint FORCE ORDER"),
+        ("hint", "now bound by the hint HASH JOIN"),
+    ]
+    assert told(scan(ForceSeek=1), scan(), after={"plan": {"UsePlan": "true"}}) == [
+        ("hint", "dbo.Orders: no longer bound by the hint FORCESEEK"),
+        ("hint", "now bound by a forced plan"),
+    ]
+
+
+def test_words_of_hints_in_strings_and_comments_bind_nothing():
+    assert told(scan(), scan(), after={"text": "select 'option (force order)' -- option (recompile)"}) == []
+
+
+def test_a_function_that_was_inlined_is_told():
+    called = element("UserDefinedFunction", FunctionName="[Shop].[dbo].[Net]")
+    assert told(scan("Orders", "PK_Orders", called), scan()) == [
+        ("function", "function Shop.dbo.Net is no longer called row by row")
+    ]
+
+
+def compiled(value):
+    return element(
+        "ParameterList", element("ColumnReference", Column="@p", ParameterDataType="int", ParameterCompiledValue=value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "expected"),
+    [
+        ("(1)", "(2)", [("parameter", "compiled for another value of @p")]),
+        ("", "?", [("parameter", "compiled for one value of @p, before for any value")]),
+        ("?", "?", []),
+        ("(1)", "?", []),
+    ],
+)
+def test_what_a_plan_was_compiled_for_is_told_without_the_value(was, now, expected):
+    plans = [showplan(statement(scan(), compiled(value))) for value in (was, now)]
+    assert differences(*plans) == expected
+
+
+def large(rows, cardinality=2_000_000):
+    read = relop(
+        "Clustered Index Scan", table("Orders", "PK_Orders"), predicate("[Orders].[Id]=[@p]"), rows=rows, cost=9
+    )
+    return showplan(
+        statement(read.replace("<RelOp", f'<RelOp TableCardinality="{cardinality}"', 1), compiled("?"), QueryHash="0x1")
+    )
+
+
+def test_a_sniffed_value_shows_by_an_estimate_that_moved_over_a_table_that_did_not():
+    kinds = [kind for kind, _ in differences(large(40), large(600_000))]
+    assert kinds == ["parameter", "estimate"]
+    assert [kind for kind, _ in differences(large(40, 2_000), large(600_000))] == ["estimate"]
+
+
+def test_a_join_of_a_table_with_itself_is_compared():
+    assert ("join_type", "join of Orders and Orders: Nested Loops became Hash Match") in told(
+        loops(scan(), scan()), hashed(scan(), scan())
+    )
+
+
+def test_a_join_with_another_residual_is_told():
+    residual = element("Predicate", element("ScalarOperator", ScalarString="[A].[x]=[B].[x]"))
+    new = relop("Nested Loops", scan("A"), scan("B"), residual, detail="NestedLoops", logical="Inner Join")
+    assert told(loops(scan("A"), scan("B")), new) == [("condition", "join of A and B: Predicate none became A.x=B.x")]
+
+
+def test_many_statistics_of_one_table_are_told_in_one_line():
+    def info(number, day):
+        return element(
+            "StatisticsInfo",
+            Schema="[dbo]",
+            Table="[Orders]",
+            Statistics=f"[S{number}]",
+            ModificationCount=0,
+            SamplingPercent=100,
+            LastUpdate=f"2026-03-{day:02}T02:00:00",
+        )
+
+    plans = [
+        showplan(
+            statement(element("OptimizerStatsUsage", *(info(number, day + number) for number in range(3))), scan())
+        )
+        for day in (1, 10)
+    ]
+    text = "3 statistics of dbo.Orders were updated, the last at 2026-03-12 02:00:00, before at 2026-03-03 02:00:00"
+    assert differences(*plans) == [("statistics", text)]
+
+
+def test_the_dearest_of_several_changes_leads_and_a_cheap_one_comes_last():
+    old = loops(
+        relop("Index Seek", table("A", "i"), cost=0.01), relop("Index Seek", table("B", "i"), cost=0.01), cost=1
+    )
+    new = loops(
+        relop("Index Seek", table("A", "j"), cost=0.01),
+        relop("Clustered Index Scan", table("B", "p"), cost=90),
+        cost=99,
+    )
+    texts = [text for kind, text in told(old, new) if kind in ("access_path", "index")]
+    assert texts == [
+        "dbo.B: Index Seek using i became Clustered Index Scan using p",
+        "dbo.A: Index Seek now uses j instead of i",
+    ]
+
+
+def test_what_happened_several_times_is_told_once():
+    old, new = (loops(seek("A", index), seek("A", index)) for index in ("i", "j"))
+    spools = [relop("Table Spool", scan(), detail="Spool", logical="Eager Spool") for _ in range(2)]
+    assert told(old, new) == [("index", "dbo.A: Index Seek now uses j instead of i")]
+    assert ("spool", "new: 2 times Table Spool (Eager)") in told(loops(scan(), scan()), loops(*spools))

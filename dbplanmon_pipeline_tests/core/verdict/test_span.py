@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict import findings, history
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import prepared, series_rows
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.backtest import BacktestPolicy, backtest
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
@@ -110,18 +108,6 @@ def test_a_record_shorter_than_a_baseline_is_only_learnt_from():
     assert backtest(nothing, StatisticalDetector(), BacktestPolicy()).intervals == 0
 
 
-@pytest.mark.parametrize("hours", [(0, 9), (3, 12), (20, 30)])
-def test_series_made_once_are_cut_as_rows_are(hours):
-    workload = troubled(3)
-    frame = workload.frame(2)
-    after, until = (epoch_us(workload.moment(0) + timedelta(hours=hour)) for hour in hours)
-    once, anew = series_rows(prepared(frame).within(after, until), 0, until), series_rows(frame, after, until)
-    assert once.sums.keys() == anew.sums.keys()
-    for name, values in vars(anew).items():
-        for one, other in zip(parts(getattr(once, name)), parts(values), strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
 def test_how_much_is_worked_on_at_once_changes_nothing(monkeypatch):
     workload, detector = troubled(4), StatisticalDetector(POLICY)
     frame = workload.frame(2)
@@ -138,7 +124,3 @@ def test_how_much_is_worked_on_at_once_changes_nothing(monkeypatch):
     np.testing.assert_array_equal(in_parts[0], parameters)
     assert in_parts[1] == verdicts
     assert any(verdicts)
-
-
-def parts(values):
-    return list(values.values()) if isinstance(values, dict) else [values]

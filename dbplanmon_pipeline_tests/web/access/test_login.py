@@ -93,8 +93,25 @@ def test_the_cookie_is_of_the_careful_kind(site: Site) -> None:
     answer = site.browser().post("/login", data={"token": site.token()})
     name, *flags = [part.strip().lower() for part in answer.headers["set-cookie"].split(";")]
     assert len(name.partition("=")[2]) == 64
-    assert {"httponly", "samesite=strict", "path=/", "max-age=43200"} <= set(flags)
+    assert {"httponly", "samesite=lax", "path=/", "max-age=43200"} <= set(flags)
     assert "secure" not in flags
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, "anna"),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, "anna"),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, "anna"),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, "anonymous"),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, "anonymous"),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, "anonymous"),
+    ],
+)
+def test_a_login_counts_where_somebody_goes_and_not_in_pages_of_others(
+    site: Site, headers: dict[str, str], name: str
+) -> None:
+    assert site.logged_in().get("/look", headers=headers).json()["name"] == name
 
 
 def test_a_login_outlives_the_server(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_failed_readings_are_counted_apart(tmp_path):
         collect(page, 2)
         found = samples(page)
     assert found["readings_total", ("fleet", "failed")] == 2
+    assert found["connections_opened_total", ("fleet",)] == 4
     assert found["databases", ("failed",)] == 1
     assert found["databases", ("ok",)] == 2
 

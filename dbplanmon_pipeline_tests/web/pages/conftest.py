@@ -1,4 +1,4 @@
-"""A recorded fleet, a site over it, and a browser that tells of every complaint."""
+"""A site over the recorded fleet, and a browser that tells of every complaint."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,30 +7,15 @@ from pathlib import Path
 import pytest
 
 from dbplanmon_pipeline_tests.support.requirements import absent
-from dbplanmon_pipeline_tests.web.pages.site import Site, serving, write_slow_past
+from dbplanmon_pipeline_tests.web.pages.site import Site, serving
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-
-@pytest.fixture(scope="session")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("recorded") / "slow"
-    folder.mkdir()
-    write_slow_past(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def site(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """For tests that only look."""
     with serving(tmp_path_factory.mktemp("site"), past=past) as running:
-        yield running
-
-
-@pytest.fixture
-def own_site(past: Path, tmp_path: Path) -> Iterator[Site]:
-    """For a test that changes something."""
-    with serving(tmp_path, past=past) as running:
         yield running
 
 

@@ -68,9 +68,24 @@ def test_both_plans_stand_side_by_side_with_what_differs_marked(open_page, site)
     page = open_page(site, path_of(site))
 
     before, now = (page.get_by_role("region", name=name, exact=True) for name in ("Before", "Now"))
-    assert before.locator(".gone").count() >= 1
-    assert "only now" in now.locator(".new").first.inner_text()
+    assert before.locator(".plan-line").count() == before.locator(".same, .changed, .gone").count()
+    assert "became" in now.locator(".changed .plan-changes").first.inner_text()
     assert before.bounding_box()["y"] == now.bounding_box()["y"]
+
+
+@browser_test
+def test_the_keyboard_leads_from_an_operator_to_its_mate_in_the_other_plan(open_page, site):
+    page = open_page(site, path_of(site))
+
+    link = page.get_by_role("region", name="Before", exact=True).get_by_role("link", name="changed").first
+    mate = link.get_attribute("href")
+    assert page.get_by_role("region", name="Now", exact=True).locator(mate).count() == 1
+    link.focus()
+    assert "mate" in page.locator(mate).get_attribute("class")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{mate}")
+    page.locator(mate).get_by_role("link", name="changed").focus()
+    assert page.evaluate("document.activeElement.getAttribute('href')").startswith("#before-")
 
 
 @browser_test

@@ -72,6 +72,14 @@ def test_the_collector_shows_checks_failures_with_their_remedy_and_who_rests(ope
     assert "interval_metric" in page.locator("section", has=page.locator("#store")).inner_text()
 
 
+@browser_test
+def test_no_table_of_the_collector_scrolls_sideways_on_a_phone(open_page, busy):
+    page = open_page(busy, "/collector", viewport={"width": 360, "height": 740})
+    assert page.locator(".scroll").count() == 4
+    too_wide = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.ariaLabel)"
+    assert page.locator(".scroll").evaluate_all(too_wide) == []
+
+
 def test_readings_that_wait_on_disk_are_told(own_site, tmp_path):
     assert "wait on disk" not in own_site.get("/collector").text
     folder = next(path.parent for path in tmp_path.rglob("store.db"))

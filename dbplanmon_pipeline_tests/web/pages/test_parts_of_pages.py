@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dbplanmon_pipeline.core.model import CapturedPlan
-from dbplanmon_pipeline.web.pages.plan_sides import MOST_LINES, plan_sides
+from dbplanmon_pipeline.web.pages.plan_sides import MOST_LINES, plan_side, plan_sides
 from dbplanmon_pipeline.web.pages.statement_layout import MOST_CHARACTERS, lay_out
 from dbplanmon_pipeline.web.pages.words import ago_words, counted
 
@@ -35,22 +35,33 @@ def marks(side):
     return [(line.name, line.mark) for line in side.lines]
 
 
-def test_what_only_one_plan_has_is_marked_on_its_side():
-    before, now = plan_sides(plan(under("Sort", SEEK), 1), plan(under("Sort", SCAN), 2), (1, 2))
-    assert marks(before) == [("Sort", ""), ("Index Scan", "gone")]
-    assert marks(now) == [("Sort", ""), ("Seq Scan", "new")]
-    assert [line.depth for line in now.lines] == [0, 1]
+def test_every_line_says_what_became_of_its_operator_on_its_own_side():
+    before, now = plan_sides(plan(under("Sort", SEEK), 1), plan(under("Unique", under("Sort", SCAN)), 2), (1, 2))
+    assert marks(before) == [("Sort", "same"), ("Index Scan", "changed")]
+    assert marks(now) == [("Unique", "new"), ("Sort", "same"), ("Seq Scan", "changed")]
+    assert [line.depth for line in now.lines] == [0, 1, 2]
+    assert now.lines[2].what == before.lines[1].what == ("Index Scan became Seq Scan", "rows 10 became 1,000")
 
 
-def test_an_estimate_that_moved_tenfold_is_marked_on_both_sides():
+def test_lines_of_both_plans_know_their_mates():
+    before, now = plan_sides(plan(under("Sort", SEEK), 1), plan(under("Unique", under("Sort", SCAN)), 2), (1, 2))
+    assert [(line.number, line.other) for line in before.lines] == [(1, 2), (2, 3)]
+    assert [(line.number, line.other) for line in now.lines] == [(1, 0), (2, 1), (3, 2)]
+    backwards, _ = plan_sides(plan(under("Unique", SCAN), 1), plan(SCAN, 2), (1, 2))
+    assert marks(backwards) == [("Unique", "gone"), ("Seq Scan", "same")]
+
+
+def test_an_estimate_that_moved_tenfold_is_told_on_both_sides():
     dearer = SCAN.replace('"Plan Rows": 1000', '"Plan Rows": 10000')
     before, now = plan_sides(plan(SCAN, 1), plan(dearer, 2), (1, 2))
-    assert marks(before) == marks(now) == [("Seq Scan", "moved")]
+    assert marks(before) == marks(now) == [("Seq Scan", "changed")]
+    assert now.lines[0].what == ("rows 1,000 became 10,000",)
 
 
-def test_equal_plans_have_no_marks():
+def test_equal_plans_are_the_same_and_a_plan_alone_has_no_marks():
     before, now = plan_sides(plan(under("Sort", SCAN)), plan(under("Sort", SCAN)), (1, 1))
-    assert {mark for _, mark in [*marks(before), *marks(now)]} == {""}
+    assert {mark for _, mark in [*marks(before), *marks(now)]} == {"same"}
+    assert {mark for _, mark in marks(plan_side(plan(under("Sort", SCAN)), 1))} == {""}
 
 
 def test_a_plan_that_is_not_there_says_why():
