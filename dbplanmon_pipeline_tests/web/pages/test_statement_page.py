@@ -83,7 +83,7 @@ def test_incident_statement_database_and_plan_lead_to_each_other(open_page, site
     page.wait_for_url("**/statements/**")
     page.get_by_role("link", name="compare").click()
     page.wait_for_url("**/plans/**before=**")
-    assert page.locator(".plan-line.new").count() >= 1
+    assert page.locator(".plan-line.changed, .plan-line.new").count() >= 1
     page.go_back()
     page.locator("main .lead a").click()
     page.wait_for_url("**/databases/fleet/sim0001")
