@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.records import Record
 
@@ -21,6 +21,9 @@ COLUMNS = (
     "extra_seconds_per_hour",
 )
 
+_ZERO = "0" * 16
+"""A record from elsewhere may number its statements from 0; its reader wants a number wherever the scope is `query`."""
+
 
 def alert_record(raised_at: datetime, incident: Incident) -> Record:
     """One alert by the names of COLUMNS."""
@@ -29,7 +32,7 @@ def alert_record(raised_at: datetime, incident: Incident) -> Record:
         incident.scope,
         incident.instance,
         incident.database,
-        hash_text(incident.query_hash),
+        hash_text(incident.query_hash) or (_ZERO if incident.scope is IncidentScope.QUERY else ""),
         hash_text(incident.plan_hash),
         hash_text(incident.previous_plan_hash),
         incident.label,
