@@ -115,7 +115,9 @@ def _print_score(title: str, score: Score) -> None:
         _found_cells("slow instances", score.instances),
     ]
     print_table(_FOUND, rows, "no events")
-    print_line(f"{score.false_instances:,} alerts on instances that were not slow; delays are in intervals")
+    print_line(
+        f"{score.false_instances:,} alerts on instances or databases that were not slow; delays are in intervals"
+    )
 
 
 def _rows(groups: Mapping[str, Found]) -> list[Sequence[Cell]]:

@@ -31,7 +31,7 @@ def print_incident(
     incident: Incident, explanation: Explanation, suggestions: Sequence[Suggestion], history: Sequence[IncidentChange]
 ) -> None:
     """Write the page."""
-    what = f"statement {hash_text(incident.query_hash)}" if incident.query_hash else "the whole instance"
+    what = f"statement {hash_text(incident.query_hash)}" if incident.query_hash else f"the whole {incident.scope.value}"
     print_line(f"{incident.severity.value} {incident.label.value.replace('_', ' ')}: {what} on {place(incident)}")
     print_fields(_figures(incident))
     if explanation.statement:

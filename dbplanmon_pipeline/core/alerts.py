@@ -35,6 +35,7 @@ _LABELS = {
     Label.PARAMETER_SENSITIVITY: "parameter sensitivity",
     Label.DATA_GROWTH: "more work per execution",
     Label.CONTENTION: "contention",
+    Label.DATABASE_SLOWDOWN: "slow database",
     Label.INSTANCE_SLOWDOWN: "slow instance",
     Label.UNKNOWN: "unknown cause",
 }
@@ -186,12 +187,13 @@ def _subject(change: IncidentChange) -> str:
 
 
 def _what(incident: Incident) -> str:
-    return "instance" if incident.scope is IncidentScope.INSTANCE else f"statement {hash_words(incident.query_hash)}"
+    whole = incident.scope is not IncidentScope.QUERY
+    return incident.scope.value if whole else f"statement {hash_words(incident.query_hash)}"
 
 
 def _headline(change: IncidentChange) -> str:
     incident = change.incident
-    what = "The instance" if incident.scope is IncidentScope.INSTANCE else "A statement"
+    what = "A statement" if incident.scope is IncidentScope.QUERY else f"The {incident.scope.value}"
     times, place = ratio_words(incident.effect_ratio), _place(incident)
     note = f" {one_line(change.note, LINE_LIMIT)}" if change.note else ""
     if change.event is IncidentEvent.AUTO_RESOLVED:
@@ -260,7 +262,7 @@ def _facts_lines(change: IncidentChange, statement: StatementText | None) -> lis
 
 def _effect_words(incident: Incident, metric: str) -> str:
     times = ratio_words(incident.effect_ratio)
-    if incident.scope is IncidentScope.INSTANCE or not incident.baseline_us > 0:
+    if incident.scope is not IncidentScope.QUERY or not incident.baseline_us > 0:
         return f"{times} {metric} per execution"
     before, now = cost_words(incident.baseline_us), cost_words(incident.observed_us)
     return f"{times}: {before} -> {now} {metric} per execution"

@@ -175,7 +175,7 @@ def _of_definition(candidate: Candidate, view: PlanView) -> Iterator[Effect]:
 
 
 def _of_others(candidate: Candidate, incident: Incident, view: PlanView) -> Iterator[Effect]:
-    together = incident.scope is IncidentScope.INSTANCE or incident.label is Label.INSTANCE_SLOWDOWN
+    together = incident.scope is not IncidentScope.QUERY or incident.label is Label.INSTANCE_SLOWDOWN
     if candidate.kind in (CauseKind.RESTART, CauseKind.FAILOVER, CauseKind.VERSION, CauseKind.RESTORE):
         if together:
             yield Effect(COLD, "many statements became slower together, as with cold caches or another server")

@@ -159,8 +159,8 @@ def _near(incident: Incident, candidate: Candidate) -> _Weight | None:
 
 def _reach(incident: Incident, candidate: Candidate, view: PlanView) -> list[_Weight]:
     """Factors for whether it can touch what is slow."""
-    if incident.scope is IncidentScope.INSTANCE:
-        return [_reach_of_instance(candidate)]
+    if incident.scope is not IncidentScope.QUERY:
+        return [_reach_of_all(incident, candidate)]
     found = []
     if candidate.table:
         found.append(_Weight(1.0, f"the plan reads {candidate.table}"))
@@ -173,11 +173,13 @@ def _reach(incident: Incident, candidate: Candidate, view: PlanView) -> list[_We
     return found
 
 
-def _reach_of_instance(candidate: Candidate) -> _Weight:
+def _reach_of_all(incident: Incident, candidate: Candidate) -> _Weight:
     if candidate.covers_instance:
         return _Weight(1.0, "it concerns the whole instance")
     if candidate.table:
         return _Weight(TABLE_OF_INSTANCE, "but it concerns a single table")
+    if incident.scope is IncidentScope.DATABASE:
+        return _Weight(1.0, "it concerns this database")
     if candidate.databases > 1:
         return _Weight(1.0, f"seen in {candidate.databases} databases of the instance")
     return _Weight(DATABASE_OF_INSTANCE, "but seen in one database only")

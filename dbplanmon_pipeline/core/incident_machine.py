@@ -35,11 +35,11 @@ class IncidentPolicy:
         step: collection cadence.
         calm_after: activity without a finding that ends an incident of a statement; counted in intervals in which
             the statement ran, so a statement that rests proves nothing.
-        instance_calm_after: the same for an instance.
+        instance_calm_after: the same for an instance or a database.
         reopen_within: an incident that ended by itself is continued when it returns within this time.
         dismissed_for: a dismissed incident stays away this long, unless it returns with a higher severity.
-        own_excess_ratio: on a slow instance only statements this much above normal, and above what the instance
-            has in common, open incidents; the others wait until the instance is well.
+        own_excess_ratio: on a slow instance, or in a slow database, only statements this much above normal, and
+            above what all have in common, open incidents; the others wait until all around them is well.
     """
 
     step: timedelta = timedelta(minutes=5)
@@ -153,14 +153,13 @@ def _findings(evaluation: Evaluation) -> Iterator[Verdict | InstanceVerdict]:
 
 def _key(finding: Verdict | InstanceVerdict) -> Key:
     if isinstance(finding, InstanceVerdict):
-        return (finding.instance, "", 0)
+        return (finding.instance, finding.database, 0)
     return (finding.ref.instance, finding.ref.database, finding.query_hash)
 
 
 def _incident(finding: Verdict | InstanceVerdict, at: datetime) -> Incident:
     """The incident as it would be opened now."""
-    key = _key(finding)
-    scope = IncidentScope.INSTANCE if isinstance(finding, InstanceVerdict) else IncidentScope.QUERY
+    key, scope = _key(finding), _scope(finding)
     incident = Incident(
         incident_id=incident_id(scope, key, at),
         scope=scope,
@@ -168,7 +167,7 @@ def _incident(finding: Verdict | InstanceVerdict, at: datetime) -> Incident:
         database=key[1],
         query_hash=key[2],
         state=IncidentState.NEW,
-        label=Label.INSTANCE_SLOWDOWN,
+        label=Label.DATABASE_SLOWDOWN if scope is IncidentScope.DATABASE else Label.INSTANCE_SLOWDOWN,
         severity=finding.severity,
         metric="elapsed_time_us",
         plan_hash=0,
@@ -189,6 +188,12 @@ def _incident(finding: Verdict | InstanceVerdict, at: datetime) -> Incident:
     return incident if isinstance(finding, InstanceVerdict) else _with_statement(incident, finding)
 
 
+def _scope(finding: Verdict | InstanceVerdict) -> IncidentScope:
+    if isinstance(finding, Verdict):
+        return IncidentScope.QUERY
+    return IncidentScope.DATABASE if finding.database else IncidentScope.INSTANCE
+
+
 def _with_statement(incident: Incident, verdict: Verdict) -> Incident:
     return replace(
         incident,
@@ -205,10 +210,10 @@ def _with_statement(incident: Incident, verdict: Verdict) -> Incident:
 
 
 def _waits(incident: Incident, evaluation: Evaluation, policy: IncidentPolicy) -> bool:
-    """True for a statement that may only suffer with its instance; it is asked again at the next evaluation."""
+    """True for a statement that may only suffer with all around it; it is asked again at the next evaluation."""
     return (
         incident.scope is IncidentScope.QUERY
-        and incident.instance in evaluation.slow_instances
+        and evaluation.is_slow_around(DatabaseRef(incident.instance, incident.database))
         and incident.effect_ratio < policy.own_excess_ratio
     )
 
@@ -290,10 +295,11 @@ def _is_unchanged(incident: Incident, evaluation: Evaluation) -> bool:
 
 
 def _proves_calm(incident: Incident, evaluation: Evaluation) -> bool:
-    """Only what ran can be calm, and no statement can while its instance is slow."""
+    """Only what ran can be calm, and nothing can while all around it is slow."""
     if incident.scope is IncidentScope.INSTANCE:
         return any(ref.instance == incident.instance for ref, _ in evaluation.active)
     instance, database, query_hash = incident.key
-    if instance in evaluation.slow_instances:
-        return False
-    return (DatabaseRef(instance, database), query_hash) in evaluation.active
+    ref = DatabaseRef(instance, database)
+    if incident.scope is IncidentScope.DATABASE:
+        return instance not in evaluation.slow_instances and any(one == ref for one, _ in evaluation.active)
+    return not evaluation.is_slow_around(ref) and (ref, query_hash) in evaluation.active

@@ -1,4 +1,4 @@
-"""An incident: one statement or one instance that is worse than normal, from its first notice to its end."""
+"""An incident: one statement, database or instance that is worse than normal, from its first notice to its end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ class IncidentScope(StrEnum):
     """What an incident is about."""
 
     QUERY = "query"
+    DATABASE = "database"
     INSTANCE = "instance"
 
 
@@ -34,7 +35,7 @@ class Incident:
     """Attributes: quantities as in `Verdict`; times aware UTC.
 
     incident_id: 12 hex digits from scope, key and opening time, so that a repeated analysis finds the same one.
-    database / query_hash: empty and 0 for the scope `instance`.
+    database / query_hash: empty and 0 for the scope `instance`; for `database` only the hash is 0.
     calm_since: end of the first interval of the present calm, None while bad.
     calm_intervals: intervals with executions since then that were normal.
     reopened_count: how often it came back after an end.

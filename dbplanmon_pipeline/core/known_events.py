@@ -1,4 +1,4 @@
-"""What really happened to a statement or an instance during a record, as somebody who knows labelled it."""
+"""What really happened to a statement, a database or an instance during a record, as somebody who knows labelled it."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from dbplanmon_pipeline.core.incidents import IncidentScope
 
 @dataclass(frozen=True, slots=True)
 class KnownEvent:
-    """Something that really happened to a statement or to an instance.
+    """Something that really happened to a statement, to a database or to an instance.
 
     Attributes:
-        scope: an event of an instance is always to be found.
+        scope: an event of an instance or a database is always to be found.
         database: empty for any database of the instance.
-        query_hash: 0 for the scope `instance`.
+        query_hash: 0 but for the scope `query`.
         kind: a word of whoever labelled it.
         start / end: aware UTC, half open.
         magnitude: cost over normal; NaN unknown.

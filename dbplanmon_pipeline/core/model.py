@@ -70,7 +70,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 for low to 3 for critical."""
-        return list(Severity).index(self)
+        return _RISING.index(self)
+
+
+_RISING = tuple(Severity)
 
 
 class Label(StrEnum):
@@ -80,6 +83,7 @@ class Label(StrEnum):
     PARAMETER_SENSITIVITY = "parameter_sensitivity"
     DATA_GROWTH = "data_growth"
     CONTENTION = "contention"
+    DATABASE_SLOWDOWN = "database_slowdown"
     INSTANCE_SLOWDOWN = "instance_slowdown"
     UNKNOWN = "unknown"
 

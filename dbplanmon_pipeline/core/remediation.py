@@ -204,6 +204,10 @@ _ADVICE = {
         "served by an index."
     ),
     Label.CONTENTION: "Executions wait more than they work. Look for blocking, I/O and concurrent load at that time.",
+    Label.DATABASE_SLOWDOWN: (
+        "Many statements of this database slowed down together, those of others did not. Look at its log, its locks, "
+        "its files and the settings of the database."
+    ),
     Label.INSTANCE_SLOWDOWN: "Many statements slowed down together. Look at the instance, its host and its storage.",
 }
 
@@ -212,8 +216,10 @@ def _review(
     incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None, statement: StatementText | None
 ) -> Draft:
     """The honest answer where nothing else is known."""
-    if incident.scope == IncidentScope.INSTANCE:
-        return Draft(SuggestionKind.REVIEW_PLANS, "low", _ADVICE[Label.INSTANCE_SLOWDOWN])
+    if incident.scope != IncidentScope.QUERY:
+        database = incident.scope == IncidentScope.DATABASE
+        label = Label.DATABASE_SLOWDOWN if database else Label.INSTANCE_SLOWDOWN
+        return Draft(SuggestionKind.REVIEW_PLANS, "low", _ADVICE[label])
     kind = f"{statement.kind} " if statement and statement.kind else ""
     advice = _ADVICE.get(incident.label, "No lost index, changed setting or stale statistics explain it.")
     return Draft(

@@ -106,7 +106,7 @@ def _incident(incident: Incident) -> tuple[str, ...]:
         incident.incident_id,
         incident.severity.value,
         _name(where),
-        hash_words(incident.query_hash) if incident.query_hash else "instance",
+        hash_words(incident.query_hash) if incident.query_hash else incident.scope.value,
         incident.label.value.replace("_", " "),
         moment_words(incident.began_at),
         ratio_words(incident.effect_ratio),

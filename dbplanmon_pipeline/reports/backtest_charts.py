@@ -127,11 +127,11 @@ def _marks(curve: Curve, other: datetime | None) -> Iterator[tuple[datetime, str
 
 
 def _plan_changes(curve: Curve) -> list[tuple[datetime, str]]:
-    """None of an instance, nor of a statement that changes plans all the time."""
+    """None of an instance or database, nor of a statement that changes plans all the time."""
     known = np.flatnonzero(curve.plan_hash)
     plans = curve.plan_hash[known]
     changed = known[1:][plans[1:] != plans[:-1]].tolist()
-    if curve.notification.incident.scope is IncidentScope.INSTANCE or len(changed) > MOST_MARKS:
+    if curve.notification.incident.scope is not IncidentScope.QUERY or len(changed) > MOST_MARKS:
         return []
     return [
         (from_epoch_us(int(curve.start_us[at])), f"plan {hash_text(int(curve.plan_hash[at]))[:8]}") for at in changed

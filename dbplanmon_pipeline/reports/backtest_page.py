@@ -94,7 +94,7 @@ def _side(name: str, side: Side) -> dict[str, object]:
     return {
         "name": name,
         "alerts": len(side.report.notifications),
-        "instances": sum(one.incident.scope is IncidentScope.INSTANCE for one in side.report.notifications),
+        "instances": sum(one.incident.scope is not IncidentScope.QUERY for one in side.report.notifications),
         "by_severity": _counted(side.report, "severity"),
         "by_label": {LABELS.get(label, label): number for label, number in _counted(side.report, "label").items()},
         "score": side.score,
@@ -113,7 +113,7 @@ def _tables(score: Score) -> list[tuple[str, Mapping[str, Found]]]:
         ("Regressions", everything),
         ("By size", score.by_size),
         ("By kind", score.by_kind),
-        ("Instances", {"slow instances": score.instances}),
+        ("Instances", {"slow instances and databases": score.instances}),
     ]
 
 

@@ -121,7 +121,7 @@ def _rows(frame: IntervalFrame, notification: Notification, start: datetime, end
 
 
 def _own_rows(frame: IntervalFrame, notification: Notification) -> pd.DataFrame:
-    """Rows of the statement or of the instance; a frame is in the order of databases and statements."""
+    """Rows of the statement, the database or the instance; a frame is in the order of databases and statements."""
     instance, database, query_hash = notification.incident.key
     if notification.incident.scope is IncidentScope.INSTANCE:
         numbers = {number for number, ref in frame.databases.items() if ref.instance == instance}
@@ -129,7 +129,7 @@ def _own_rows(frame: IntervalFrame, notification: Notification) -> pd.DataFrame:
     number = next(number for number, ref in frame.databases.items() if ref == DatabaseRef(instance, database))
     of_database = _equal(frame.rows["database_id"], number)
     rows = frame.rows.iloc[of_database]
-    return rows.iloc[_equal(rows["query_hash"], query_hash)]
+    return rows.iloc[_equal(rows["query_hash"], query_hash)] if query_hash else rows
 
 
 def _equal(column: pd.Series, value: int) -> slice:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.incident_machine import Key
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.known_events import KnownEvent
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
@@ -50,7 +50,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Alerts on statements against the labels; those on instances in `instances`.
+    """Alerts on statements against the labels; those on whole instances and databases in `instances`.
 
     Attributes:
         statements: that ran in more than one interval of the record.
@@ -65,7 +65,7 @@ class Score:
         material / material_large: those from 10 s per hour on, and of these those of at least 2 times.
         by_size / by_kind: the same by magnitude and by the word of the label.
         false_by_kind: false alerts by the kind of the harmless event they fell into, `unlabelled` without any.
-        instances: slow instances; false_instances: alerts on instances that were not.
+        instances: slow instances and databases; false_instances: alerts on instances or databases that were not.
     """
 
     statements: int
@@ -263,19 +263,25 @@ def _covers(event: KnownEvent, moment: datetime) -> bool:
     return event.start <= moment < event.end + GRACE
 
 
+def _holds(event: KnownEvent, incident: Incident) -> bool:
+    """Whether one is about the other, or about a database of it."""
+    databases = {event.database, incident.database} - {""}
+    return event.instance == incident.instance and len(databases) <= 1
+
+
 def _instances(
     alerts: Sequence[Notification], events: Sequence[KnownEvent], judged: tuple[datetime, datetime], step: timedelta
 ) -> tuple[Found, int]:
-    """Slow instances found, and alerts on those that were not slow."""
-    slow = [event for event in events if event.scope is IncidentScope.INSTANCE]
+    """Slow instances and databases found, and alerts on those that were not slow."""
+    slow = [event for event in events if event.scope is not IncidentScope.QUERY]
     false, hit = 0, dict[int, datetime]()
     for one in alerts:
-        if one.incident.scope is not IncidentScope.INSTANCE:
+        if one.incident.scope is IncidentScope.QUERY:
             continue
         at = [
             place
             for place, event in enumerate(slow)
-            if event.instance == one.incident.instance and _covers(event, one.raised_at - step)
+            if _holds(event, one.incident) and _covers(event, one.raised_at - step)
         ]
         false += not at
         for place in at:

@@ -131,8 +131,8 @@ class Explanation:
 def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engine) -> Explanation:
     """Read what the store knows about an incident and put it in words."""
     if not incident.query_hash:
-        ranked = _causes_of_instance(store, incident)
-        return Explanation(None, "Most statements of this instance slowed down together.", (), (), (), ranked=ranked)
+        summary = f"Most statements of this {incident.scope.value} slowed down together."
+        return Explanation(None, summary, (), (), (), ranked=_causes_of_all(store, incident))
     ref = DatabaseRef(incident.instance, incident.database)
     statement = store.statement_texts([(ref, incident.query_hash)]).get((ref, incident.query_hash))
     told_new = store.plan(incident.plan_hash) if incident.plan_hash else None
@@ -232,10 +232,14 @@ def _causes(
     return rank_causes(incident, found, view)
 
 
-def _causes_of_instance(store: ExplanationStore, incident: Incident) -> tuple[RankedCause, ...]:
-    start = incident.began_at - CAUSES_WITHIN
-    changed = store.fact_changes_on(incident.instance, start, incident.updated_at)
-    # A table has no meaning for an instance but by the work on it; statements are not looked at here.
+def _causes_of_all(store: ExplanationStore, incident: Incident) -> tuple[RankedCause, ...]:
+    """Causes of an incident of a whole instance or database."""
+    start, end = incident.began_at - CAUSES_WITHIN, incident.updated_at
+    if incident.database:
+        changed = store.fact_changes(DatabaseRef(incident.instance, incident.database), start, end)
+    else:
+        changed = store.fact_changes_on(incident.instance, start, end)
+    # A table has no meaning for all of them but by the work on it; statements are not looked at here.
     dated = candidates_of_facts(one for one in changed if concerns(one.name, ()))
     deployed = candidates_of_deployments(_deployments(store, incident), incident)
     return rank_causes(incident, [*dated, *deployed], PlanView())

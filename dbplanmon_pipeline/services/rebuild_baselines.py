@@ -65,17 +65,14 @@ def _spans(incidents: Sequence[Incident], as_of: datetime) -> list[ExcludedSpan]
 
 
 def _instance_spans(incidents: Sequence[Incident], history: IntervalFrame, as_of: datetime) -> list[ExcludedSpan]:
-    """An incident of a whole instance blanks every statement of its databases for that time."""
-    spans = []
-    statements = history.rows[["database_id", "query_hash"]].drop_duplicates()
-    for incident in incidents:
-        if incident.scope is not IncidentScope.INSTANCE:
-            continue
-        for database_id, query_hash in statements.itertuples(index=False):
-            ref = history.databases[int(database_id)]
-            if ref.instance == incident.instance:
-                spans.append(ExcludedSpan(ref, int(query_hash), incident.began_at, incident.closed_at or as_of))
-    return spans
+    """An incident of a whole instance or database blanks every statement there for that time."""
+    return [
+        ExcludedSpan(ref, 0, incident.began_at, incident.closed_at or as_of)
+        for incident in incidents
+        if incident.scope is not IncidentScope.QUERY
+        for ref in history.databases.values()
+        if ref.instance == incident.instance and incident.database in ("", ref.database)
+    ]
 
 
 def without_statements(

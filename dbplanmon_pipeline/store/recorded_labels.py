@@ -73,10 +73,13 @@ def _named(row: Row) -> KnownEvent:
         raise ValueError(
             "query_hash is empty; a label of a statement needs it, one of an instance needs scope instance"
         )
+    database = _value(row, "database", str, "")
+    if scope is IncidentScope.DATABASE and not database:
+        raise ValueError("database is empty; a label of scope database needs it")
     return KnownEvent(
         scope=scope,
         instance=_value(row, "instance", str, None),
-        database=_value(row, "database", str, "") if scope is IncidentScope.QUERY else "",
+        database="" if scope is IncidentScope.INSTANCE else database,
         query_hash=query_hash if scope is IncidentScope.QUERY else 0,
         kind=_value(row, "kind", str, scope.value),
         start=_value(row, "start", _moment, None),

@@ -237,6 +237,14 @@ def test_the_most_plausible_cause_stands_first_in_one_line():
     assert "What may have caused it" not in made().body
 
 
+def test_a_database_incident_names_the_database_and_no_statement():
+    whole = {"scope": IncidentScope.DATABASE, "query_hash": 0, "label": Label.DATABASE_SLOWDOWN}
+    alert = made(step(**whole, database="orders"), statement=None, suggestion=None)
+    assert alert.subject == "[high] prod-sql-01/orders: database is 8.2x slower, +140 s/h (slow database)"
+    assert "The database on prod-sql-01/orders became 8.2x slower" in alert.body
+    assert "Statement" not in alert.body
+
+
 def test_what_stands_out_in_the_plan_comes_before_what_changed():
     line = "Scan that throws most rows away: Seq Scan on orders"
     alert = made(finding_lines=[line])

@@ -16,6 +16,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
     [
         (IncidentScope.QUERY, 0, "0000000000000000"),
         (IncidentScope.QUERY, -1, "ffffffffffffffff"),
+        (IncidentScope.DATABASE, 0, ""),
         (IncidentScope.INSTANCE, 0, ""),
     ],
 )

@@ -224,6 +224,26 @@ def test_no_statement_becomes_calm_while_its_instance_is_slow():
     assert ledger.only.calm_intervals == 0
 
 
+def test_a_slow_database_has_one_incident_and_holds_only_its_own_statements_back():
+    ledger = Ledger()
+    elsewhere = replace(verdict(0, effect=2.0), ref=DatabaseRef("shop", "billing"))
+    slow = replace(slow_instance(0), database="orders")
+    said = replace(evaluation(0, verdict(0, effect=2.0), elsewhere, instances=[slow]), slow_databases=frozenset({REF}))
+    assert ledger.judge(said) == ["opened", "opened"]
+    opened = {incident.key: (incident.scope, incident.label) for incident in ledger.incidents.values()}
+    assert opened[("shop", "orders", 0)] == (IncidentScope.DATABASE, Label.DATABASE_SLOWDOWN)
+    assert opened[("shop", "billing", 42)][0] is IncidentScope.QUERY
+
+
+def test_a_slow_database_becomes_calm_by_its_own_statements_while_its_instance_is_well():
+    ledger = Ledger()
+    ledger.judge(evaluation(0, instances=[replace(slow_instance(0), database="orders")]))
+    assert ledger.judge(evaluation(1, active=False)) == []
+    assert ledger.judge(evaluation(2, slow=["shop"])) == []
+    assert ledger.judge(evaluation(3)) == ["updated"]
+    assert ledger.judge(evaluation(4)) == ["auto_resolved"]
+
+
 def test_an_instance_ends_after_its_own_calm():
     ledger = Ledger()
     ledger.judge(evaluation(0, instances=[slow_instance(0)]))

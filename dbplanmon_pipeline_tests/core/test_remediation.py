@@ -201,6 +201,11 @@ def test_an_instance_incident_points_at_the_instance():
     assert "Look at the instance" in found.rationale
 
 
+def test_a_database_incident_points_at_the_database():
+    (found,) = suggested(incident=replace(INCIDENT, scope=IncidentScope.DATABASE, query_hash=0))
+    assert "this database slowed down together" in found.rationale
+
+
 def test_the_id_is_the_same_whenever_the_same_is_suggested():
     plans = (plan(INDEXED, indexes={"orders_cust": DDL}), plan(SCANNED, indexes={}))
     (first,), (again,) = suggested(*plans), suggested(*plans, now=datetime(2027, 1, 1, tzinfo=UTC))

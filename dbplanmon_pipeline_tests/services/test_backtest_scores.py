@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,7 +59,11 @@ def event(query, first, end, **more):
 def scored(alerts, events, ran=None):
     activity = Activity(events)
     activity.see(frame_of(ran or {query: range(DAY) for query in (1, 2, 3, 4)}), [[]])
-    notifications = tuple(notification(at(tick), query, instance="sim-0", database="app") for tick, query in alerts)
+    told = tuple(notification(at(tick), query, instance="sim-0", database="app") for tick, query in alerts)
+    return scored_told(told, activity, events)
+
+
+def scored_told(notifications, activity, events):
     report = BacktestReport(notifications, 1, FIRST, FIRST + timedelta(days=1), DAY)
     return score(report, events, activity, STEP)
 
@@ -134,6 +139,21 @@ class TestByHand:
         assert (found.instances.events, found.instances.found, found.false_instances) == (1, 1, 1)
         assert found.instances.delay_median == 1.0
         assert (found.hits, found.false_alerts) == (0, 1)
+
+    def test_slow_databases_are_counted_with_the_instances(self):
+        def slow(tick, database):
+            facts = {"scope": IncidentScope.DATABASE, "database": database}
+            one = notification(at(tick), 0, instance="sim-0")
+            return replace(one, incident=replace(one.incident, **facts))
+
+        events = [
+            event(0, 10, 20, scope=IncidentScope.DATABASE, kind="locks"),
+            event(0, 100, 120, scope=IncidentScope.INSTANCE, database="", kind="disk"),
+        ]
+        told = (slow(12, "app"), slow(13, "other"), slow(105, "other"), slow(200, "app"))
+        found = scored_told(told, Activity(events), events)
+        assert (found.instances.events, found.instances.found, found.false_instances) == (2, 2, 2)
+        assert (found.hits, found.false_alerts) == (0, 0)
 
 
 def labelled_record(folder, seed):

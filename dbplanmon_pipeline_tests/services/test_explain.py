@@ -39,7 +39,7 @@ class Store:
         return {}
 
     def fact_changes(self, ref, start, end):
-        return list(self.changes)
+        return [change for change in self.changes if change.ref == ref]
 
     def fact_changes_on(self, instance, start, end):
         return list(self.changes)
@@ -205,6 +205,17 @@ def test_facts_of_tables_stand_among_the_causes_only():
     found = explained(Store(changes=changes))
     assert (found.context_lines, found.causes) == ((), ())
     assert [one.candidate.kind for one in found.ranked] == ["volume", "plan"]
+
+
+def test_an_incident_of_a_database_names_what_happened_there():
+    whole = replace(PLAN_REGRESSION, scope=IncidentScope.DATABASE, query_hash=0, label=Label.DATABASE_SLOWDOWN)
+    own = FactChange(REF, "compatibility level", NOW, "150", "160")
+    other = replace(own, ref=DatabaseRef(REF.instance, "elsewhere"), after="140")
+    found = explained(Store(changes=[own, other]), incident=whole)
+    assert found.plan_summary == "Most statements of this database slowed down together."
+    (cause,) = found.ranked
+    assert "it concerns this database" in cause.evidence
+    assert "140" not in found.likely_cause
 
 
 def test_an_incident_of_an_instance_names_what_happened_to_all_of_it():

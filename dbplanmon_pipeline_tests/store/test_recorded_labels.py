@@ -40,6 +40,15 @@ def test_what_is_left_out_has_a_meaning(tmp_path):
     assert (instance.scope, instance.query_hash, instance.kind) == (IncidentScope.INSTANCE, 0, "instance")
 
 
+def test_a_label_of_a_database_names_it(tmp_path):
+    heading = "instance,database,start,end,scope\n"
+    (found,) = events_of(tmp_path, f"{heading}shop,orders,2026-03-04,,database\n")
+    assert found.scope is IncidentScope.DATABASE
+    assert found.key == ("shop", "orders", 0)
+    with pytest.raises(StoreError, match="database is empty"):
+        events_of(tmp_path, f"{heading}shop,,2026-03-04,,database\n")
+
+
 def test_parquet_with_its_own_types_is_read_too(tmp_path):
     start = pd.Timestamp("2026-03-04T10:00", tz="Europe/Berlin")
     table = {

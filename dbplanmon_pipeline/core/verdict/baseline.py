@@ -4,20 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.calendar import HOURS
 from dbplanmon_pipeline.core.verdict.common_mode import ticks_before
-from dbplanmon_pipeline.core.verdict.learning import history_of, learn_view
+from dbplanmon_pipeline.core.verdict.history import history_of
+from dbplanmon_pipeline.core.verdict.learning import learn_view
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.normal import Normal, from_columns, widths
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import scopes_of
+from dbplanmon_pipeline.core.verdict.scopes import scopes_of, waits_a_lot
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.single_executions import execution_variance
-from dbplanmon_pipeline.core.verdict.table import per_execution
+from dbplanmon_pipeline.core.verdict.table import per_execution, rough_medians
 
 _MEANS = ("logical_reads_pages", "rows", "io_time_us", "wait_time_us")
 _HALF = 1 << 32
@@ -104,8 +106,12 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
 def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learnt:
     """Learn every series of `rows`; each needs at least one row."""
     back = ticks_before(rows, as_of_us, policy.step_us)
-    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, policy), policy)
-    variance = {metric: execution_variance(rows, metric) for metric in METRICS}
+    waits = waits_a_lot(rough_medians(rows.log_cost[ELAPSED_PER_WORKER], rows))
+    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, waits, policy), policy)
+    variance = {
+        metric: np.concatenate([execution_variance(one.rows, metric) for one in history.stretches])
+        for metric in METRICS
+    }
     variance[ELAPSED_PER_WORKER] = np.full(len(rows), _RATIO_VARIANCE)
     return Learnt(
         views={view: learn_view(history, view, variance[view], policy) for view in VIEWS},
@@ -133,7 +139,18 @@ def without_excluded(
             own = slice(rows.bounds[series], rows.bounds[series + 1])
             touched = (rows.end_us[own] > epoch_us(span.start)) & (rows.start_us[own] < epoch_us(span.end))
             keep[own] &= ~touched
+    _blank_databases(rows, [(number.get(span.ref, -1), span) for span in excluded if not span.query_hash], keep)
     return rows.keep(keep)
+
+
+def _blank_databases(rows: SeriesRows, spans: Sequence[tuple[int, ExcludedSpan]], keep: NDArray[np.bool_]) -> None:
+    """Leave out what ran in spans of whole databases, given with their numbers."""
+    for database_id in {number for number, _ in spans}:
+        own = np.flatnonzero((rows.database_id == database_id)[rows.series])
+        end_us, start_us = rows.end_us[own], rows.start_us[own]
+        for number, span in spans:
+            if number == database_id:
+                keep[own[(end_us > epoch_us(span.start)) & (start_us < epoch_us(span.end))]] = False
 
 
 def _variation(rows: SeriesRows, metric: str) -> Floats:

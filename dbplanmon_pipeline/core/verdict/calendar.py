@@ -48,6 +48,21 @@ class HourRuns:
     weekend: NDArray[np.bool_]
     samples: Floats
 
+    def part(self, series: slice) -> "HourRuns":
+        """The runs of some series in a row."""
+        bounds = self.bounds[series.start : series.stop + 1]
+        runs = slice(int(bounds[0]), int(bounds[-1]))
+        first = self.first[runs]
+        return HourRuns(
+            first=first - (first[0] if len(first) else 0),
+            length=self.length[runs],
+            bounds=bounds - runs.start,
+            series=self.series[runs] - series.start,
+            hour=self.hour[runs],
+            weekend=self.weekend[runs],
+            samples=self.samples[runs],
+        )
+
     def sums(self, values: Floats) -> Floats:
         """Sum of a row quantity over each run."""
         return np.add.reduceat(values, self.first) if len(self.first) else np.empty(0)
@@ -78,9 +93,15 @@ def hour_runs(rows: SeriesRows) -> HourRuns:
     )
 
 
-def around_the_hour(by_hour: Floats) -> Floats:
+def by_hour(runs: HourRuns, values: Floats, series: int) -> Floats:
+    """Sum of a figure of the runs over each hour of the day [series, 24]."""
+    sums: Floats = np.bincount(runs.series * HOURS + runs.hour, values, minlength=series * HOURS).astype(np.float64)
+    return sums.reshape(series, HOURS)
+
+
+def around_the_hour(hours: Floats) -> Floats:
     """Sum over each hour of the day and its two neighbours [series, 24]."""
-    total: Floats = by_hour + np.roll(by_hour, 1, axis=1) + np.roll(by_hour, -1, axis=1)
+    total: Floats = hours + np.roll(hours, 1, axis=1) + np.roll(hours, -1, axis=1)
     return total
 
 

@@ -15,6 +15,9 @@ _CUTS = (2.0, 0.6, 0.25, 0.1)
 _OTHERS = 1.0
 """In the last round a statement this far from the rest does not pull at all: it has a fate of its own."""
 
+_ASKED, _APART = 0.2, 0.15
+"""A common mode this far from nothing is looked at again, and so far from the median it lies between two camps."""
+
 _SURE = 0.05
 _MOST = 100.0
 _ERROR = 1.25 * 1.2533
@@ -90,7 +93,12 @@ def tick_grid(
 
 
 def common_mode(
-    rows: SeriesRows, grid: TickGrid, deviation: Floats, scale: Floats, policy: DetectorPolicy
+    rows: SeriesRows,
+    grid: TickGrid,
+    deviation: Floats,
+    scale: Floats,
+    policy: DetectorPolicy,
+    few_ratio: float | None = None,
 ) -> CommonMode:
     """Find the common mode of every group and tick.
 
@@ -100,6 +108,7 @@ def common_mode(
         deviation: float64 [rows], ln(cost / normal); NaN where there is no normal.
         scale: float64 [series], typical distance of an interval from its normal; NaN unknown.
         policy: thresholds.
+        few_ratio: up to what factor a handful of statements is believed; None: that of the policy.
     """
     cells = grid.groups * grid.width
     sure = 1.0 / np.maximum(scale * scale + _SURE * _SURE, 1.0 / _MOST)
@@ -110,18 +119,44 @@ def common_mode(
         weight[unknown] = 0.0
         known = np.where(unknown, 0.0, deviation)
     total = np.maximum(np.bincount(grid.cell, weight, minlength=cells), 1e-12)
-    mode, rest = np.zeros(cells), known
+    mode, rest, pull = np.zeros(cells), known.copy(), np.empty(len(known))
     for cut in _CUTS:
-        mode = mode + np.bincount(grid.cell, weight * np.clip(rest, -cut, cut), minlength=cells) / total
-        rest = known - mode[grid.cell]
-    near = weight * (np.abs(rest) < _OTHERS)
-    left = np.maximum(np.bincount(grid.cell, near, minlength=cells), 1e-12)
-    mode = mode + np.bincount(grid.cell, near * np.clip(rest, -_CUTS[-1], _CUTS[-1]), minlength=cells) / left
+        np.clip(rest, -cut, cut, out=pull)
+        pull *= weight
+        mode += np.bincount(grid.cell, pull, minlength=cells) / total
+        np.take(mode, grid.cell, out=rest)
+        np.subtract(known, rest, out=rest)
+    heard = weight > 0
+    mode = _in_the_majority(mode, grid, known, heard)
+    np.take(mode, grid.cell, out=rest)
+    np.subtract(known, rest, out=rest)
+    weight *= np.abs(rest, out=pull) < _OTHERS
+    left = np.maximum(np.bincount(grid.cell, weight, minlength=cells), 1e-12)
+    np.clip(rest, -_CUTS[-1], _CUTS[-1], out=pull)
+    pull *= weight
+    mode = mode + np.bincount(grid.cell, pull, minlength=cells) / left
     spoke = grid.statements.ravel()
-    mode = _believed(mode, spoke, policy)
-    supported = _supported(grid, known, weight > 0, mode, policy)
+    mode = _believed(mode, spoke, policy, few_ratio or policy.common_mode_few_ratio)
+    supported = _supported(grid, known, heard, mode, policy)
     shape = (grid.groups, grid.width)
     return CommonMode(grid, mode.reshape(shape), supported.reshape(shape))
+
+
+def _in_the_majority(mode: Floats, grid: TickGrid, deviation: Floats, heard: NDArray[np.bool_]) -> Floats:
+    """Where statements fell into two camps, the mean lies between them; take the median there instead."""
+    asked = np.abs(mode) > _ASKED
+    if not asked.any():
+        return mode
+    rows = np.flatnonzero(asked[grid.cell] & heard)
+    rows = rows[np.lexsort((deviation[rows], grid.cell[rows]))]
+    cell = grid.cell[rows]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    last = np.append(first[1:], len(rows)) - 1
+    middle = (deviation[rows[(first + last) // 2]] + deviation[rows[(first + last + 1) // 2]]) / 2
+    apart = np.abs(mode[cell[first]] - middle) > _APART
+    mode = mode.copy()
+    mode[cell[first[apart]]] = middle[apart]
+    return mode
 
 
 def _supported(
@@ -139,8 +174,8 @@ def _supported(
     return supported
 
 
-def _believed(mode: Floats, statements: Longs, policy: DetectorPolicy) -> Floats:
+def _believed(mode: Floats, statements: Longs, policy: DetectorPolicy, few_ratio: float) -> Floats:
     """A handful of statements may be broken together, so what they have in common is believed only up to a factor."""
-    limit = np.log(policy.common_mode_few_ratio)
+    limit = np.log(few_ratio)
     few = np.where(statements >= policy.common_mode_few, np.clip(mode, -limit, limit), 0.0)
     return np.where(statements >= policy.common_mode_statements, mode, few)

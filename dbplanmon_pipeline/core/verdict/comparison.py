@@ -12,8 +12,8 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import Learnt
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import scopes_of
-from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
+from dbplanmon_pipeline.core.verdict.scopes import Modes, Parts, Scopes, scopes_of, waits_a_lot
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.windows import CostRows, WeightedSums, cost_rows
 
 READS = "logical_reads_pages"
@@ -22,7 +22,7 @@ READS = "logical_reads_pages"
 class ModeSource(Protocol):
     """Says what rows have in common in one view."""
 
-    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> tuple[CommonMode, Floats]:
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Modes:
         """See `Scopes.modes`."""
         ...
 
@@ -42,6 +42,9 @@ class Comparison:
         costs: by metric, and logical reads under their column name.
         views: by view; absent where nothing is known of it.
         modes: common mode of the instances by view.
+        database_modes: common mode of the databases beyond that of their instance, where one has several.
+        waiting_modes: common mode of the waiting statements of each instance beyond both, and that of both at each
+            row; where they are known apart. A group is twice the number of its instance, and one more for them.
     """
 
     rows: SeriesRows
@@ -50,6 +53,8 @@ class Comparison:
     costs: dict[str, CostRows]
     views: dict[str, WeightedSums]
     modes: dict[str, CommonMode]
+    database_modes: dict[str, CommonMode]
+    waiting_modes: dict[str, tuple[CommonMode, Floats]]
 
 
 def baseline_rows(rows: SeriesRows, table: pd.DataFrame) -> Longs:
@@ -86,12 +91,29 @@ def compare(
         policy: thresholds.
         sources: who says what the rows have in common; None: they do so themselves.
     """
-    scopes = scopes_of(rows, tick, policy, usual_plans(rows, learnt))
-    found = Comparison(rows, learnt, {}, {}, {}, {})
+    found = Comparison(rows, learnt, {}, {}, {}, {}, {}, {})
+    sources = sources or _own_sources(rows, learnt, tick, policy)
     for view in VIEWS:
-        _compare_view(found, view, sources(view) if sources else scopes, policy)
+        _compare_view(found, view, sources(view), policy)
     found.costs[READS] = _reads(rows, rows.spread(learnt.means[READS]))
     return found
+
+
+def _own_sources(rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy) -> Sources:
+    scopes = learnt_scopes(rows, learnt, tick, policy)
+    return lambda _view: scopes
+
+
+def learnt_scopes(
+    rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy, parts: Parts | None = None
+) -> Scopes:
+    """Scopes of rows by what is normal for them; see `compare` and `scopes_of`."""
+    return scopes_of(rows, tick, usual_waits(learnt), policy, usual_plans(rows, learnt), parts)
+
+
+def usual_waits(learnt: Learnt) -> NDArray[np.bool_]:
+    """Statements that wait a lot while all is well [n]."""
+    return waits_a_lot(learnt.views[ELAPSED_PER_WORKER].level)
 
 
 def usual_plans(rows: SeriesRows, learnt: Learnt) -> NDArray[np.bool_]:
@@ -108,15 +130,21 @@ def _compare_view(found: Comparison, view: str, scopes: ModeSource, policy: Dete
     known = not np.isnan(deviation).all()
     if not known and view not in METRICS:
         return
-    mode, common = scopes.modes(deviation, normal.scale, policy)
+    modes = scopes.modes(deviation, normal.scale, policy)
+    common = modes.at_rows
     removed = rows.spread(normal.sensitivity) * common
     if view in METRICS:
         found.expected[view] = expected
         found.costs[view] = cost_rows(rows.executions, log_cost, expected, removed)
-    found.modes[view] = mode
+    found.modes[view] = modes.instances
+    if modes.databases is not None:
+        found.database_modes[view] = modes.databases
+    if modes.waiting is not None:
+        found.waiting_modes[view] = (modes.waiting, modes.before_waiting)
     if known:
         doubt = (policy.mode_doubt * common) ** 2
-        found.views[view] = WeightedSums(deviation - removed, normal.variance(rows) + doubt)
+        scale = rows.spread(normal.scale)
+        found.views[view] = WeightedSums(deviation - removed, normal.variance(rows) + doubt, scale, common)
 
 
 def _reads(rows: SeriesRows, before: Floats) -> CostRows:

@@ -56,11 +56,15 @@ def verdict_evidence(
 
 
 def instance_evidence(
-    ratio: float, statements: int, spoke: int, began_at: datetime, extra_seconds_per_hour: float
+    ratio: float, statements: int, spoke: int, began_at: datetime, extra_seconds_per_hour: float, which: str = ""
 ) -> tuple[str, ...]:
-    """Sentences for a slow instance: `statements` of the `spoke` that ran often enough rose."""
+    """Sentences for a slow instance: `statements` of the `spoke` that ran often enough rose.
+
+    `which` names the part of it that did, with a blank before; empty for all.
+    """
+    beyond = " beyond what all do" if which else ""
     return (
-        f"{statements} of {spoke} statements cost more together, x{_three_digits(ratio)} at the median.",
+        f"{statements} of {spoke} statements{which} cost more together, x{_three_digits(ratio)} at the median{beyond}.",
         f"Worse since {began_at:%Y-%m-%d %H:%M:%S} UTC; {count_text(extra_seconds_per_hour)} s of extra time per hour.",
     )
 

@@ -28,7 +28,10 @@ BASELINE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ExcludedSpan:
-    """Intervals of one statement that no baseline may learn from: an incident was open (aware UTC, half open)."""
+    """Intervals that no baseline may learn from: an incident was open (aware UTC, half open).
+
+    They are those of one statement, or of all statements of the database where the query hash is 0.
+    """
 
     ref: DatabaseRef
     query_hash: int
@@ -91,7 +94,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class InstanceVerdict:
-    """A whole instance is slower than normal: most of its statements rose together.
+    """A whole instance, or one of its databases, is slower than normal: most of its statements rose together.
 
     Attributes:
         instance: its name.
@@ -99,6 +102,7 @@ class InstanceVerdict:
         extra_seconds_per_hour: summed over its statements.
         statements: how many rose.
         began_at: start of the first bad interval, aware UTC.
+        database: the one of several that is slow while its instance is not; empty where the whole instance is.
     """
 
     instance: str
@@ -108,6 +112,7 @@ class InstanceVerdict:
     statements: int
     began_at: datetime
     evidence: tuple[str, ...] = ()
+    database: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,7 @@ class Evaluation:
         judged: how many statements had a baseline and were judged.
         unjudged: how many ran without a baseline.
         slow_instances: instances whose common mode is high now; query incidents there are held back.
+        slow_databases: databases that are slow while their instance is not; the same holds there.
         unchanged: (ref, query_hash) of statements that fire as well, of which the caller needed no verdict.
     """
 
@@ -132,6 +138,11 @@ class Evaluation:
     unjudged: int
     slow_instances: frozenset[str] = frozenset()
     unchanged: frozenset[tuple[DatabaseRef, int]] = frozenset()
+    slow_databases: frozenset[DatabaseRef] = frozenset()
+
+    def is_slow_around(self, ref: DatabaseRef) -> bool:
+        """True where a whole database, or its instance, is slow."""
+        return ref.instance in self.slow_instances or ref in self.slow_databases
 
 
 Known = Callable[[DatabaseRef, int, Severity], bool]

@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.scales import Judge
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.severity import severity_of
-from dbplanmon_pipeline.core.verdict.slow_instances import SlowInstances
+from dbplanmon_pipeline.core.verdict.slow_instances import SlowDatabases, SlowInstances
 from dbplanmon_pipeline.core.verdict.ticks import Active, Points
 
 
@@ -64,15 +64,18 @@ class JudgedMoments:
             else:
                 verdicts.append(verdict_of(self.comparison, fired, ref, self.policy))
         slow = self._slow.at(tick, epoch_us(as_of))
+        instances = frozenset(verdict.instance for verdict in slow)
+        databases = self._slow_databases.at(tick, epoch_us(as_of), instances)
         return Evaluation(
             as_of=as_of,
             verdicts=tuple(verdicts),
-            instance_verdicts=slow,
+            instance_verdicts=slow + databases,
             active=Active(rows.database_id[ran], rows.query_hash[ran], self.frame.databases),
             judged=judged,
             unjudged=len(ran) - judged,
-            slow_instances=frozenset(verdict.instance for verdict in slow),
+            slow_instances=instances,
             unchanged=frozenset(unchanged),
+            slow_databases=frozenset(DatabaseRef(verdict.instance, verdict.database) for verdict in databases),
         )
 
     @cached_property
@@ -85,6 +88,10 @@ class JudgedMoments:
     @cached_property
     def _slow(self) -> SlowInstances:
         return SlowInstances(self.comparison, self.frame.instance_codes()[1], self.policy)
+
+    @cached_property
+    def _slow_databases(self) -> SlowDatabases:
+        return SlowDatabases(self.comparison, self.frame.databases, self.policy)
 
     def _min_extra_us(self) -> Floats:
         least = {number: 1e6 * self.policy.min_extra_seconds(ref) for number, ref in self.frame.databases.items()}

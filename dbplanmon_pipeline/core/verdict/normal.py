@@ -1,5 +1,6 @@
 """What is normal for one view of each statement, and how far it strays from that while all is well."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,12 @@ def from_columns(parts: list[Floats]) -> Normal:
     """Read what `Normal.columns` gave."""
     single = [part[:, 0] for part in parts[:_SINGLES]]
     return Normal(*single, *parts[_SINGLES:])
+
+
+def joined(normals: Sequence[Normal]) -> Normal:
+    """The statements of all of them, in that order."""
+    columns = zip(*(normal.columns() for normal in normals), strict=True)
+    return from_columns([np.concatenate(parts) for parts in columns])
 
 
 def unknown(statements: int, scales: int) -> Normal:

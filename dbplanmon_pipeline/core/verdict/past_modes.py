@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, TickGrid, common_mode
+from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, TickGrid
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import Scopes
+from dbplanmon_pipeline.core.verdict.scopes import Modes, Scopes
 from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
 
 _ELAPSED = METRICS[0]
@@ -19,7 +19,7 @@ _ELAPSED = METRICS[0]
 
 @dataclass(frozen=True)
 class Cells:
-    """One kind of group, instances or databases, at all ticks; groups in the order of `PastModes`.
+    """One kind of group at all ticks; groups in the order of `PastModes`.
 
     Attributes:
         log_ratio: float64 [groups, ticks] by view, as in `CommonMode`; 0 where nothing is common.
@@ -47,22 +47,23 @@ class Cells:
             np.hstack([self.statements, newer.statements]),
         )
 
-    def slow(self, policy: DetectorPolicy) -> NDArray[np.bool_]:
-        """Where a group may count as slow [groups, ticks]."""
-        spoke = self.statements >= policy.common_mode_statements
+    def slow(self, statements: int, policy: DetectorPolicy) -> NDArray[np.bool_]:
+        """Where a group in which so many statements ran may count as slow [groups, ticks]."""
+        spoke = self.statements >= statements
         high: NDArray[np.bool_] = self.log_ratio[_ELAPSED] > np.log(policy.common_mode_ratio)
         return self.supported & spoke & high
 
 
 @dataclass(frozen=True)
 class PastModes:
-    """Common modes of the instances and databases of one analysis.
+    """Common modes of the instances of one analysis and of their parts.
 
     Attributes:
         ends_us: int64 [ends], rising [epoch microseconds].
         tick: int64 [ends], the tick in which each end falls, from 0; mostly one end each.
         refs: name of each database id, in the order of the ids.
         instances / databases: what they have in common; databases beyond that of their instance.
+        waiting: what the statements of each instance that wait a lot have in common beyond both.
     """
 
     ends_us: Longs
@@ -70,6 +71,7 @@ class PastModes:
     refs: dict[int, DatabaseRef]
     instances: Cells
     databases: Cells
+    waiting: Cells
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ class PastModes:
             tick=np.searchsorted(ticks, self.tick[left]).astype(np.int64),
             instances=self.instances.at(ticks),
             databases=self.databases.at(ticks),
+            waiting=self.waiting.at(ticks),
         )
 
     def then(self, newer: "PastModes") -> "PastModes":
@@ -108,7 +111,14 @@ class PastModes:
             tick=np.concatenate([self.tick, newer.tick + self.instances.statements.shape[1]]),
             instances=self.instances.then(newer.instances),
             databases=self.databases.then(newer.databases),
+            waiting=self.waiting.then(newer.waiting),
         )
+
+    def may_be_slow(self, ticks: Longs, policy: DetectorPolicy) -> bool:
+        """Whether some group may count as slow in some of the ticks; see `SlowGroups`."""
+        few = policy.common_mode_few
+        least = ((self.instances, policy.common_mode_statements), (self.databases, few), (self.waiting, few))
+        return any(bool(cells.at(ticks).slow(statements, policy).any()) for cells, statements in least)
 
     def places(self, names: Sequence[str]) -> Longs:
         """Number of each instance."""
@@ -121,12 +131,13 @@ class HeardScopes:
 
     Attributes:
         scopes: of the rows.
-        instances / databases: filled by view as the views are asked for.
+        instances / databases / waiting: filled by view as the views are asked for.
     """
 
     scopes: Scopes
     instances: dict[str, CommonMode] = field(default_factory=dict)
     databases: dict[str, CommonMode] = field(default_factory=dict)
+    waiting: dict[str, CommonMode] = field(default_factory=dict)
 
     def view(self, name: str) -> "_HeardView":
         """The source of one view."""
@@ -143,13 +154,15 @@ class HeardScopes:
         """
         known = np.unique(self.scopes.rows.database_id)
         databases = np.searchsorted(like.database_ids, known).astype(np.int64)
+        instances = like.places(names)
         ticks, number = np.unique(ticks, return_inverse=True)
         return replace(
             like,
             ends_us=ends_us,
             tick=number.astype(np.int64),
-            instances=_cells(self.instances, like.places(names), len(like.names), ticks),
+            instances=_cells(self.instances, instances, len(like.names), ticks),
             databases=_cells(self.databases, databases, len(like.database_ids), ticks),
+            waiting=_cells(self.waiting, instances, len(like.names), ticks),
         )
 
 
@@ -158,24 +171,30 @@ class _HeardView:
     heard: HeardScopes
     name: str
 
-    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> tuple[CommonMode, Floats]:
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Modes:
         """See `Scopes.modes`."""
-        scopes = self.heard.scopes
-        instance = common_mode(scopes.rows, scopes.instances, deviation, scale, policy)
-        common = instance.at_rows()
-        self.heard.instances[self.name] = instance
-        for grid in scopes.parts:
-            part = common_mode(scopes.rows, grid, deviation - common, scale, policy)
-            common = common + part.at_rows()
-            self.heard.databases[self.name] = part
-        return instance, common
+        modes = self.heard.scopes.modes(deviation, scale, policy)
+        self.heard.instances[self.name] = modes.instances
+        if modes.databases is not None:
+            self.heard.databases[self.name] = modes.databases
+        if modes.waiting is not None:
+            self.heard.waiting[self.name] = _of_waiting(modes.waiting)
+        return modes
+
+
+def _of_waiting(mode: CommonMode) -> CommonMode:
+    """By instance; every other group is that of the statements that do not wait."""
+    statements = mode.grid.statements[1::2]
+    grid = replace(mode.grid, groups=len(statements), statements=statements)
+    return CommonMode(grid, mode.log_ratio[1::2], mode.supported[1::2])
 
 
 def nothing_common(databases: Mapping[int, DatabaseRef]) -> PastModes:
     """Before the first tick."""
     refs = {number: databases[number] for number in sorted(databases)}
     nothing = np.empty(0, np.int64)
-    cells = [_cells({}, nothing, number, nothing) for number in (len({r.instance for r in refs.values()}), len(refs))]
+    instances = len({ref.instance for ref in refs.values()})
+    cells = [_cells({}, nothing, number, nothing) for number in (instances, len(refs), instances)]
     return PastModes(nothing, nothing, refs, *cells)
 
 
@@ -203,12 +222,14 @@ class KnownScopes:
         rows: the series; each end is one of `past`.
         names: instances by code of the rows.
         tick: int64 [rows], on the grid of the judgement.
+        waits: bool [series], statements that wait a lot.
     """
 
     past: PastModes
     rows: SeriesRows
     names: Sequence[str]
     tick: Longs
+    waits: NDArray[np.bool_]
 
     def view(self, name: str) -> "_KnownView":
         """The source of one view."""
@@ -220,8 +241,8 @@ class _KnownView:
     known: KnownScopes
     name: str
 
-    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> tuple[CommonMode, Floats]:
-        """See `Scopes.modes`."""
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Modes:
+        """See `Scopes.modes`; those of parts of instances are told by row only, so that none is found slow."""
         del deviation, scale, policy
         past, rows, tick = self.known.past, self.known.rows, self.known.tick
         column = past.tick[np.searchsorted(past.ends_us, rows.end_us)]
@@ -239,4 +260,6 @@ class _KnownView:
         grid = TickGrid(width, len(groups), tick, cell, np.zeros(len(tick), np.bool_), statements)
         mode = CommonMode(grid, log_ratio, supported)
         database = np.searchsorted(past.database_ids, rows.database_id)
-        return mode, mode.at_rows() + past.databases.log_ratio[self.name][rows.spread(database), column]
+        before = mode.at_rows() + past.databases.log_ratio[self.name][rows.spread(database), column]
+        waiting = past.waiting.log_ratio[self.name][rows.spread(groups[rows.instance]), column]
+        return Modes(mode, None, None, before, before + np.where(rows.spread(self.known.waits), waiting, 0.0))

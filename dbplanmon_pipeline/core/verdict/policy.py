@@ -48,6 +48,7 @@ class DetectorPolicy:
         highest_margin: a mean must exceed the second highest daily maximum of the baseline by this factor.
         spread_floor: smallest believable standard deviation of ln cost of one interval.
         mode_doubt: standard deviation of what a statement feels of the common mode, as a share of it.
+        sensitivity_doubt: standard deviation of what that may be wrong by all through a window, as a share of it.
         sensitivity_prior: how firmly a statement is held to feel the common mode as others do.
         season_samples: hour offsets are shrunk by samples / (samples + this), noisy statements more.
         weekend_samples: the same for the weekend.
@@ -59,6 +60,8 @@ class DetectorPolicy:
         common_mode_statements: statements an instance needs in one tick before it can be called slow.
         common_mode_few: from this number on what they have in common is at least taken out of each of them.
         common_mode_few_ratio: up to this factor, as few statements may well be broken together.
+        part_few_ratio: the same for a database of several, and for the statements that wait a lot; so many suffice
+            there to call it slow.
         common_mode_executions: executions that make a statement's interval count for that.
         common_mode_least: below this common factor nobody asks whether most statements rose.
         common_mode_ratio: common factor above which an instance counts as slow.
@@ -86,6 +89,7 @@ class DetectorPolicy:
     highest_margin: float = 1.15
     spread_floor: float = 0.03
     mode_doubt: float = 0.6
+    sensitivity_doubt: float = 0.25
     sensitivity_prior: float = 67.0
     season_samples: float = 3.0
     weekend_samples: float = 6.0
@@ -97,6 +101,7 @@ class DetectorPolicy:
     common_mode_statements: int = 8
     common_mode_few: int = 4
     common_mode_few_ratio: float = 2.0
+    part_few_ratio: float = 5.0
     common_mode_executions: float = 3.0
     common_mode_least: float = 1.1
     common_mode_ratio: float = 1.3

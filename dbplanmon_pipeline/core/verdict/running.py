@@ -16,15 +16,14 @@ from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import unpack
-from dbplanmon_pipeline.core.verdict.common_mode import TickGrid, tick_grid
-from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare, usual_plans
+from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare, learnt_scopes, usual_waits
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.past_modes import HeardScopes, KnownScopes, PastModes, nothing_common
 from dbplanmon_pipeline.core.verdict.plan_path import plan_changes_at
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.running_sums import RunningSums, bounds_of_windows, interval_figures, sums_of
-from dbplanmon_pipeline.core.verdict.scopes import Scopes, scopes_of
+from dbplanmon_pipeline.core.verdict.scopes import Parts, can_be_apart
 from dbplanmon_pipeline.core.verdict.screen import Screen
 from dbplanmon_pipeline.core.verdict.series import SeriesRows, series_rows
 from dbplanmon_pipeline.core.verdict.ticks import Active, points_of, tick_numbers
@@ -56,7 +55,8 @@ class RunningState:
         as_of_us: the moment judged last [epoch microseconds].
         past: common modes of the ticks of the lookback.
         ran_us / judged_us: int64 [databases], newest end of any statement, and of one with a baseline; 0 for none.
-        several: some instance has several databases, so that what these have in common is known too.
+        seen_us: int64 [statements with a baseline], newest end of each; 0 for none.
+        parts: what is known apart from the instances by the statements with a baseline that ran within the lookback.
         sums: of the statements with a baseline.
         plan: int64 [statements], plan known last, 0 unknown; first those with a baseline, then all others.
         since: int64 [statements], intervals since it changed, the changing one included; 0: no change in sight.
@@ -67,7 +67,8 @@ class RunningState:
     past: PastModes
     ran_us: Longs
     judged_us: Longs
-    several: bool
+    seen_us: Longs
+    parts: Parts
     sums: RunningSums
     plan: Longs
     since: Longs
@@ -123,7 +124,7 @@ def begin(frame: IntervalFrame, baselines: BaselineSet, as_of: datetime, policy:
     judged = rows.keep(place[rows.series] >= 0)
     learnt = unpack(baselines.parameters, policy).at(place[place >= 0])
     number, _ = tick_numbers(judged, np.array([now]), policy.step_us)
-    heard = HeardScopes(scopes_of(judged, number, policy, usual_plans(judged, learnt)))
+    heard = HeardScopes(learnt_scopes(judged, learnt, number, policy))
     comparison = compare(judged, learnt, number, policy, heard.view)
     names = frame.instance_codes()[1]
     ticks = int(_back(judged.end_us, now, policy).max(initial=0)) - _back(ends, now, policy)
@@ -133,12 +134,14 @@ def begin(frame: IntervalFrame, baselines: BaselineSet, as_of: datetime, policy:
         past,
         _newest(past.database_ids, rows),
         _newest(past.database_ids, judged),
-        bool(heard.scopes.parts),
+        np.zeros(len(baselines.table), np.int64),
+        Parts(heard.scopes.databases is not None, heard.scopes.waiting is not None),
         sums_of(comparison, place[place >= 0], len(baselines.table), policy),
         np.zeros(len(baselines.table), np.int64),
         np.zeros(len(baselines.table), np.int64),
         np.empty((0, 2), np.int64),
     )
+    state.seen_us[place[place >= 0]] = _last_ends(judged)
     known = state.join(rows, baselines)
     state.plan[known], state.since[known] = _plans(rows)
     return state
@@ -156,6 +159,7 @@ class Advance:
     def __init__(self, state: RunningState, baselines: BaselineSet, policy: DetectorPolicy) -> None:
         self._state, self._baselines, self._policy = state, baselines, policy
         self._learnt = unpack(baselines.parameters, policy)
+        self._waits = usual_waits(self._learnt)
 
     def to(self, fresh: IntervalFrame, as_of: datetime, recent: RecentRows) -> Step | None:
         """Judge one tick.
@@ -167,7 +171,8 @@ class Advance:
 
         Returns:
             None where the whole lookback has to be judged: rows of more than one tick, ends that share their ticks
-            otherwise than before, databases that are new, an instance or database that may be slow as a whole.
+            otherwise than before, databases that are new, other parts of instances known apart, an instance, database
+            or the waiting statements of an instance that may be slow as a whole.
         """
         state, policy, now = self._state, self._policy, epoch_us(as_of)
         rows = series_rows(fresh, state.as_of_us, now)
@@ -185,7 +190,8 @@ class Advance:
         judged = rows.keep(has_normal[rows.series])
         state.ran_us = np.maximum(state.ran_us, _newest(past.database_ids, rows))
         state.judged_us = np.maximum(state.judged_us, _newest(past.database_ids, judged))
-        if _several(past, state.judged_us, now - _lookback_us(policy)) != state.several:
+        state.seen_us[statement[has_normal]] = _last_ends(judged)
+        if self._parts(past, now - _lookback_us(policy)) != state.parts:
             return None
         names = fresh.instance_codes()[1]
         state.past = past.then(self._add(judged, statement[has_normal], names, ends))
@@ -201,6 +207,12 @@ class Advance:
         young = (state.ran_us > now - self._policy.step_us) & ~np.isin(state.past.database_ids, rows.database_id)
         found: list[int] = state.past.database_ids[young].tolist()
         return found
+
+    def _parts(self, past: PastModes, after_us: int) -> Parts:
+        """What is known apart by statements that ran after a moment; see `scopes_of`."""
+        instance = past.instance_of[self._state.judged_us > after_us]
+        waits = self._waits[self._state.seen_us > after_us]
+        return Parts(len(instance) > len(np.unique(instance)), can_be_apart(waits, self._policy))
 
     def _move_plans(self, rows: SeriesRows, statement: Longs, ends: Longs) -> tuple[Statement, ...]:
         state, found = self._state, np.zeros(len(rows), np.bool_)
@@ -219,11 +231,7 @@ class Advance:
         """Take the rows of the new tick into the sums; returns what they have in common."""
         policy, tick = self._policy, np.zeros(len(rows.series), np.int64)
         learnt = self._learnt.at(statements)
-        grids: tuple[TickGrid, ...] = ()
-        if self._state.several:
-            database = np.unique(rows.database_id, return_inverse=True)[1].astype(np.int64)
-            grids = (tick_grid(rows, database, tick, policy, usual_plans(rows, learnt)),)
-        heard = HeardScopes(Scopes(rows, tick_grid(rows, rows.instance, tick, policy), grids))
+        heard = HeardScopes(learnt_scopes(rows, learnt, tick, policy, self._state.parts))
         comparison = compare(rows, learnt, tick, policy, heard.view)
         figures, statement = interval_figures(comparison), statements[rows.series]
         for end in ends.tolist():
@@ -233,8 +241,7 @@ class Advance:
 
     def _may_be_slow(self, now: int) -> bool:
         past, policy = self._state.past, self._policy
-        recent = np.unique(past.tick[_back(past.ends_us, now, policy) <= 1])
-        return any(bool(cells.at(recent).slow(policy).any()) for cells in (past.instances, past.databases))
+        return past.may_be_slow(np.unique(past.tick[_back(past.ends_us, now, policy) <= 1]), policy)
 
     def _said(self, around: IntervalFrame, as_of: datetime, recent: RecentRows) -> Evaluation | None:
         policy, now = self._policy, epoch_us(as_of)
@@ -271,7 +278,7 @@ class Advance:
         points = points_of(rows, moment, policy.step_us, _lookback_us(policy))
         number, moments = tick_numbers(rows, moment, policy.step_us)
         place = baseline_rows(rows, self._baselines.table)
-        known = KnownScopes(past, rows, frame.instance_codes()[1], number)
+        known = KnownScopes(past, rows, frame.instance_codes()[1], number, self._waits[place])
         comparison = compare(rows, self._learnt.at(place), number, policy, known.view)
         found = JudgedMoments(frame, (rows, points), points, comparison, policy)
         self._state.sums.bind(place, bounds_of_windows(comparison, interval_figures(comparison), policy))
@@ -303,10 +310,9 @@ def _newest(database_ids: Longs, rows: SeriesRows) -> Longs:
     return found
 
 
-def _several(past: PastModes, judged_us: Longs, after_us: int) -> bool:
-    """Whether some instance has several databases with judged rows after a moment; see `scopes_of`."""
-    instance = past.instance_of[judged_us > after_us]
-    return len(instance) > len(np.unique(instance))
+def _last_ends(rows: SeriesRows) -> Longs:
+    """Newest end of each series."""
+    return rows.end_us[rows.bounds[1:] - 1] if len(rows) else np.empty(0, np.int64)
 
 
 def _plans(rows: SeriesRows) -> tuple[Longs, Longs]:

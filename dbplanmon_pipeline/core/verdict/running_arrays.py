@@ -11,13 +11,14 @@ from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.past_modes import Cells, PastModes
 from dbplanmon_pipeline.core.verdict.running import RunningState
 from dbplanmon_pipeline.core.verdict.running_sums import Bounds, RunningSums
+from dbplanmon_pipeline.core.verdict.scopes import Parts
 from dbplanmon_pipeline.core.verdict.series import VIEWS
 
-FORM = "1"
+FORM = "2"
 """Changes with the meaning of the arrays, or with what the state has to know."""
 
-_PLAIN = ("ran_us", "judged_us", "plan", "since", "others")
-_GROUPS = ("instances", "databases")
+_PLAIN = ("ran_us", "judged_us", "seen_us", "plan", "since", "others")
+_GROUPS = ("instances", "databases", "waiting")
 _SUMS = ("rows", "sums", "bounded", "holds")
 _BOUNDS = ("weight", "weighted", "extra", "span_us")
 
@@ -27,7 +28,7 @@ def to_arrays(state: RunningState) -> dict[str, "NDArray[Any]"]:
     past, sums = state.past, state.sums
     refs = [[number, ref.instance, ref.database] for number, ref in past.refs.items()]
     found: dict[str, NDArray[Any]] = {
-        "moment": np.array([state.as_of_us, int(state.several)], np.int64),
+        "moment": np.array([state.as_of_us, int(state.parts.databases), int(state.parts.waiting)], np.int64),
         "refs": np.array(json.dumps(refs)),
         "ends_us": past.ends_us,
         "tick": past.tick,
@@ -56,13 +57,13 @@ def from_arrays(arrays: Mapping[str, "NDArray[Any]"]) -> RunningState:
         )
         for name in _GROUPS
     ]
-    moment, several = arrays["moment"].tolist()
+    moment, databases, waiting = arrays["moment"].tolist()
     sums = {name: arrays[f"sums:{name}"] for name in _SUMS}
     bounds = Bounds(*(arrays[f"bounds:{name}"] for name in _BOUNDS))
     return RunningState(
         as_of_us=moment,
         past=PastModes(arrays["ends_us"], arrays["tick"], refs, *groups),
-        several=bool(several),
+        parts=Parts(bool(databases), bool(waiting)),
         sums=RunningSums(bounds=bounds, **sums),
         **{name: arrays[name] for name in _PLAIN},
     )

@@ -11,7 +11,7 @@ from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS
 from dbplanmon_pipeline.core.verdict.ticks import Points
-from dbplanmon_pipeline.core.verdict.windows import CostSums, WeightedSums, between, running_sums
+from dbplanmon_pipeline.core.verdict.windows import SHORT, CostSums, WeightedSums, between, running_sums
 
 _ELAPSED, _WORKER = METRICS
 _OLDEST = timedelta(days=3) // timedelta(microseconds=1)
@@ -21,7 +21,6 @@ LATEST, LATEST_CONFIRM, _LATEST_OF_MEAN = 3, 0.5, 0.4
 RECENT, RECENT_OF_MEAN = 12, 0.45
 _PARTS, _PART_OF_MEAN = 3, 0.4
 _LAST_OF_MEAN, _LAST_OF_SHORT = 0.25, 0.6
-_SHORT = 12
 _ELEVATED_OF_MEAN = 0.4
 _SHARE_CALM, _SHARE_NOISY = 0.7, 0.55
 _LONG = 36
@@ -95,12 +94,13 @@ class Judge:
         series = self.rows.series[row]
         sums, normal = self.views[view], self.learnt.views[view]
         weight = np.maximum(sums.weight(row, length), 1e-9)
-        mean = sums.mean(row, length)
+        mean, capped = sums.mean(row, length), sums.capped(row, length)
         inflation = normal.inflation[series, column]
-        spread = np.sqrt(inflation**2 / weight + self._doubt(view, row, length, series))
+        noise = inflation / np.sqrt(weight)
+        spread = np.sqrt(noise**2 + self._doubt(view, row, length, series))
         with np.errstate(invalid="ignore"):
-            score = mean / spread
-            fired = (score >= demand.score) & (mean >= np.log(demand.ratio))
+            score = np.minimum(mean / spread, capped / noise)
+            fired = (score >= demand.score) & (capped >= np.log(demand.ratio))
             fired &= mean * np.sqrt(weight) >= self.policy.highest_margin * normal.highest[series, column]
         passed = np.flatnonzero(fired)
         fired[passed] = self._passes(view, row[passed], length[passed], mean[passed], demand)
@@ -108,13 +108,17 @@ class Judge:
         return found
 
     def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
-        """Variance of the normal itself over a window: its level, habits not seen yet, more load than learnt from."""
+        """Variance of the normal itself over a window.
+
+        Of its level, habits not seen yet, more load than learnt from, and what the statement feels of what is common.
+        """
         normal = self.learnt.views[view]
         unseen = between(self._unseen, row, length) / length
         hours = np.clip(length / 12.0, 1.0, 24.0)
         more_load = np.maximum(between(self._load, row, length) / length - normal.slope_centre[series], 0.0)
         doubt: Floats = normal.level_variance[series] + normal.habit[series] ** 2 * unseen / hours
         doubt += self.policy.load_doubt**2 * normal.execution_variance[series] * more_load**2
+        doubt += (self.policy.sensitivity_doubt * self.views[view].common(row, length)) ** 2
         return doubt
 
     def _passes(self, view: str, row: Longs, length: Longs, mean: Floats, demand: Demand) -> NDArray[np.bool_]:
@@ -155,13 +159,13 @@ class Judge:
         persistent &= sums.mean(row, np.minimum(length, RECENT)) >= RECENT_OF_MEAN * mean
         with np.errstate(invalid="ignore"):
             persistent &= (length > LATEST) | (sums.residual[row] >= _LAST_OF_SHORT * mean)
-        short = np.flatnonzero(persistent & (length <= _SHORT))
+        short = np.flatnonzero(persistent & (length <= SHORT))
         persistent[short] = self._elevated(sums, view, row[short], length[short], mean[short])
         return persistent
 
     def _elevated(self, sums: WeightedSums, view: str, row: Longs, length: Longs, mean: Floats) -> NDArray[np.bool_]:
         """Enough intervals of a short window are high by themselves; two spikes in a row are no change."""
-        back = np.arange(_SHORT)
+        back = np.arange(SHORT)
         inside = back < length[:, None]
         residual = sums.residual[np.maximum(row[:, None] - back, 0)]
         calm = self.learnt.views[view].scale[self.rows.series[row]] < 0.5 * mean

@@ -37,7 +37,7 @@ DETECTOR_COLUMNS = (
 )
 """Columns of an interval frame that the detectors use; a metric that is absent counts as unknown."""
 
-Figure = TypeVar("Figure", np.float64, np.int64)
+Figure = TypeVar("Figure", np.float64, np.int64, np.bool_)
 
 _SUMS = tuple(name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max"))
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
@@ -93,14 +93,42 @@ class SeriesRows:
         """A figure of each series at each of its rows."""
         return np.repeat(values, self.counts)
 
+    def part(self, series: slice) -> "SeriesRows":
+        """Some series in a row; their lines are not copied."""
+        bounds = self.bounds[series.start : series.stop + 1]
+        rows = slice(int(bounds[0]), int(bounds[-1]))
+        return SeriesRows(
+            database_id=self.database_id[series],
+            query_hash=self.query_hash[series],
+            instance=self.instance[series],
+            bounds=bounds - rows.start,
+            series=self.series[rows] - series.start,
+            start_us=self.start_us[rows],
+            end_us=self.end_us[rows],
+            plan_hash=self.plan_hash[rows],
+            sums={name: values[rows] for name, values in self.sums.items()},
+            log_cost={name: values[rows] for name, values in self.log_cost.items()},
+        )
+
+    def parts(self, rows: int) -> list[slice]:
+        """All series in stretches of about so many rows; work on a stretch stays in the cache of a processor."""
+        cuts = np.searchsorted(self.bounds, np.arange(rows, int(self.bounds[-1]), rows))
+        cuts = np.unique(np.concatenate([[0], cuts, [len(self)]]))
+        if not len(self):
+            return [slice(0, 0)]
+        return [slice(first, end) for first, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
+
     def keep(self, rows: np.ndarray) -> "SeriesRows":
         """The rows where a boolean mask is true; series without any of them vanish."""
         if rows.all() and len(rows):
             return self
-        left = np.flatnonzero(np.bincount(self.series[rows], minlength=len(self)))
-        number = np.full(len(self), -1, np.int64)
-        number[left] = np.arange(len(left))
-        series = number[self.series[rows]]
+        rows = np.flatnonzero(rows)
+        series = self.series[rows]
+        left = np.flatnonzero(np.bincount(series, minlength=len(self)))
+        if len(left) < len(self):
+            number = np.full(len(self), -1, np.int64)
+            number[left] = np.arange(len(left))
+            series = number[series]
         return SeriesRows(
             database_id=self.database_id[left],
             query_hash=self.query_hash[left],

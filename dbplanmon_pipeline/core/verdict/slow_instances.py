@@ -1,38 +1,21 @@
-"""Instances that are slow as a whole, unless a few statements of theirs are the cause."""
+"""Instances that are slow as a whole, and databases that are slow while their instance is not."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.moments import from_epoch_us
+from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.evidence import instance_evidence
 from dbplanmon_pipeline.core.verdict.model import InstanceVerdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.severity import severity_of
-
-_METRIC = "elapsed_time_us"
-_LAST_TICKS = 3
-_SLOW_TICKS = 2
-_LONG_BEFORE = (3, 9)
-_MOSTLY = 0.5
-
-
-@dataclass(frozen=True)
-class _Moment:
-    """An instance at a moment: the slow ticks of the run that leads to it."""
-
-    instance: int
-    tick: int
-    as_of_us: int
-    run: Longs
+from dbplanmon_pipeline.core.verdict.slow_groups import METRIC, SlowGroup, SlowGroups
 
 
 class SlowInstances:
-    """Finds slow instances at any tick.
+    """Finds slow instances at any tick, and those of which only the statements that wait a lot are slow.
 
     Args:
         comparison: recent rows against their normal.
@@ -41,107 +24,63 @@ class SlowInstances:
     """
 
     def __init__(self, comparison: Comparison, names: Sequence[str], policy: DetectorPolicy) -> None:
-        mode = comparison.modes[_METRIC]
-        self._comparison, self._names, self._policy, self._mode = comparison, names, policy, mode
-        self._spoke = mode.grid.statements >= policy.common_mode_statements
-        self._slow = mode.supported & (mode.log_ratio > np.log(policy.common_mode_ratio)) & self._spoke
-        self._rows = np.flatnonzero(self._slow.ravel()[mode.grid.cell])
-        self._rows = self._rows[np.argsort(mode.grid.cell[self._rows], kind="stable")]
-        self._cells = mode.grid.cell[self._rows]
+        self._names, self._policy = names, policy
+        nothing = np.zeros(len(comparison.rows.series))
+        self._groups = SlowGroups(comparison, comparison.modes[METRIC], nothing, policy.common_mode_statements, policy)
+        waiting = comparison.waiting_modes.get(METRIC)
+        self._waiting = (
+            SlowGroups(comparison, *waiting, policy.common_mode_few, policy) if waiting is not None else None
+        )
 
     def at(self, tick: int, as_of_us: int) -> tuple[InstanceVerdict, ...]:
-        """Instances slow in the last tick and in at least two of the last three in which enough statements ran.
+        """Those slow at a tick, at most one verdict each; see `SlowGroups.at`."""
+        found = {one.group: self._verdict(one, one.group) for one in self._groups.at(tick, as_of_us)}
+        for one in self._waiting.at(tick, as_of_us) if self._waiting is not None else ():
+            found.setdefault(one.group // 2, self._verdict(one, one.group // 2, " that wait a lot"))
+        return tuple(found.values())
 
-        Statements far above normal that cost more than the common rise of all the rest, and have not done so for
-        long, are taken for its cause: they slow their neighbours down, and incidents of their own say so.
+    def _verdict(self, slow: SlowGroup, instance: int, which: str = "") -> InstanceVerdict:
+        return _verdict(slow, DatabaseRef(self._names[instance], ""), which, self._policy)
 
-        Args:
-            tick: number of the tick.
-            as_of_us: its moment [epoch microseconds].
-        """
-        recent = slice(max(tick - 1, 0), tick + 1)
-        found = []
-        for instance in np.flatnonzero(self._slow[:, recent].any(axis=1)).tolist():
-            first = max(0, tick + 1 - self._policy.lookback_intervals)
-            ticks = first + np.flatnonzero(self._spoke[instance, first : tick + 1])
-            last = ticks[-_LAST_TICKS:]
-            if ticks[-1] < tick - 1 or not self._slow[instance, ticks[-1]]:
-                continue
-            if np.count_nonzero(self._slow[instance, last]) < _SLOW_TICKS:
-                continue
-            moment = _Moment(instance, tick, as_of_us, _trailing_run(self._slow[instance], ticks))
-            rows = self._rows_of(moment)
-            extra_us = self._common_extra_us(rows)
-            if self._culprits_extra_us(rows, moment) < extra_us:
-                found.append(self._verdict(moment, rows, extra_us))
-        return tuple(found)
 
-    def _rows_of(self, moment: _Moment) -> Longs:
-        """Rows of the last slow ticks."""
-        cells = moment.instance * self._mode.grid.width + moment.run[-_LAST_TICKS:]
-        low, high = np.searchsorted(self._cells, cells), np.searchsorted(self._cells, cells, side="right")
-        return np.concatenate([self._rows[begin:end] for begin, end in zip(low, high, strict=True)])
+class SlowDatabases:
+    """Finds databases that are slow beyond their instance; none where no instance has several.
 
-    def _common_extra_us(self, rows: Longs) -> float:
-        """What the common rise alone costs over the rows [microseconds]."""
-        normal_us = self._comparison.rows.executions[rows] * np.exp(self._comparison.expected[_METRIC][rows])
-        return float(np.nansum(normal_us * np.expm1(self._common(rows))))
+    Args:
+        comparison: recent rows against their normal.
+        refs: name of each database id.
+        policy: thresholds.
+    """
 
-    def _culprits_extra_us(self, rows: Longs, moment: _Moment) -> float:
-        """What statements that got far above normal cost beyond the common rise over the rows [microseconds]."""
-        costs = self._comparison.costs[_METRIC]
-        far = rows[self._far(rows)]
-        series = self._comparison.rows.series[far]
-        new = np.array([self._was_well(int(one), moment) for one in np.unique(series)], np.bool_)
-        far = far[new[np.unique(series, return_inverse=True)[1]]] if len(far) else far
-        return float((costs.observed_us[far] - costs.expected_us[far]).sum())
+    def __init__(self, comparison: Comparison, refs: Mapping[int, DatabaseRef], policy: DetectorPolicy) -> None:
+        self._policy = policy
+        self._refs = [refs[number] for number in np.unique(comparison.rows.database_id).tolist()]
+        mode = comparison.database_modes.get(METRIC)
+        instance = comparison.modes[METRIC].at_rows()
+        least = policy.common_mode_few
+        self._groups = SlowGroups(comparison, mode, instance, least, policy) if mode is not None else None
 
-    def _was_well(self, series: int, moment: _Moment) -> bool:
-        """False for a statement that was far above normal well before the common rise began."""
-        bounds = self._comparison.rows.bounds
-        own = slice(int(bounds[series]), int(bounds[series + 1]))
-        begin = own.start + int(np.searchsorted(self._mode.grid.tick[own], moment.run[0]))
-        before = np.arange(max(begin - _LONG_BEFORE[1], own.start), begin - _LONG_BEFORE[0])
-        return not len(before) or bool(np.mean(self._far(before)) < _MOSTLY)
-
-    def _far(self, rows: Longs) -> NDArray[np.bool_]:
-        with np.errstate(invalid="ignore"):
-            far: NDArray[np.bool_] = self._deviation(rows) - self._common(rows) > np.log(self._policy.culprit_ratio)
-        return far
-
-    def _common(self, rows: Longs) -> Floats:
-        common: Floats = self._mode.log_ratio.ravel()[self._mode.grid.cell[rows]]
-        return common
-
-    def _deviation(self, rows: Longs) -> Floats:
-        deviation: Floats = self._comparison.rows.log_cost[_METRIC][rows] - self._comparison.expected[_METRIC][rows]
-        return deviation
-
-    def _verdict(self, moment: _Moment, rows: Longs, extra_us: float) -> InstanceVerdict:
-        policy, mode = self._policy, self._mode
-        recent = moment.run[-_LAST_TICKS:]
-        ratio = float(np.exp(np.median(mode.log_ratio[moment.instance, recent])))
-        seconds = extra_us / 1e6 / (len(recent) * policy.step_us / 3.6e9)
-        newest = rows[mode.grid.tick[rows] == moment.run[-1]]
-        newest = newest[self._comparison.rows.executions[newest] >= policy.common_mode_executions]
-        with np.errstate(invalid="ignore"):
-            rose = int(np.count_nonzero(self._deviation(newest) > self._common(newest) / 2))
-        spoke = int(mode.grid.statements[moment.instance, moment.run[-1]])
-        began_at = from_epoch_us(moment.as_of_us - (moment.tick - int(moment.run[0]) + 1) * policy.step_us)
-        return InstanceVerdict(
-            instance=self._names[moment.instance],
-            severity=severity_of(ratio, seconds, policy.material_seconds_per_hour),
-            effect_ratio=ratio,
-            extra_seconds_per_hour=seconds,
-            statements=rose,
-            began_at=began_at,
-            evidence=instance_evidence(ratio, rose, spoke, began_at, seconds),
+    def at(self, tick: int, as_of_us: int, slow_instances: AbstractSet[str]) -> tuple[InstanceVerdict, ...]:
+        """Those slow at a tick whose instances are not among the slow ones; see `SlowGroups.at`."""
+        if self._groups is None:
+            return ()
+        found = [(self._refs[one.group], one) for one in self._groups.at(tick, as_of_us)]
+        return tuple(
+            _verdict(one, ref, f" of the database {ref.database}", self._policy)
+            for ref, one in found
+            if ref.instance not in slow_instances
         )
 
 
-def _trailing_run(slow: NDArray[np.bool_], ticks: Longs) -> Longs:
-    """Slow ticks of the run that leads to the last one; single ticks may drop out of it."""
-    state = slow[ticks]
-    gaps = np.flatnonzero(~state[1:] & ~state[:-1]) + 2
-    run = ticks[int(gaps[-1]) if len(gaps) else 0 :]
-    return run[slow[run]]
+def _verdict(slow: SlowGroup, ref: DatabaseRef, which: str, policy: DetectorPolicy) -> InstanceVerdict:
+    seconds = slow.extra_seconds_per_hour
+    return InstanceVerdict(
+        instance=ref.instance,
+        severity=severity_of(slow.ratio, seconds, policy.material_seconds_per_hour),
+        effect_ratio=slow.ratio,
+        extra_seconds_per_hour=seconds,
+        statements=slow.rose,
+        began_at=slow.began_at,
+        evidence=instance_evidence(slow.ratio, slow.rose, slow.spoke, slow.began_at, seconds, which),
+        database=ref.database,
+    )

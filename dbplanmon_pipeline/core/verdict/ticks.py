@@ -94,7 +94,8 @@ class Active(AbstractSet[tuple[DatabaseRef, int]]):
 
     def __init__(self, database_id: Longs, query_hash: Longs, refs: dict[int, DatabaseRef]) -> None:
         self._database_id, self._query_hash, self._refs = database_id, query_hash, refs
-        self._keys: frozenset[tuple[DatabaseRef, int]] | None = None
+        self._keys: frozenset[tuple[int, int]] | None = None
+        self._numbers: dict[DatabaseRef, int] = {}
 
     @classmethod
     def _from_iterable(cls, it: object) -> "frozenset[tuple[DatabaseRef, int]]":  # type: ignore[override]
@@ -102,8 +103,12 @@ class Active(AbstractSet[tuple[DatabaseRef, int]]):
 
     def __contains__(self, key: object) -> bool:
         if self._keys is None:
-            self._keys = frozenset(self)
-        return key in self._keys
+            self._keys = frozenset(zip(self._database_id.tolist(), self._query_hash.tolist(), strict=True))
+            self._numbers = {ref: number for number, ref in self._refs.items()}
+        match key:
+            case (DatabaseRef() as ref, int(query)):
+                return (self._numbers.get(ref, -1), query) in self._keys
+        return False
 
     def __iter__(self) -> Iterator[tuple[DatabaseRef, int]]:
         for database, query in zip(self._database_id.tolist(), self._query_hash.tolist(), strict=True):

@@ -51,21 +51,36 @@ def between(sums: Floats, row: Longs, length: Longs) -> Floats:
     return found
 
 
+SHORT = 12
+"""Rows up to which a window is short."""
+
+_CAP_SHORT, _CAP_LONG = 8.0, 4.0
+"""In typical distances from normal: what a single row may count for in a short and in a long window."""
+
+_LEAST_CAP = 1.0
+
+
 class WeightedSums:
     """Means of a residual in which sure rows weigh more.
 
     Args:
         residual: float64 [rows], NaN unknown.
         variance: float64 [rows], of each while all is well.
+        scale: float64 [rows], typical distance of a row from its normal.
+        common: float64 [rows], what was taken out as common.
     """
 
-    def __init__(self, residual: Floats, variance: Floats) -> None:
+    def __init__(self, residual: Floats, variance: Floats, scale: Floats, common: Floats) -> None:
         weight = 1.0 / variance
         weighted = weight * residual
         weight[np.isnan(weighted)] = 0.0
         self.residual = residual
         self._weight = running_sums(weight)
         self._weighted = running_sums(weighted)
+        limits = [_CAP_SHORT * np.maximum(scale, np.sqrt(variance)), _CAP_LONG * scale]
+        limits = [np.maximum(limit, _LEAST_CAP) for limit in limits]
+        self._capped = [running_sums(weight * np.clip(residual, -limit, limit)) for limit in limits]
+        self._common = running_sums(weight * np.abs(common))
 
     def weight(self, row: Longs, length: Longs) -> Floats:
         """One over the variance of the mean."""
@@ -73,9 +88,23 @@ class WeightedSums:
 
     def mean(self, row: Longs, length: Longs) -> Floats:
         """Mean of the window; 0 where nothing is known."""
+        return self._per_weight(self._weighted, row, length)
+
+    def capped(self, row: Longs, length: Longs) -> Floats:
+        """Mean of the window in which no row counts for more than a few typical distances, fewer in long windows."""
+        short = length <= SHORT
+        if short.all() or not short.any():
+            return self._per_weight(self._capped[0 if short.all() else 1], row, length)
+        return np.where(short, *(self._per_weight(sums, row, length) for sums in self._capped))
+
+    def common(self, row: Longs, length: Longs) -> Floats:
+        """Mean of what was taken out as common, either way."""
+        return self._per_weight(self._common, row, length)
+
+    def _per_weight(self, sums: Floats, row: Longs, length: Longs) -> Floats:
         weight = between(self._weight, row, length)
         known = weight > 1e-9
-        return np.where(known, between(self._weighted, row, length) / np.where(known, weight, 1.0), 0.0)
+        return np.where(known, between(sums, row, length) / np.where(known, weight, 1.0), 0.0)
 
 
 class CostSums:

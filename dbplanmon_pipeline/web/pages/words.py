@@ -33,6 +33,7 @@ LABELS: Mapping[Label, str] = {
     Label.PARAMETER_SENSITIVITY: "Parameter sensitivity",
     Label.DATA_GROWTH: "More work per execution",
     Label.CONTENTION: "Contention",
+    Label.DATABASE_SLOWDOWN: "Slow database",
     Label.INSTANCE_SLOWDOWN: "Slow instance",
     Label.UNKNOWN: "Unknown cause",
 }
@@ -97,15 +98,15 @@ def place_words(incident: Incident) -> str:
 
 def incident_title(incident: Incident) -> str:
     """What happened, in a sentence without a full stop."""
-    if incident.scope is IncidentScope.INSTANCE:
-        return f"The whole instance became {ratio_words(incident.effect_ratio)} slower"
+    if incident.scope is not IncidentScope.QUERY:
+        return f"The whole {incident.scope.value} became {ratio_words(incident.effect_ratio)} slower"
     return f"Statement {hash_words(incident.query_hash)[:8]} became {ratio_words(incident.effect_ratio)} slower"
 
 
 def effect_words(incident: Incident) -> str:
     """`12 ms → 98 ms CPU time per execution`; empty where normal is not known."""
     metric = METRICS.get(incident.metric, "time")
-    if incident.scope is IncidentScope.INSTANCE or not incident.baseline_us > 0:
+    if incident.scope is not IncidentScope.QUERY or not incident.baseline_us > 0:
         return f"{metric} per execution"
     return f"{cost_words(incident.baseline_us)} → {cost_words(incident.observed_us)} {metric} per execution"
 

@@ -230,13 +230,23 @@ def test_a_rise_of_a_bare_majority_is_not_supported():
     assert mode_of(workload, lambda rows: np.where(rows.series < 15, 1.0, 0.0)).supported.all()
 
 
+def test_a_slow_disk_is_common_to_what_waits_for_it_and_to_nothing_else():
+    rows = rows_of(Workload(24, 2))
+    tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
+    waits, policy = np.arange(24) < 10, DetectorPolicy()
+    deviation = np.where(rows.spread(waits), 0.8, 0.0)
+    common = scopes_of(rows, tick, waits, policy).mode(deviation, np.full(24, 0.1), policy)
+    assert common == pytest.approx(deviation, abs=0.05)
+
+
 def test_a_disturbance_of_one_database_is_common_to_it_unless_plans_changed():
     workload = Workload(24, 2)
     rows = rows_of(workload, databases=2)
     tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
     deviation = np.where(rows.database_id[rows.series] == 1, 0.8, 0.0)
+    nobody, policy = np.zeros(len(rows), bool), DetectorPolicy()
     found = [
-        scopes_of(rows, tick, DetectorPolicy(), same_plan).mode(deviation, np.full(24, 0.1), DetectorPolicy())
+        scopes_of(rows, tick, nobody, policy, same_plan).mode(deviation, np.full(24, 0.1), policy)
         for same_plan in (None, deviation == 0)
     ]
     assert found[0] == pytest.approx(deviation, abs=0.02)
@@ -246,7 +256,8 @@ def test_a_disturbance_of_one_database_is_common_to_it_unless_plans_changed():
 def test_window_sums_are_those_of_the_last_intervals():
     rows = rows_of(Workload(2, 10))
     residual = np.linspace(0, 1, 20)
-    sums = WeightedSums(residual, 1 / rows.executions)
+    nothing = np.zeros(len(residual))
+    sums = WeightedSums(residual, 1 / rows.executions, nothing, nothing)
     row, length = np.array([9, 19]), np.array([3, 4])
     weight = rows.executions
     assert sums.mean(row, length) == pytest.approx(
@@ -260,8 +271,17 @@ def test_window_sums_are_those_of_the_last_intervals():
 
 
 def test_an_unknown_interval_counts_neither_way_in_a_mean():
-    sums = WeightedSums(np.array([1.0, np.nan, 3.0]), np.ones(3))
+    sums = WeightedSums(np.array([1.0, np.nan, 3.0]), np.ones(3), np.ones(3), np.zeros(3))
     assert sums.mean(np.array([2, 1]), np.array([3, 1])).tolist() == [2.0, 0.0]
+
+
+def test_single_rows_count_for_less_the_longer_the_window():
+    residual = np.append(np.zeros(40), 9.0)
+    sums = WeightedSums(residual, np.full(41, 0.01), np.full(41, 0.5), np.full(41, -0.3))
+    row, length = np.array([40, 40]), np.array([10, 20])
+    assert sums.capped(row, length) == pytest.approx([8 * 0.5 / 10, 4 * 0.5 / 20])
+    assert sums.mean(row, length) == pytest.approx([0.9, 0.45])
+    assert sums.common(row, length) == pytest.approx([0.3, 0.3])
 
 
 def test_a_plan_change_is_counted_from_its_own_interval_and_unknown_plans_are_passed_over():

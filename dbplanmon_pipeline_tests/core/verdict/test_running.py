@@ -16,6 +16,7 @@ from dbplanmon_pipeline.core.verdict.running import Advance, begin
 from dbplanmon_pipeline.core.verdict.running_arrays import from_arrays, to_arrays
 from dbplanmon_pipeline.core.verdict.running_sums import NEWEST
 from dbplanmon_pipeline.core.verdict.scales import LATEST, RECENT
+from dbplanmon_pipeline.core.verdict.scopes import Parts
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline_tests.core.verdict.verdicts import said
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
@@ -86,6 +87,19 @@ def troubled(seed):
     return workload.on_postgres() if seed % 3 == 0 else workload
 
 
+def in_parts(seed):
+    """The same, and some statements wait for most of their time: all of these, or one database, are slow at times."""
+    workload, rng = troubled(seed), np.random.default_rng(seed)
+    waiting = rng.choice(24, 10, replace=False)
+    workload.worker = 0.9 * workload.cost
+    workload.worker[waiting] *= 0.5
+    for several in (waiting, np.arange(1, 24, 3)):
+        first = rng.integers(LEARNT, LAST - 6, 3).tolist()
+        for begun, factor in zip(first, (1.15, 1.25, 1.8), strict=True):
+            workload.cost[np.ix_(several, range(begun, begun + 4))] *= factor
+    return workload
+
+
 def fleet(workload, seed):
     """Two instances, one of them with two databases; the moments stray by seconds. Returns the moments of ticks too."""
     frame = workload.frame(3)
@@ -117,9 +131,12 @@ def walk(frame, baselines, ticks, policy=POLICY):
         before = tick
 
 
-@pytest.mark.parametrize(("seed", "policy"), [(1, POLICY), (2, LENIENT)])
-def test_each_tick_says_what_the_lookback_says(seed, policy):
-    frame, moments = fleet(troubled(seed), seed)
+@pytest.mark.parametrize(
+    ("made", "seed", "policy"),
+    [(troubled, 1, POLICY), (troubled, 2, LENIENT), (in_parts, 7, POLICY), (in_parts, 8, LENIENT)],
+)
+def test_each_tick_says_what_the_lookback_says(made, seed, policy):
+    frame, moments = fleet(made(seed), seed)
     baselines = StatisticalDetector(policy).learn(frame, moments[LEARNT])
     stepped = found = asked = judged = 0
     for whole, step, again in walk(frame, baselines, [moments[tick] for tick in range(LEARNT + 1, LAST)], policy):
@@ -146,6 +163,42 @@ def test_a_slow_instance_is_judged_by_all_its_rows():
     assert any(slow)
     assert not any(was_slow and step for was_slow, (_, step, _) in zip(slow, found, strict=True))
     assert found[-1][1] is not None
+
+
+def test_what_waits_and_what_shares_a_database_is_taken_out_tick_by_tick():
+    frame, moments = fleet(in_parts(7), 7)
+    baselines = StatisticalDetector(POLICY).learn(frame, moments[LEARNT])
+    kept = begin(between(frame, moments[80] - POLICY.lookback, moments[80]), baselines, moments[80], POLICY)
+    assert kept.parts == Parts(databases=True, waiting=True)
+    assert np.abs(kept.past.waiting.log_ratio["elapsed_time_us"]).max() > 0.1
+    assert np.abs(kept.past.databases.log_ratio["elapsed_time_us"]).max() > 0.1
+
+
+@pytest.mark.parametrize("part", ["database", "waiting"])
+def test_a_slow_part_of_an_instance_is_judged_by_all_its_rows(part):
+    workload = Workload(20, LAST, noise=0.05, calm_before=1)
+    workload.worker = np.where(np.arange(20)[:, None] % 3 == 0, 0.4 if part == "waiting" else 0.9, 0.9) * workload.cost
+    workload.cost[::3, 60:66] *= 2
+    frame = workload.frame(3 if part == "database" else 1)
+    baselines = StatisticalDetector(POLICY).learn(frame, workload.moment(LEARNT))
+    found = list(walk(frame, baselines, [workload.moment(tick) for tick in range(56, 74)]))
+    slow = [bool(whole.instance_verdicts) for whole, _, _ in found]
+    named = {verdict.database for whole, _, _ in found for verdict in whole.instance_verdicts}
+    assert named == {"db0" if part == "database" else ""}
+    assert not any(was_slow and step for was_slow, (_, step, _) in zip(slow, found, strict=True))
+    assert found[-1][1] is not None
+
+
+def test_statements_that_wait_become_too_few_to_be_a_group():
+    workload = Workload(20, LAST, noise=0.1, calm_before=1)
+    workload.worker = np.where(np.arange(20)[:, None] < 4, 0.4, 0.9) * workload.cost
+    workload.calls[0, LEARNT - 40 :] = 0
+    frame = workload.frame()
+    baselines = StatisticalDetector(POLICY).learn(frame, workload.moment(LEARNT))
+    last = LEARNT - 40 + POLICY.lookback_intervals
+    found = list(walk(frame, baselines, [workload.moment(tick) for tick in range(last - 3, last + 3)]))
+    assert [step is not None for _, step, _ in found] == [False, True, False, True, True, True]
+    assert all(said(step.evaluation) == said(whole) for whole, step, _ in found if step)
 
 
 def two_ends(frame, moments, seed):

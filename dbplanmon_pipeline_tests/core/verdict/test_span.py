@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict import findings, history
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.backtest import BacktestPolicy, backtest
@@ -105,3 +106,21 @@ def test_a_record_shorter_than_a_baseline_is_only_learnt_from():
     assert (report.notifications, report.ticks, report.first) == ((), 0, None)
     nothing = IntervalFrame(workload.frame().rows.iloc[:0], {})
     assert backtest(nothing, StatisticalDetector(), BacktestPolicy()).intervals == 0
+
+
+def test_how_much_is_worked_on_at_once_changes_nothing(monkeypatch):
+    workload, detector = troubled(4), StatisticalDetector(POLICY)
+    frame = workload.frame(2)
+    ticks = [workload.moment(tick) for tick in range(FIRST, LAST)]
+
+    def judged():
+        baselines = detector.learn(frame, workload.moment(LEARNT))
+        return baselines.parameters, list(map(said, detector.evaluate_span(frame, baselines, ticks)))
+
+    parameters, verdicts = judged()
+    monkeypatch.setattr(history, "_ROWS", 150)
+    monkeypatch.setattr(findings, "_POINTS", 70)
+    in_parts = judged()
+    np.testing.assert_array_equal(in_parts[0], parameters)
+    assert in_parts[1] == verdicts
+    assert any(verdicts)

@@ -128,6 +128,68 @@ def test_instance_wide_slowness_is_one_instance_verdict_and_nothing_else():
     assert found[1].slow_instances == {"shop"}
 
 
+@pytest.mark.parametrize(("own", "fired"), [(1.5, []), (20, [4])])
+def test_a_statement_may_feel_more_of_a_disturbance_than_was_known(own, fired):
+    workload = Workload(20, calm_before=3)
+    workload.cost[:, 48:] *= 4
+    workload.cost[3, 48:] *= own
+    workload.plan[3, 48:] = 77
+    assert fired_queries(evaluations(workload, range(50, 56))) == [fired] * 6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_waits_that_are_rare_and_long_are_no_rise(seed):
+    rng = np.random.default_rng(seed)
+    workload = Workload(8, 9 * 48, step=timedelta(minutes=30), cost=20_000.0, calls=3, noise=0.2, seed=seed)
+    workload.cost += 40 * workload.cost * (rng.random(workload.cost.shape) < 0.08)
+    assert fired_queries(evaluations(workload, range(8 * 48, 9 * 48), learnt=8 * 48 - 1)) == [[]] * 48
+
+
+def test_one_slow_database_of_several_is_one_verdict_and_nothing_else():
+    workload = Workload(60, calm_before=1)
+    workload.cost[1::3, 48:] *= 2.5
+    found = evaluations(workload, range(48, 60), databases=3)
+    assert fired_queries(found) == [[]] * 12
+    assert [[one.database for one in each.instance_verdicts] for each in found] == [[]] + [["db1"]] * 11
+    verdict = found[1].instance_verdicts[0]
+    assert (verdict.instance, verdict.statements, verdict.began_at) == ("shop", 20, workload.moment(47))
+    assert verdict.effect_ratio == pytest.approx(2.5, rel=0.15)
+    assert verdict.extra_seconds_per_hour == pytest.approx(20 * 480 * 1.5 * 0.005, rel=0.2)
+    assert "20 of 20 statements of the database db1" in verdict.evidence[0]
+    assert (found[1].slow_instances, found[1].slow_databases) == (frozenset(), {DatabaseRef("shop", "db1")})
+
+
+def test_a_handful_of_statements_suffices_to_see_that_their_database_is_slow():
+    workload = Workload(30, calm_before=1)
+    workload.cost[1::6, 48:] *= 4
+    found = evaluations(workload, range(50, 54), databases=6)
+    assert fired_queries(found) == [[]] * 4
+    assert [[one.database for one in each.instance_verdicts] for each in found] == [["db1"]] * 4
+
+
+def test_a_slow_disk_is_one_verdict_of_the_instance_and_none_of_those_that_wait_for_it():
+    workload = Workload(30, calm_before=1)
+    workload.worker[::3] = 0.2 * workload.cost[::3]
+    workload.worker[1::3] = 0.95 * workload.cost[1::3]
+    workload.worker[2::3] = 0.95 * workload.cost[2::3]
+    workload.cost[::3, 48:] *= 3
+    found = evaluations(workload, range(50, 54))
+    assert fired_queries(found) == [[]] * 4
+    assert [each.slow_instances for each in found] == [{"shop"}] * 4
+    verdict = found[0].instance_verdicts[0]
+    assert (verdict.database, verdict.statements) == ("", 10)
+    assert "10 of 10 statements that wait a lot" in verdict.evidence[0]
+
+
+def test_plans_that_flip_all_over_a_database_are_told_each_and_not_as_a_slow_database():
+    workload = Workload(60, calm_before=1)
+    workload.slow_down(slice(1, None, 3), slice(48, None), 4)
+    workload.plan[1::3, 48:] = 77
+    found = evaluations(workload, [51], databases=3)
+    assert not found[0].instance_verdicts
+    assert len(found[0].verdicts) == 20
+
+
 def test_a_statement_far_worse_than_its_slow_instance_is_still_reported():
     workload = Workload(50)
     workload.cost[:, 48:] *= 2

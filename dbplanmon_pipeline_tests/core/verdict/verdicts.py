@@ -24,6 +24,15 @@ def said(evaluation):
         )
         for v in evaluation.verdicts
     ]
-    slow = [(v.instance, v.statements, v.began_at, f"{v.effect_ratio:.8g}") for v in evaluation.instance_verdicts]
-    counts = (evaluation.as_of, evaluation.judged, evaluation.unjudged, evaluation.slow_instances)
+    slow = [
+        (v.instance, v.database, v.statements, v.began_at, f"{v.effect_ratio:.8g}")
+        for v in evaluation.instance_verdicts
+    ]
+    counts = (
+        evaluation.as_of,
+        evaluation.judged,
+        evaluation.unjudged,
+        evaluation.slow_instances,
+        evaluation.slow_databases,
+    )
     return sorted(verdicts), slow, counts, set(evaluation.active)

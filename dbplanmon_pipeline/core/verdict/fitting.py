@@ -1,0 +1,200 @@
+"""Fits the normal of one view to some series: level, habits of hours, days and load, and what is common."""
+
+import numpy as np
+
+from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.verdict.calendar import HOUR_US, HOURS, around_the_hour, by_hour, series_sums
+from dbplanmon_pipeline.core.verdict.history import Stretch
+from dbplanmon_pipeline.core.verdict.normal import Normal, row_variance
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, SeriesRows
+from dbplanmon_pipeline.core.verdict.table import rough_medians
+
+_ROUNDS = 2
+_CUT = 2.5
+_MEAN_ABS_TO_SD = 1.25
+_SMALLEST_SCALE = 0.02
+_TINY = 1e-12
+
+
+class Fit:
+    """The figures of one view while they are being learnt; each step takes out of the rest what it explains.
+
+    Args:
+        stretch: the rows.
+        view: which.
+        execution_variance: float64 [series], variance of the logarithm of a single execution.
+        rest: float64 [rows], to be filled with what is left unexplained; 0 unknown.
+        policy: thresholds.
+    """
+
+    def __init__(
+        self, stretch: Stretch, view: str, execution_variance: Floats, rest: Floats, policy: DetectorPolicy
+    ) -> None:
+        rows = stretch.rows
+        value = rows.log_cost[view]
+        self._stretch, self._rows, self._runs, self._policy = stretch, rows, stretch.runs, policy
+        self._known = ~np.isnan(value)
+        self._all_known = bool(self._known.all())
+        self._view = view
+        self._execution_variance = execution_variance
+        self._weight = self._known / (0.01 + rows.spread(execution_variance) * stretch.fewness)
+        self._total = series_sums(self._weight, rows.bounds) + _TINY
+        self._mean_weight = self._total / np.maximum(rows.counts, 1)
+        self._run_weight = stretch.runs.sums(self._weight)
+        self._level = rough_medians(value, rows)
+        self._blank = np.isnan(self._level)
+        rest[:] = np.where(self._known, value - rows.spread(self._level), 0.0)
+        self._rest = rest
+        self._level = np.nan_to_num(self._level)
+        self._load_centre = series_sums(self._weight * stretch.load, rows.bounds) / self._total
+        self._load = stretch.load - rows.spread(self._load_centre)
+        self._load_square = series_sums(self._weight * self._load**2, rows.bounds)
+        self._slope = np.zeros(len(rows))
+        self._weekend = np.zeros(len(rows))
+        self._offsets = np.zeros((len(rows), HOURS))
+        self._sensitivity = np.ones(len(rows))
+        self._mode: Floats | None = None
+        self.scale = self._scale()
+
+    def habits(self) -> None:
+        """Hours, weekends, load and level, from what is left, outliers cut."""
+        limit = self._rows.spread(_CUT * self.scale)
+        cut = np.clip(self._rest, -limit, limit)
+        rest = self._runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
+        before = rest
+        rest = rest - self._learn_hours(rest)
+        rest = rest - self._learn_weekend(rest)
+        moved = self._runs.at_rows(before - rest)
+        self._rest -= moved
+        self._learn_load(cut - moved)
+        rest = rest - self._learn_level(rest)
+        self._forget_unknown()
+        self.scale = self._scale()
+
+    def give_back(self) -> None:
+        """Put what was held to be common into the rest again; to be followed by `share`."""
+        if self._mode is not None:
+            self._rest += self._rows.spread(self._sensitivity) * self._mode
+            self._mode = None
+
+    def share(self, mode: Floats) -> None:
+        """Take out what is common, as far as each statement feels it."""
+        rows = self._rows
+        whole = self._rest
+        limit = rows.spread(_CUT * self.scale) + 1.5 * np.abs(mode)
+        weighted = self._weight * mode
+        with_mode = series_sums(weighted * np.clip(whole, -limit, limit), rows.bounds)
+        square = series_sums(weighted * mode, rows.bounds)
+        prior = self._mean_weight * self._policy.sensitivity_prior * self.scale**2
+        self._sensitivity = np.clip((with_mode + prior) / (square + prior + _TINY), 0.0, 2.0)
+        self._mode = mode
+        self._rest -= rows.spread(self._sensitivity) * mode
+        self._forget_unknown()
+        self.scale = self._scale()
+
+    def weigh(self, weight: Floats) -> None:
+        """Find how far the rest strays, and write one over the variance of each row into `weight` [rows]."""
+        self._interval_variance = self._stray()
+        weight[:] = self._known / row_variance(self._rows, self._interval_variance, self._execution_variance)
+
+    def normal(self, inflation: Floats, highest: Floats) -> Normal:
+        """Everything learnt, after `weigh`; the null of means is found over all stretches."""
+        rows, policy = self._rows, self._policy
+        habit = self._habit()
+        seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
+        return Normal(
+            level=np.where(self._blank, np.nan, self._level),
+            slope=self._slope,
+            slope_centre=self._load_centre,
+            weekend=self._weekend,
+            sensitivity=self._sensitivity,
+            interval_variance=self._interval_variance,
+            execution_variance=self._execution_variance,
+            scale=self.scale,
+            habit=habit,
+            level_variance=np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior),
+            offsets=self._offsets,
+            inflation=inflation,
+            highest=highest,
+        )
+
+    def _forget_unknown(self) -> None:
+        if not self._all_known:
+            self._rest[~self._known] = 0.0
+
+    def _scale(self) -> Floats:
+        """Typical distance from normal, a mean of absolute values that no outlier spoils [series]."""
+        distance = np.minimum(np.abs(self._rest), 1.5) * self._weight
+        return np.maximum(_MEAN_ABS_TO_SD * series_sums(distance, self._rows.bounds) / self._total, _SMALLEST_SCALE)
+
+    def _learn_hours(self, rest: Floats) -> Floats:
+        runs, series = self._runs, len(self._rows)
+        here = by_hour(runs, self._run_weight, series)
+        weight = around_the_hour(here)
+        pulled = around_the_hour(by_hour(runs, self._run_weight * rest, series) + here * self._offsets)
+        samples = self._stretch.samples
+        doubt = self._policy.season_samples * np.minimum(self.scale[:, None] / 0.15, 4.0)
+        offsets = pulled / np.maximum(weight, _TINY) * samples / (samples + doubt)
+        offsets -= offsets.mean(axis=1, keepdims=True)
+        offsets[self._stretch.young] = 0.0
+        change: Floats = (offsets - self._offsets)[runs.series, runs.hour]
+        self._offsets = offsets
+        return change
+
+    def _learn_weekend(self, rest: Floats) -> Floats:
+        runs, series = self._runs, len(self._rows)
+        on = runs.weekend
+        weight = np.bincount(runs.series, self._run_weight * on, minlength=series)
+        others = np.bincount(runs.series, self._run_weight, minlength=series) - weight
+        pull = np.bincount(runs.series, self._run_weight * rest * on, minlength=series)
+        other_pull = np.bincount(runs.series, self._run_weight * rest, minlength=series) - pull
+        both = (weight > _TINY) & (others > _TINY)
+        apart = pull / np.maximum(weight, _TINY) - other_pull / np.maximum(others, _TINY)
+        samples = np.bincount(runs.series, runs.samples * on, minlength=series) / 2
+        change = np.where(both, apart, 0.0) * samples / (samples + self._policy.weekend_samples)
+        self._weekend = self._weekend + change
+        return np.where(on, change[runs.series], 0.0)
+
+    def _learn_load(self, cut: Floats) -> None:
+        rows = self._rows
+        doubt = self._mean_weight * self._policy.load_prior * self.scale**2
+        pull = series_sums(self._weight * self._load * cut, rows.bounds)
+        slope = self._slope + pull / (self._load_square + doubt + _TINY)
+        slope = np.clip(slope, 0.0, 3.0)
+        self._rest -= rows.spread(slope - self._slope) * self._load
+        self._slope = slope
+
+    def _learn_level(self, rest: Floats) -> Floats:
+        runs = self._runs
+        change = np.zeros(len(self._rows))
+        total = np.maximum(np.bincount(runs.series, self._run_weight, minlength=len(self._rows)), _TINY)
+        for _ in range(_ROUNDS):
+            left = rest - change[runs.series]
+            limit = 2.0 * self.scale[runs.series]
+            pull = np.bincount(runs.series, self._run_weight * np.clip(left, -limit, limit), minlength=len(change))
+            change = change + pull / total
+        self._level = self._level + change
+        self._rest -= self._rows.spread(change)
+        return change[runs.series]
+
+    def _stray(self) -> Floats:
+        """Variance of an interval beyond what its few executions explain [series]."""
+        rows = self._rows
+        limit = rows.spread(4.0 * self.scale)
+        cut = np.clip(self._rest, -limit, limit)
+        few = row_variance(rows, np.zeros(len(rows)), self._execution_variance)
+        weight = np.minimum(rows.executions, 20.0) * self._known
+        own = series_sums(weight * (cut * cut - few), rows.bounds) / (series_sums(weight, rows.bounds) + _TINY)
+        return np.maximum(own, self._policy.spread_floor**2)
+
+    def _habit(self) -> Floats:
+        """How large a habit may be that was not seen yet [series]."""
+        policy = self._policy
+        ratio = self._view == ELAPSED_PER_WORKER
+        return np.where(self._stretch.young, policy.young_habit / 3 if ratio else policy.young_habit, policy.habit)
+
+
+def _hours(rows: SeriesRows) -> Floats:
+    """Hours with executions of each series."""
+    return series_sums((rows.end_us - rows.start_us) / HOUR_US, rows.bounds)

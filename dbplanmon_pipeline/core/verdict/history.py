@@ -1,0 +1,88 @@
+"""Rows to learn from, with what learning any view of them needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.verdict.calendar import DAY_US, HourRuns, around_the_hour, by_hour, hour_runs
+from dbplanmon_pipeline.core.verdict.null import WindowLength, window_lengths
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.scopes import Scopes
+from dbplanmon_pipeline.core.verdict.series import SeriesRows
+
+_TODAY = 6.0
+_ROWS = 16_000
+"""Rows of a stretch: 128 KB per line, so that a dozen of them fit into the cache of one processor."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some series in a row.
+
+    Attributes:
+        series: which.
+        rows: theirs.
+        place: where these lie among all rows.
+        runs: their hours.
+        fewness: float64 [rows], 1 / executions.
+        load: float64 [rows], -1 / sqrt(executions).
+        samples: float64 [series, 24], independent samples of each hour of the day and its neighbours; what ran today
+            tells what is normal today, even if nothing of habits.
+        young: bool [series], seen for less than a day.
+    """
+
+    series: slice
+    rows: SeriesRows
+    place: slice
+    runs: HourRuns
+    fewness: Floats
+    load: Floats
+    samples: Floats
+    young: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class History:
+    """What learning any view of the same rows needs.
+
+    Attributes:
+        rows: the series.
+        windows: windows of each length.
+        scopes: who shares a fate with whom.
+        stretches: all series, some at a time.
+    """
+
+    rows: SeriesRows
+    windows: list[WindowLength]
+    scopes: Scopes
+    stretches: Sequence[Stretch]
+
+    @property
+    def samples(self) -> Floats:
+        """Of all series; see `Stretch`."""
+        return np.concatenate([stretch.samples for stretch in self.stretches])
+
+
+def history_of(rows: SeriesRows, scopes: Scopes, policy: DetectorPolicy) -> History:
+    """Prepare rows; every series has at least one."""
+    return History(rows, window_lengths(rows, policy), scopes, [_stretch(rows, part) for part in rows.parts(_ROWS)])
+
+
+def _stretch(all_rows: SeriesRows, series: slice) -> Stretch:
+    rows = all_rows.part(series)
+    runs = hour_runs(rows)
+    samples = around_the_hour(by_hour(runs, runs.samples, len(rows)))
+    seen_us = rows.end_us[rows.bounds[1:] - 1] - rows.start_us[rows.bounds[:-1]]
+    return Stretch(
+        series=series,
+        rows=rows,
+        place=slice(int(all_rows.bounds[series.start]), int(all_rows.bounds[series.stop])),
+        runs=runs,
+        fewness=1.0 / rows.executions,
+        load=-1.0 / np.sqrt(rows.executions),
+        samples=np.where((seen_us < DAY_US)[:, None], _TODAY * samples, samples),
+        young=seen_us < DAY_US,
+    )
