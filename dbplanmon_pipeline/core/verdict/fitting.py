@@ -54,6 +54,7 @@ class Fit:
         self._weekend = np.zeros(len(rows))
         self._offsets = np.zeros((len(rows), HOURS))
         self._sensitivity = np.ones(len(rows))
+        self._unproven = np.ones(len(rows))
         self._mode: Floats | None = None
         self.scale = self._scale()
 
@@ -88,6 +89,7 @@ class Fit:
         square = series_sums(weighted * mode, rows.bounds)
         prior = self._mean_weight * self._policy.sensitivity_prior * self.scale**2
         self._sensitivity = np.clip((with_mode + prior) / (square + prior + _TINY), 0.0, 2.0)
+        self._unproven = prior / (square + prior + _TINY)
         self._mode = mode
         self._rest -= rows.spread(self._sensitivity) * mode
         self._forget_unknown()
@@ -98,8 +100,8 @@ class Fit:
         self._interval_variance = self._stray()
         weight[:] = self._known / row_variance(self._rows, self._interval_variance, self._execution_variance)
 
-    def normal(self, inflation: Floats, highest: Floats) -> Normal:
-        """Everything learnt, after `weigh`; the null of means is found over all stretches."""
+    def normal(self, inflation: Floats, highest: Floats, tail: Floats) -> Normal:
+        """Everything learnt, after `weigh`; the null of means and the tails are found over all stretches."""
         rows, policy = self._rows, self._policy
         habit = self._habit()
         seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
@@ -109,6 +111,7 @@ class Fit:
             slope_centre=self._load_centre,
             weekend=self._weekend,
             sensitivity=self._sensitivity,
+            sensitivity_doubt=np.hypot(policy.sensitivity_doubt, policy.unproven_doubt * np.sqrt(self._unproven)),
             interval_variance=self._interval_variance,
             execution_variance=self._execution_variance,
             scale=self.scale,
@@ -117,6 +120,7 @@ class Fit:
             offsets=self._offsets,
             inflation=inflation,
             highest=highest,
+            tail=tail,
         )
 
     def _forget_unknown(self) -> None:

@@ -8,6 +8,7 @@ from dbplanmon_pipeline.core.verdict.history import History
 from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
 from dbplanmon_pipeline.core.verdict.null import null_of_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.tails import learn_tails
 
 _ROUNDS = 2
 
@@ -39,8 +40,12 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
     for fit, stretch in zip(fits, stretches, strict=True):
         fit.weigh(weight[stretch.place])
     inflation, highest = null_of_means(rows, history.windows, rest, weight, _scale(fits), policy)
+    tail = learn_tails(rows, rest, weight)
     return joined(
-        [fit.normal(inflation[one.series], highest[one.series]) for fit, one in zip(fits, stretches, strict=True)]
+        [
+            fit.normal(inflation[one.series], highest[one.series], tail[one.series])
+            for fit, one in zip(fits, stretches, strict=True)
+        ]
     )
 
 

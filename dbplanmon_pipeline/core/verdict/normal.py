@@ -8,11 +8,12 @@ import numpy as np
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.calendar import HOURS, is_weekend
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
 MAX_EXECUTION_VARIANCE = 2.0
 """The mean of few heavy-tailed executions strays less on the logarithmic scale than their variance would have it."""
 
-_SINGLES = 10
+_SINGLES = 11
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Normal:
             the logarithm of a mean of few heavy-tailed executions is too low.
         weekend: float64 [n], added on Saturdays and Sundays.
         sensitivity: float64 [n], share of what the instance has in common that this statement feels.
+        sensitivity_doubt: float64 [n], standard deviation of what that may be wrong by all through a window.
         interval_variance / execution_variance: float64 [n]; an interval of m executions strays with the variance
             `interval_variance + execution_variance / m`.
         scale: float64 [n], typical distance of an interval from its normal.
@@ -34,6 +36,7 @@ class Normal:
         inflation: float64 [n, scales], standard deviation of a window's mean over what independent intervals would
             have; NaN: too few windows.
         highest: float64 [n, scales], second largest daily maximum of such a mean, in those standard deviations.
+        tail: float64 [n, levels], how rarely single intervals lie how far above normal; see `tails.py`.
     """
 
     level: Floats
@@ -41,6 +44,7 @@ class Normal:
     slope_centre: Floats
     weekend: Floats
     sensitivity: Floats
+    sensitivity_doubt: Floats
     interval_variance: Floats
     execution_variance: Floats
     scale: Floats
@@ -49,6 +53,7 @@ class Normal:
     offsets: Floats
     inflation: Floats
     highest: Floats
+    tail: Floats
 
     def expected(self, rows: SeriesRows) -> Floats:
         """Expected logarithm of each row [rows]; row i of this belongs to series i."""
@@ -79,6 +84,7 @@ class Normal:
             self.slope_centre,
             self.weekend,
             self.sensitivity,
+            self.sensitivity_doubt,
             self.interval_variance,
             self.execution_variance,
             self.scale,
@@ -87,6 +93,7 @@ class Normal:
             self.offsets,
             self.inflation,
             self.highest,
+            self.tail,
         )
 
 
@@ -98,7 +105,7 @@ def row_variance(rows: SeriesRows, interval_variance: Floats, execution_variance
 
 def widths(scales: int) -> list[int]:
     """Columns of each part of `Normal.columns`."""
-    return [1] * _SINGLES + [HOURS, scales, scales]
+    return [1] * _SINGLES + [HOURS, scales, scales, len(LEVELS)]
 
 
 def from_columns(parts: list[Floats]) -> Normal:

@@ -29,6 +29,9 @@ LENIENT = replace(
     plan_score=0.5,
     plan_ratio=1.02,
     highest_margin=0.0,
+    chance=1.0,
+    plan_chance=1.0,
+    ended_odds=np.inf,
     uncorroborated_effect=1.0,
     min_extra_seconds_per_hour=0.0,
 )
