@@ -3,15 +3,24 @@
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.verdict.calendar import HOUR_US, HOURS, around_the_hour, by_hour, series_sums
+from dbplanmon_pipeline.core.verdict.calendar import (
+    HOUR_US,
+    HOURS,
+    WEEKDAYS,
+    around_the_hour,
+    by_hour,
+    series_sums,
+    weekday,
+)
 from dbplanmon_pipeline.core.verdict.history import Stretch
 from dbplanmon_pipeline.core.verdict.normal import Normal, row_variance
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, SeriesRows
 from dbplanmon_pipeline.core.verdict.table import rough_medians
+from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
 
 _ROUNDS = 2
-_CUT = 2.5
+_CUT, _DAY_CUT = 2.5, 1.5
 _MEAN_ABS_TO_SD = 1.25
 _SMALLEST_SCALE = 0.02
 _TINY = 1e-12
@@ -55,6 +64,7 @@ class Fit:
         self._offsets = np.zeros((len(rows), HOURS))
         self._sensitivity = np.ones(len(rows))
         self._unproven = np.ones(len(rows))
+        self._weekdays, self._weekday_variance = np.zeros((len(rows), WEEKDAYS)), np.zeros(len(rows))
         self._mode: Floats | None = None
         self.scale = self._scale()
 
@@ -72,6 +82,18 @@ class Fit:
         rest = rest - self._learn_level(rest)
         self._forget_unknown()
         self.scale = self._scale()
+
+    def weekdays(self) -> None:
+        """Levels of weekdays, from what is left after all else."""
+        runs = self._runs
+        day = weekday(self._rows.end_us[runs.first])
+        cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
+        rest = runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
+        self._weekdays, self._weekday_variance = weekday_levels(runs, day, self._run_weight, rest)
+        if self._weekdays.any():
+            self._rest -= runs.at_rows(np.nan_to_num(self._weekdays[runs.series, day]))
+            self._forget_unknown()
+            self.scale = self._scale()
 
     def give_back(self) -> None:
         """Put what was held to be common into the rest again; to be followed by `share`."""
@@ -105,18 +127,20 @@ class Fit:
         rows, policy = self._rows, self._policy
         habit = self._habit()
         seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
+        unsure = np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior)
         return Normal(
             level=np.where(self._blank, np.nan, self._level),
             slope=self._slope,
             slope_centre=self._load_centre,
             weekend=self._weekend,
+            weekdays=self._weekdays,
             sensitivity=self._sensitivity,
             sensitivity_doubt=np.hypot(policy.sensitivity_doubt, policy.unproven_doubt * np.sqrt(self._unproven)),
             interval_variance=self._interval_variance,
             execution_variance=self._execution_variance,
             scale=self.scale,
             habit=habit,
-            level_variance=np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior),
+            level_variance=unsure + self._weekday_variance,
             offsets=self._offsets,
             inflation=inflation,
             highest=highest,
