@@ -18,7 +18,7 @@ def minutes(count):
     return timedelta(minutes=count)
 
 
-def budget(seconds=5.0, cancelled=lambda: False):
+def budget(seconds=60.0, cancelled=lambda: False):
     return Budget(time.monotonic() + seconds, time.monotonic, cancelled)
 
 
