@@ -21,7 +21,7 @@ from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, 
 from dbplanmon_pipeline.core.verdict.single_executions import execution_variance
 from dbplanmon_pipeline.core.verdict.table import per_execution, rough_medians
 
-_MEANS = ("logical_reads_pages", "rows", "io_time_us", "wait_time_us", "elapsed_time_us")
+_MEANS = ("logical_reads_pages", "rows", "io_time_us", "wait_time_us")
 _HALF = 1 << 32
 _RATIO_VARIANCE = 0.01
 

@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,6 @@ _ELEVATED_OF_MEAN = 0.4
 _SHARE_CALM, _SHARE_NOISY = 0.7, 0.55
 _LATEST_ASKED = (3, 6, 12, 36, 72, 144)
 _LONG, _FEW = 36, 36
-_DISTURBED = 1.1
 _READS_CUT = 3.0
 
 
@@ -75,7 +73,7 @@ class Judge:
 
     def __init__(self, comparison: Comparison, min_extra_us: Floats, policy: DetectorPolicy) -> None:
         self.rows, self.learnt, self.policy = comparison.rows, comparison.learnt, policy
-        self.views, self._comparison = comparison.views, comparison
+        self.views = comparison.views
         self.costs = {metric: CostSums(comparison.rows, comparison.costs[metric]) for metric in METRICS}
         self._min_extra_us = min_extra_us
         reads = np.clip(comparison.costs[READS].residual, -_READS_CUT, _READS_CUT)
@@ -150,33 +148,11 @@ class Judge:
         passed &= span <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
         if view == ELAPSED_PER_WORKER:
             passed &= self.views[_ELAPSED].mean(row, length) >= _METRIC_CONFIRMS * effect
-        if metric == _ELAPSED:
-            passed &= self._more_than_shared(row, length, effect)
         passed &= self._persists(view, row, length, mean, effect)
         passed &= self._lasts(view, row, length)
         few = np.flatnonzero(passed & (length <= _FEW))
         passed[few] = self._unlikely(view, row[few], length[few], demand)
         return passed
-
-    def _more_than_shared(self, row: Longs, length: Longs, effect: Floats) -> NDArray[np.bool_]:
-        """In a disturbance, all executions together cost more than their mean with what is common on top.
-
-        A statement that seldom waits, but long then, is at its typical cost far below its mean; what holds up every
-        execution moves the typical cost by a larger factor than that of others.
-        """
-        total, alone, shared = (between(sums, row, length) for sums in self._totals)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            told = np.log(total / shared) >= _EXECUTIONS_CONFIRM * effect
-            found: NDArray[np.bool_] = told | ~(shared > _DISTURBED * alone)
-        return found
-
-    @cached_property
-    def _totals(self) -> tuple[Floats, Floats, Floats]:
-        """Sums of the elapsed time, of that expected by the mean, and of that with what is common on top."""
-        rows, costs = self.rows, self._comparison.costs[_ELAPSED]
-        alone = rows.executions * rows.spread(self.learnt.means[_ELAPSED])
-        shared = alone * costs.expected_us / (rows.executions * np.exp(self._comparison.expected[_ELAPSED]))
-        return running_sums(rows.sums[_ELAPSED]), running_sums(alone), running_sums(shared)
 
     def _lasts(self, view: str, row: Longs, length: Longs) -> NDArray[np.bool_]:
         """The latest intervals are not so much more like normal ones than like those before that the rise is over."""

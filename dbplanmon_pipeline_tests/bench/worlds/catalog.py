@@ -206,9 +206,7 @@ RECIPES = {
     "stalls": Recipe("waits that are hardly ever there, and long then", _plain, ("stalls",)),
     "drifting": Recipe("levels that drift, and days that differ by weekday", _drifting, _ALL),
     "quiet": Recipe("a large fleet without a fault", _quiet, ("lognormal", "gamma", "waits"), 2, 5.0, 1.0),
-    "restless": Recipe(
-        "thousands of statements, drifting and heavy-tailed, without a fault", _restless, _ALL, 2, 20.0, 1.0
-    ),
+    "restless": Recipe("a large fleet that drifts, heavy-tailed, without a fault", _restless, _ALL, 2, 10.0, 1.0),
 }
 """By name; each world is made by one seed."""
 

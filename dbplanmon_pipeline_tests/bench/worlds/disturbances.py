@@ -95,7 +95,8 @@ def _week_of(rng: np.random.Generator) -> Floats:
     """The shape of a day, another one for each weekday, about 0 and seldom beyond 1 [ticks of a week]."""
     hour = np.arange(DAY) * 2 * np.pi / DAY
     waves = [np.cos(times * hour + shift) for times, shift in enumerate(rng.uniform(0, 2 * np.pi, 3), 1)]
-    return (rng.normal(0, 0.5, (7, 3)) @ np.array(waves)).ravel()
+    shape: Floats = (rng.normal(0, 0.5, (7, 3)) @ np.array(waves)).ravel()
+    return shape
 
 
 def _of(statements: Sequence[Statement], instance: int) -> list[Statement]:
