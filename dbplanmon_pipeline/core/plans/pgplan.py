@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.pgnested import REMOTE_PLAN, nested_plans, without_shard
 from dbplanmon_pipeline.core.plans.pgtext import plan_children, plan_statements
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
@@ -115,15 +116,17 @@ def _statement(entry: Mapping[str, Any]) -> PlanStatement:
     )
 
 
-def _operator(node: Mapping[str, Any]) -> Operator:
+def _operator(node: Mapping[str, Any], place: str = "") -> Operator:
+    """The operator of a plan node; `place` is the attribute that holds its tree where that is not `Plan`."""
+    name = without_shard if place == REMOTE_PLAN else str
     return Operator(
         kind=_kind(node),
         name=_text(node, "Node Type"),
-        role=_text(node, "Parent Relationship"),
-        relation=_text(node, "Relation Name"),
+        role=_text(node, "Parent Relationship") or place,
+        relation=name(_text(node, "Relation Name")),
         schema=_text(node, "Schema"),
-        alias=_text(node, "Alias"),
-        index=_text(node, "Index Name"),
+        alias=name(_text(node, "Alias")),
+        index=name(_text(node, "Index Name")),
         join_type=_text(node, "Join Type"),
         strategy=_text(node, "Strategy"),
         direction=_text(node, "Scan Direction"),
@@ -137,7 +140,10 @@ def _operator(node: Mapping[str, Any]) -> Operator:
         actual_loops=_number(node, "Actual Loops"),
         actual_ms=_number(node, "Actual Total Time"),
         rows_by_worker=_rows_by_worker(node),
-        children=tuple(_operator(child) for child in plan_children(node)),
+        children=(
+            *(_operator(child, attribute) for attribute, child in nested_plans(node)),
+            *(_operator(child, place) for child in plan_children(node)),
+        ),
         attributes={key: value for key, value in node.items() if key not in _FIELDS},
     )
 

@@ -3,7 +3,10 @@
 import pytest
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.compare_work import work_shares
 from dbplanmon_pipeline.core.plans.findings.registry import RULES
+from dbplanmon_pipeline.core.plans.findings.view import view_of
+from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline_tests.core.plans.findings.made_up import explained, named, pg
 
 FILTER = "(state = $1)"
@@ -265,3 +268,13 @@ def test_an_index_that_the_planner_was_shown_stands_with_the_scan_it_replaces():
         (found,) = named("scan-filters-most-rows", explained(scan), {"what_if": [tried]})
         assert found.script == script
         assert ("a cost of 40 instead of 10,000" in found.advice) == bool(script)
+
+
+def test_the_inner_side_of_a_loop_is_repeated_whatever_stands_beside_it():
+    outer, inner = pg("Seq Scan", rows=500, cost=1_000.0), pg("Index Scan", role="Inner", cost=2.0)
+    first, last = pg("Result", role="InitPlan", cost=0.0), pg("Result", role="SubPlan", cost=0.0)
+    for inputs in ((outer, inner), (first, outer, inner, last)):
+        (statement,) = parse_pg_plan(explained(pg("Nested Loop", *inputs, rows=4, cost=2_000.0))).statements
+        planned = {node.operator.role: node.planned_executions for node in view_of(Engine.POSTGRES, statement).nodes}
+        assert planned["Inner"] == 500
+        assert work_shares(Engine.POSTGRES, statement.root)["Index Scan"] == 0.5
