@@ -1,5 +1,6 @@
 """PostgreSQL EXPLAIN (FORMAT JSON) as an operator tree."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,12 @@ _KINDS = {
 }
 _SIGN_BIT = 1 << 63
 _HUGE = 1e300
+_IN_TEXT_FORM = re.compile(
+    r"^(?:(?:Async|Parallel) )+|(?<=^Hash) (?:Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?= Join$)"
+    r"|(?<=^Merge) (?:Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?= Join$)"
+)
+"""Tools that read EXPLAIN in text form leave in the name what JSON tells in attributes of their own."""
+
 _INDEX_READS = frozenset({"Index Scan", "Index Only Scan"})
 _CONDITIONS = (
     "Index Cond",
@@ -158,7 +165,7 @@ def _rows_by_worker(node: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def _kind(node: Mapping[str, Any]) -> NodeKind:
-    name = _text(node, "Node Type")
+    name = _IN_TEXT_FORM.sub("", _text(node, "Node Type"))
     if name in _INDEX_READS:
         return NodeKind.INDEX_SEEK if node.get("Index Cond") else NodeKind.INDEX_SCAN
     return _KINDS.get(name) or (NodeKind.SUBQUERY if name.startswith("Subquery Scan") else NodeKind.OTHER)
