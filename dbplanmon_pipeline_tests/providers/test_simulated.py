@@ -425,3 +425,18 @@ def test_reading_fifty_statements_costs_less_than_a_millisecond():
     for second in range(200):
         reading_of(same, NOON + timedelta(seconds=second))
     assert (time.process_time() - began) / 200 < 0.001
+
+
+def test_a_statement_that_runs_more_often_or_is_new_costs_per_execution_what_it_did():
+    begin, end = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
+    kinds = (("more_executions", 3), ("new_statement", 4))
+    faults = [fault(kind, factor=9.0, statement=number) for kind, number in kinds]
+    calm, busy = (SimulatedProvider("fleet", 1, statements=8, faults=some) for some in ((), faults))
+    before, after = (busy.truth("sim0001", *span) for span in ((begin, NOON - timedelta(microseconds=1)), (NOON, end)))
+    usual = calm.truth("sim0001", NOON, end)
+    often, new = ((profile.query_hash, profile.plan_hash) for profile in busy.profiles("sim0001")[3:5])
+    assert after[often].executions == pytest.approx(9 * usual[often].executions, abs=9)
+    cost = usual[often].elapsed_us / usual[often].executions
+    assert after[often].elapsed_us / after[often].executions == pytest.approx(cost, rel=0.3)
+    assert new not in before
+    assert after[new].executions == pytest.approx(usual[new].executions, abs=1)
