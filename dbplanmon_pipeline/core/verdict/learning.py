@@ -6,9 +6,8 @@ from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.verdict.fitting import Fit
 from dbplanmon_pipeline.core.verdict.history import History
 from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
-from dbplanmon_pipeline.core.verdict.null import null_of_means
+from dbplanmon_pipeline.core.verdict.null import inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.tails import learn_tails
 
 _ROUNDS = 2
 
@@ -39,15 +38,10 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
     for fit in fits:
         fit.weekdays()
     weight = np.empty(len(known))
-    for fit, stretch in zip(fits, stretches, strict=True):
-        fit.weigh(weight[stretch.place])
-    inflation, highest = null_of_means(rows, history.windows, rest, weight, _scale(fits), policy)
-    tail = learn_tails(rows, rest, weight)
+    means = [fit.weigh(weight[stretch.place]) for fit, stretch in zip(fits, stretches, strict=True)]
+    inflation = inflation_of(means, policy)
     return joined(
-        [
-            fit.normal(inflation[one.series], highest[one.series], tail[one.series])
-            for fit, one in zip(fits, stretches, strict=True)
-        ]
+        [fit.normal(inflation[one.series], own.highest) for fit, one, own in zip(fits, stretches, means, strict=True)]
     )
 
 

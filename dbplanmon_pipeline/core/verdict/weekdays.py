@@ -12,7 +12,9 @@ _USUAL = 2.0
 """From so many times the change between quarters of a day on, the change at midnight is more than chance."""
 
 
-def weekday_levels(runs: HourRuns, day: NDArray[np.int64], weight: Floats, rest: Floats) -> tuple[Floats, Floats]:
+def weekday_levels(
+    runs: HourRuns, day: NDArray[np.int64], weight: Floats, rest: Floats, series: int
+) -> tuple[Floats, Floats]:
     """What each weekday costs more than the week, as far as that is believed.
 
     Costs that drift, or remember what they were, change between the quarters of a day as much as they do at midnight;
@@ -24,11 +26,11 @@ def weekday_levels(runs: HourRuns, day: NDArray[np.int64], weight: Floats, rest:
         day: int64 [runs], weekday of each.
         weight: float64 [runs].
         rest: float64 [runs], mean distance from normal, natural logarithm.
+        series: how many there are.
 
     Returns:
         Levels [series, 7], NaN for a day not seen where others have levels of their own, and their variance [series].
     """
-    series = len(runs.bounds) - 1
     cell = (runs.series * WEEKDAYS + day) * _QUARTERS + runs.hour // (HOURS // _QUARTERS)
     shape, size = (series, WEEKDAYS * _QUARTERS), series * WEEKDAYS * _QUARTERS
     total = np.bincount(cell, weight, minlength=size).reshape(shape)
