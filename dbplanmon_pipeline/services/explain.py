@@ -39,6 +39,7 @@ from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
 from dbplanmon_pipeline.core.table_facts import table_of
+from dbplanmon_pipeline.services.explain_workload import IncidentWorkloadStore, workload_lines
 
 CAUSE_WINDOW = timedelta(hours=2)
 FORMER_PLAN_WINDOW = timedelta(hours=24)
@@ -52,7 +53,7 @@ _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 _OF_TABLES = (DifferenceKind.INDEX, DifferenceKind.TABLE, DifferenceKind.STATISTICS)
 
 
-class ExplanationStore(Protocol):
+class ExplanationStore(IncidentWorkloadStore, Protocol):
     """What an explanation reads."""
 
     def plan(self, plan_hash: int) -> CapturedPlan | None:
@@ -100,7 +101,8 @@ class Explanation:
         statement: text, None where it was never read.
         plan_summary: one sentence; says so when the plan is the same or not known.
         plan_lines: the differences, most telling first.
-        context_lines: settings, indexes and tables that changed shortly before.
+        context_lines: settings, indexes and tables that changed shortly before; of an instance or a database, whether
+            its workload grew.
         suggestions: ways back, best first.
         old_plan / new_plan: the stored plans, None where unknown.
         engine_advice: what the engine itself would do about the statement, in its words; empty where it says nothing.
@@ -139,7 +141,8 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     """Read what the store knows about an incident and put it in words."""
     if not incident.query_hash:
         summary = f"Most statements of this {incident.scope.value} slowed down together."
-        return Explanation(None, summary, (), (), (), ranked=_causes_of_all(store, incident))
+        workload = workload_lines(store, incident)
+        return Explanation(None, summary, (), workload, (), ranked=_causes_of_all(store, incident))
     ref = DatabaseRef(incident.instance, incident.database)
     statement = store.statement_texts([(ref, incident.query_hash)]).get((ref, incident.query_hash))
     told_new = store.plan(incident.plan_hash) if incident.plan_hash else None

@@ -247,15 +247,21 @@ def _detailed(detail: etree._Element, said: dict[str, str]) -> tuple[tuple[str, 
 
 
 def _scalar(element: etree._Element) -> str:
-    return " AND ".join(child.get("ScalarString", "") for child in element if child.tag == _SCALAR)
+    return " AND ".join([_expression(child) for child in element if child.tag == _SCALAR])
 
 
 def _listed(element: etree._Element) -> str:
-    return ", ".join(child.get("ScalarString", "") for child in element if child.tag == _SCALAR)
+    return ", ".join([_expression(child) for child in element if child.tag == _SCALAR])
+
+
+def _expression(element: etree._Element) -> str:
+    """The text of an expression; a string that is cut off is closed, or it would end within the next expression."""
+    text = element.get("ScalarString", "")
+    return f"{text}'" if text.count("'") % 2 else text
 
 
 def _columns(element: etree._Element) -> str:
-    return ", ".join(_column(child) for child in element if child.tag == _COLUMN)
+    return ", ".join([_column(child) for child in element if child.tag == _COLUMN])
 
 
 def _column(reference: etree._Element) -> str:
@@ -273,16 +279,20 @@ def _order(element: etree._Element) -> str:
 
 
 def _seeks(element: etree._Element) -> str:
-    return " AND ".join(part for place in _ranges(element) if (part := _range(place)))
+    return " AND ".join([part for place in _ranges(element) if (part := _range(place))])
 
 
-def _ranges(element: etree._Element, levels: int = 3) -> Iterator[etree._Element]:
+def _ranges(element: etree._Element) -> Iterator[etree._Element]:
     """Prefixes and ends of seeks, which stand one to three levels below, depending on the version."""
     for child in element:
         if child.tag in _RANGE:
             yield child
-        elif levels > 1:
-            yield from _ranges(child, levels - 1)
+            continue
+        for part in child:
+            if part.tag in _RANGE:
+                yield part
+            else:
+                yield from [place for place in part if place.tag in _RANGE]
 
 
 def _range(place: etree._Element) -> str:
@@ -299,9 +309,9 @@ def _range(place: etree._Element) -> str:
         return ""
     word = place.get("ScanType", "")
     sign = _SIGNS.get(word, word)
-    values = [child.get("ScalarString", "") for child in expressions]
+    values = [_expression(child) for child in expressions]
     names = [_column(child) for child in columns]
-    return " AND ".join(f"{name} {sign} {value}" for name, value in zip(names, values, strict=False))
+    return " AND ".join([f"{name} {sign} {value}" for name, value in zip(names, values, strict=False)])
 
 
 _READERS: dict[str, tuple[str, Callable[[etree._Element], str]]] = {
