@@ -34,6 +34,7 @@ class FaultKind(StrEnum):
     INSTANCE_SLOW = "instance_slow"
     QUIET = "quiet"
     RESTART = "restart"
+    UPDATE = "update"
     CRASH = "crash"
     EVICTION = "eviction"
     QUERY_STORE_OFF = "query_store_off"
@@ -51,7 +52,7 @@ _COSTLY = frozenset(
     }
 )
 _KEEPS_READS = frozenset({FaultKind.INSTANCE_SLOW, FaultKind.SMALL_BUT_DOUBLE})
-_STOPS = frozenset({FaultKind.RESTART, FaultKind.CRASH})
+_STOPS = frozenset({FaultKind.RESTART, FaultKind.UPDATE, FaultKind.CRASH})
 _MOMENTARY = frozenset({*_STOPS, FaultKind.EVICTION, FaultKind.STATISTICS_UPDATE, FaultKind.NEW_STATEMENT})
 _OF_WORKLOAD = frozenset({FaultKind.ABORTED_EXECUTIONS, FaultKind.MORE_EXECUTIONS, FaultKind.NEW_STATEMENT})
 WHOLE_DATABASE = frozenset(
@@ -82,11 +83,13 @@ class SimulatedFault:
             execution, rounded, another one is cut short by the client), `more_executions` (it runs factor times as
             often, each run costs what it did), `new_statement` (it did not run before).
             Of a whole database: `instance_slow` (elapsed time x factor, CPU x its fourth root), `quiet` (nothing
-            runs), `restart` (the plan cache is lost), `crash` (and what Query Store had not flushed), `eviction` (the
-            plan cache and all of Query Store are emptied), `query_store_off` (it records nothing), `late_flush`
-            (Query Store shows the work of the stretch only from `shows_at` on).
-        starts_at / ends_at: aware; without an end it lasts. A restart or crash is down in between, and comes back at
-            once without an end. An eviction, a statistics update and a new statement are a moment and have no end.
+            runs), `restart` (the plan cache is lost), `update` (the same, and it comes back with a later build),
+            `crash` (and what Query Store had not flushed is lost), `eviction` (the plan cache and all of Query Store
+            are emptied), `query_store_off` (it records nothing), `late_flush` (Query Store shows the work of the
+            stretch only from `shows_at` on).
+        starts_at / ends_at: aware; without an end it lasts. A restart, update or crash is down in between, and comes
+            back at once without an end. An eviction, a statistics update and a new statement are a
+            moment and have no end.
         factor: > 0; without meaning where none is named.
         shows_at: of a late flush; its end where not given.
 
