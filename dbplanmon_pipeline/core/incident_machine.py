@@ -206,6 +206,7 @@ def _with_statement(incident: Incident, verdict: Verdict) -> Incident:
         baseline_us=verdict.baseline_us,
         observed_us=verdict.observed_us,
         score=verdict.score,
+        failures=verdict.failures,
     )
 
 
@@ -245,9 +246,11 @@ def _begin(fresh: Incident, ended: Incident | None, at: datetime, policy: Incide
 def _continue(
     incident: Incident, fresh: Incident | None, evaluation: Evaluation, policy: IncidentPolicy
 ) -> IncidentChange | None:
+    still_fails = _still_fails(incident, evaluation)
     if fresh is not None:
-        return _still_bad(incident, fresh, evaluation.as_of)
-    if _is_unchanged(incident, evaluation):
+        kept = fresh.failures or (incident.failures if still_fails else None)
+        return _still_bad(incident, replace(fresh, failures=kept), evaluation.as_of)
+    if still_fails or _is_unchanged(incident, evaluation):
         at = evaluation.as_of
         bad = replace(incident, updated_at=at, last_bad_at=at, calm_since=None, calm_intervals=0)
         return IncidentChange(IncidentEvent.UPDATED, bad, at)
@@ -287,6 +290,12 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
         note=incident.note,
     )
     return IncidentChange(IncidentEvent.ESCALATED if worse else IncidentEvent.UPDATED, changed, at)
+
+
+def _still_fails(incident: Incident, evaluation: Evaluation) -> bool:
+    """Whether its last interval was no better than those before, however far back the time before it lies by now."""
+    share = evaluation.failing.get((DatabaseRef(incident.instance, incident.database), incident.query_hash))
+    return incident.failures is not None and share is not None and not incident.failures.is_normal(share)
 
 
 def _is_unchanged(incident: Incident, evaluation: Evaluation) -> bool:

@@ -29,6 +29,7 @@ class FaultKind(StrEnum):
     STATISTICS_UPDATE = "statistics_update"
     FORCED_PLAN = "forced_plan"
     ABORTED_EXECUTIONS = "aborted_executions"
+    FAILING_PLAN = "failing_plan"
     INSTANCE_SLOW = "instance_slow"
     QUIET = "quiet"
     RESTART = "restart"
@@ -39,6 +40,7 @@ class FaultKind(StrEnum):
 
 
 _PLAN_OF = {FaultKind.PLAN_REGRESSION: REGRESSED_PLAN, FaultKind.HARMLESS_PLAN_CHANGE: HARMLESS_PLAN}
+_FAILS = frozenset({FaultKind.ABORTED_EXECUTIONS, FaultKind.FAILING_PLAN})
 _COSTLY = frozenset(
     {
         FaultKind.PLAN_REGRESSION,
@@ -76,7 +78,8 @@ class SimulatedFault:
             example 0.95), `small_but_double` (elapsed time and CPU x factor; the statement costs 3 ms once a minute all
             its life), `statistics_update` (costs stay; plans compiled later name it), `forced_plan` (its normal plan is
             forced and fails so often an hour as the factor says), `aborted_executions` (beside every factor-th
-            execution, rounded, another one is cut short by the client).
+            execution, rounded, another one is cut short by the client), `failing_plan` (another plan, with which of
+            one and factor executions, rounded, all but one are cut short by the client; that one costs as ever).
             Of a whole database: `instance_slow` (elapsed time x factor, CPU x its fourth root), `quiet` (nothing
             runs), `restart` (the plan cache is lost), `crash` (and what Query Store had not flushed), `eviction` (the
             plan cache and all of Query Store are emptied), `query_store_off` (it records nothing), `late_flush`
@@ -136,7 +139,7 @@ class SimulatedFault:
         """True where it changes how this statement runs."""
         if self.kind is FaultKind.INSTANCE_SLOW:
             return True
-        changes = self.kind in _COSTLY or self.kind is FaultKind.ABORTED_EXECUTIONS
+        changes = self.kind in _COSTLY or self.kind in _FAILS
         return changes and self.statement == statement
 
     def is_on(self, moment_us: int) -> bool:
@@ -149,6 +152,7 @@ class Span:
     """A stretch of time [epoch microseconds, half open] in which a statement keeps its plan and its cost factors.
 
     `aborted_every`: beside each so-many-th execution another one is cut short; 0 for none.
+    `aborted_of_each`: so many are cut short for each one that ends; 0 for none.
     """
 
     start_us: int
@@ -158,6 +162,7 @@ class Span:
     worker: float = 1.0
     reads: float = 1.0
     aborted_every: int = 0
+    aborted_of_each: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +206,19 @@ def spans(faults: Sequence[SimulatedFault], statement: int, life: CacheLife) -> 
 
 
 def _span(faults: Sequence[SimulatedFault], start_us: int, end_us: int) -> Span:
-    plan, elapsed, worker, reads, aborted_every = NORMAL_PLAN, 1.0, 1.0, 1.0, 0
+    plan, elapsed, worker, reads, aborted_every, of_each = NORMAL_PLAN, 1.0, 1.0, 1.0, 0, 0
     for fault in sorted(faults, key=lambda fault: fault.start_us):
         if not fault.is_on(start_us):
             continue
         if fault.kind is FaultKind.ABORTED_EXECUTIONS:
             aborted_every = max(1, round(fault.factor))
             continue
+        if fault.kind is FaultKind.FAILING_PLAN:
+            plan, of_each = REGRESSED_PLAN, max(1, round(fault.factor))
+            continue
         plan = _PLAN_OF.get(fault.kind, plan)
         elapsed *= fault.factor
         worker *= fault.factor**0.25 if fault.kind is FaultKind.INSTANCE_SLOW else fault.factor
         if fault.kind not in _KEEPS_READS:
             reads *= fault.factor
-    return Span(start_us, end_us, plan, elapsed, worker, reads, aborted_every)
+    return Span(start_us, end_us, plan, elapsed, worker, reads, aborted_every, of_each)
