@@ -140,6 +140,18 @@ def transition(incident: Incident, event: IncidentEvent, actor: str, at: datetim
     return IncidentChange(event, changed, at, actor, note)
 
 
+def stayed_bad(incident: Incident, began_at: datetime, at: datetime) -> Incident:
+    """An open incident that goes on, of which nobody asked for figures."""
+    return replace(
+        incident,
+        began_at=min(incident.began_at, began_at),
+        updated_at=at,
+        last_bad_at=at,
+        calm_since=None,
+        calm_intervals=0,
+    )
+
+
 def incident_id(scope: IncidentScope, key: Key, opened_at: datetime) -> str:
     """12 hex digits that the same opening always gives again."""
     text = "\x1f".join((scope, *(str(part) for part in key), opened_at.isoformat()))
@@ -250,10 +262,10 @@ def _continue(
     if fresh is not None:
         kept = fresh.failures or (incident.failures if still_fails else None)
         return _still_bad(incident, replace(fresh, failures=kept), evaluation.as_of)
-    if still_fails or _is_unchanged(incident, evaluation):
+    began_at = incident.began_at if still_fails else _unchanged_since(incident, evaluation)
+    if began_at is not None:
         at = evaluation.as_of
-        bad = replace(incident, updated_at=at, last_bad_at=at, calm_since=None, calm_intervals=0)
-        return IncidentChange(IncidentEvent.UPDATED, bad, at)
+        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(incident, began_at, at), at)
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of
@@ -298,9 +310,9 @@ def _still_fails(incident: Incident, evaluation: Evaluation) -> bool:
     return incident.failures is not None and share is not None and not incident.failures.is_normal(share)
 
 
-def _is_unchanged(incident: Incident, evaluation: Evaluation) -> bool:
+def _unchanged_since(incident: Incident, evaluation: Evaluation) -> datetime | None:
     instance, database, query_hash = incident.key
-    return (DatabaseRef(instance, database), query_hash) in evaluation.unchanged
+    return evaluation.unchanged.get((DatabaseRef(instance, database), query_hash)) if evaluation.unchanged else None
 
 
 def _proves_calm(incident: Incident, evaluation: Evaluation) -> bool:

@@ -10,10 +10,10 @@ import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.grouping import Group, parts_of_instances
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, Key, advance
+from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, Key, advance, stayed_bad
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import DatabaseRef, Severity
+from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
@@ -197,9 +197,9 @@ class _Replay:
         self._open: dict[Key, Incident] = {}
         self._closed: dict[str, Incident] = {}
         self._baselines: BaselineSet | None = None
-        self._settled: datetime | None = None
         self._said: list[Notification] = []
         self._last_told: dict[str, int] = {}
+        self._stayed: dict[Key, tuple[datetime, datetime]] = {}
 
     def run(self, ends: Longs) -> list[Notification]:
         """Judge at the ends of all recorded intervals [epoch microseconds]."""
@@ -219,15 +219,25 @@ class _Replay:
         chains = _chains(ticks, step)
         judged = [self._detector.evaluate_span(recent, self._baselines, chain, self._is_known) for chain in chains]
         # Each chain is asked only when its moment comes: what it says depends on what was known by then.
-        for tick, number in sorted((tick, number) for number, chain in enumerate(chains) for tick in chain):
-            self._settled = tick - self._policy.lookback - step
+        for _, number in sorted((tick, number) for number, chain in enumerate(chains) for tick in chain):
             self._take(next(judged[number]))
 
     def _take(self, evaluation: Evaluation) -> None:
         since = evaluation.as_of - self._policy.incidents.memory
         closed = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
-        for change in advance(list(self._open.values()), closed, evaluation, self._policy.incidents):
+        staying = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}
+        others = [self._brought_up(key) for key in list(self._open) if key not in staying]
+        for change in advance(others, closed, evaluation, self._policy.incidents):
             self._keep(change)
+        for key, began in staying.items():
+            self._stayed[key] = (min(began, self._stayed.get(key, (began,))[0]), evaluation.as_of)
+
+    def _brought_up(self, key: Key) -> Incident:
+        """An open incident as it stands; those that merely go on are not written anew at every moment."""
+        stayed = self._stayed.pop(key, None)
+        if stayed:
+            self._open[key] = stayed_bad(self._open[key], *stayed)
+        return self._open[key]
 
     def _keep(self, change: IncidentChange) -> None:
         incident = change.incident
@@ -243,14 +253,13 @@ class _Replay:
             told = self._last_told[incident.incident_id]
             self._said[told] = replace(self._said[told], ended_at=incident.closed_at)
 
-    def _is_known(self, ref: DatabaseRef, query_hash: int, severity: Severity) -> bool:
-        """True where a verdict would change nothing: no milder, and no longer able to move the beginning back."""
-        incident = self._open.get((ref.instance, ref.database, query_hash))
-        if incident is None or self._settled is None or incident.severity.rank < severity.rank:
-            return False
-        return incident.began_at <= self._settled
+    def _is_known(self, ref: DatabaseRef, query_hash: int) -> bool:
+        """True for an open incident: only its beginning and its end matter, as all else was told when it opened."""
+        return (ref.instance, ref.database, query_hash) in self._open
 
     def _learn(self, as_of: datetime) -> None:
+        for key in list(self._stayed):
+            self._brought_up(key)
         since = as_of - timedelta(days=self._policy.days)
         history = self._between(since, as_of)
         past = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]

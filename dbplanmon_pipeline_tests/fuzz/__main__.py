@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         number += 1
     rounds = number - chosen.seed
     tried = rounds * EXAMPLES * len(known[chosen.target])
-    sys.stdout.write(f"{chosen.target}: {rounds} rounds from --seed {chosen.seed}, {tried:,} inputs, nothing found\n")
+    spent = f"{time.process_time() / 60:.1f} minutes of CPU"
+    sys.stdout.write(
+        f"{chosen.target}: {rounds} rounds from --seed {chosen.seed}, {tried:,} inputs, {spent}, nothing found\n"
+    )
     return 0
 
 

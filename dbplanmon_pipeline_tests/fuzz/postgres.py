@@ -2,11 +2,13 @@
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.statements.fingerprint import Dialect, fingerprint
+from dbplanmon_pipeline.core.plans.index_candidates import LONGEST_CONDITION, conjuncts
+from dbplanmon_pipeline.core.plans.pg_expression import comparable_pg_expression, has_parameters
+from dbplanmon_pipeline.core.statements.fingerprint import Dialect
 from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
-from dbplanmon_pipeline.providers.postgres.explainable import explainable
-from dbplanmon_pipeline_tests.fuzz.planted import WORD, Planted, cut, leaks, numbers, statements, strings
-from dbplanmon_pipeline_tests.fuzz.properties import Property
+from dbplanmon_pipeline.providers.postgres.explainable import explainable, statement_kind
+from dbplanmon_pipeline_tests.fuzz.planted import WORD, Planted, numbers, strings
+from dbplanmon_pipeline_tests.fuzz.statement_properties import Language, statement_properties
 
 _ESCAPES = ["\\'", "\\\\", "\\n", "''", "\\x", "x", '"', "\n"]
 
@@ -34,50 +36,24 @@ _LITERALS = st.one_of(
     _DOLLARS,
     numbers(["#", "-#", "+#", "#.5", ".#", "1e#", "#E-3", "0x#", "0b1_#", "1_#", "#."]),
 )
-_NAMES = ['"it\'s"', '"a""b"', '"order"', '"X y"', 'U&"a"', "$1", "$12", "public.t", "a$b", "x::text", "é€", "E", "u"]
-_STATEMENTS = statements(_LITERALS, _NAMES)
-_ODD = st.text(alphabet="'\"$ \\eExXnNuU&-/*1a.\n\r?@#0(),;:=<>![]\0é\ud800", max_size=60)
-_LONG = st.builds(
-    lambda part, characters, end: part * (characters // len(part)) + end,
-    st.text(alphabet="'\"$[] \\eE-/*1a.\n?(,):", min_size=1, max_size=6),
-    st.sampled_from([500, 20_000]),
-    st.text(alphabet="'\"]*/)$", max_size=3),
-)
 
 
-def _nothing_leaks(statement: Planted) -> None:
-    masked = mask_postgres_literals(statement.text)
-    assert not leaks(masked), masked
-    assert not leaks(fingerprint(statement.text, Dialect.POSTGRES).text)
+def _conditions_of(text: str) -> list[str]:
+    return conjuncts(text[:LONGEST_CONDITION])
 
 
-def _nothing_leaks_of_a_part(drawn: tuple[Planted, float]) -> None:
-    text = cut(*drawn)
-    assert not leaks(mask_postgres_literals(text)), mask_postgres_literals(text)
-    assert not leaks(fingerprint(text, Dialect.POSTGRES).text)
-
-
-def _values_do_not_matter(statement: Planted) -> None:
-    found, other = fingerprint(statement.text, Dialect.POSTGRES), fingerprint(statement.other, Dialect.POSTGRES)
-    assert found == other
-
-
-def _masked_is_the_same_statement(text: str) -> None:
-    assert fingerprint(mask_postgres_literals(text), Dialect.POSTGRES) == fingerprint(text, Dialect.POSTGRES)
-
-
-def _read_to_the_end(text: str) -> None:
-    masked = mask_postgres_literals(text)
-    assert mask_postgres_literals(masked) == masked
-    explainable(text)
-    fingerprint(text, Dialect.POSTGRES)
-
-
-PROPERTIES = (
-    Property("no planted value survives", _STATEMENTS, _nothing_leaks),
-    Property("no planted value survives in a part", st.tuples(_STATEMENTS, st.floats(0, 1)), _nothing_leaks_of_a_part),
-    Property("values do not change the fingerprint", _STATEMENTS, _values_do_not_matter),
-    Property("masking does not change the fingerprint", _ODD, _masked_is_the_same_statement),
-    Property("odd texts are read to the end", _ODD, _read_to_the_end),
-    Property("long texts are read in time", _LONG, _read_to_the_end),
+PROPERTIES = statement_properties(
+    Language(
+        Dialect.POSTGRES,
+        masks=(mask_postgres_literals, comparable_pg_expression),
+        readers=(explainable, statement_kind, has_parameters, _conditions_of),
+        literals=_LITERALS,
+        names=[
+            *('"it\'s"', '"a""b"', '"order"', '"X y"', 'U&"a"', "$1", "$12"),
+            *("public.t", "a$b", "x::text", "é€", "E", "u"),
+        ],
+        signs="'\"$ \\eExXnNuU&-/*1a.\n\r?@#0(),;:=<>![]\0é\ud800",
+        repeated="'\"$[] \\eE-/*1a.\n?(,):",
+        ends="'\"]*/)$",
+    )
 )

@@ -9,6 +9,7 @@ from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.notify.test_webhook import http_server
 from dbplanmon_pipeline_tests.services.fleets import START
 from dbplanmon_pipeline_tests.services.paged_stories import NOON, PagedStory
+from dbplanmon_pipeline_tests.services.spools import Disk
 
 
 @pytest.fixture
@@ -21,15 +22,7 @@ def store_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
 
 
-@pytest.fixture
-def store(store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
-    store = open_store(store_url, clock=clock)
-    store.upgrade()
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store without rows, to be copied: making one takes longer than a short story."""
     folder = tmp_path_factory.mktemp("empty")
@@ -37,6 +30,19 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.upgrade()
     store.close()
     return folder / "store.db"
+
+
+@pytest.fixture
+def store(empty_file: Path, tmp_path: Path, store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
+    shutil.copy(empty_file, tmp_path / "store.db")
+    store = open_store(store_url, clock=clock)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dbplanmon_pipeline.core.plans.pgtext import plan_document
 from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_literals
 from dbplanmon_pipeline.errors import PlanParseError
 
-_NAMES = frozenset(
+NAMES = frozenset(
     {
         *("Node Type", "Parent Relationship", "Join Type", "Strategy", "Partial Mode", "Scan Direction", "Operation"),
         *("Command", "Relation Name", "Relation", "Schema", "Alias", "Index Name", "CTE Name", "Subplan Name"),
@@ -15,7 +15,7 @@ _NAMES = frozenset(
         *("Conflict Resolution", "Conflict Arbiter Indexes", "Sampling Method", "Storage"),
     }
 )
-_EXPRESSIONS = frozenset(
+EXPRESSIONS = frozenset(
     {
         *("Filter", "Index Cond", "Hash Cond", "Recheck Cond", "Join Filter", "Merge Cond", "Sort Key", "Group Key"),
         *("Group Keys", "Hash Key", "Hash Keys", "Output", "Function Call", "Table Function Call", "TID Cond"),
@@ -60,6 +60,6 @@ def _redacted_object(name: str, entries: dict[Any, Any]) -> dict[str, object]:
 
 
 def _redacted_text(name: str, text: str) -> str:
-    if name in _NAMES:
+    if name in NAMES:
         return text
-    return mask_postgres_literals(text) if name in _EXPRESSIONS else MASK
+    return mask_postgres_literals(text) if name in EXPRESSIONS else MASK

@@ -247,11 +247,17 @@ def _detailed(detail: etree._Element, said: dict[str, str]) -> tuple[tuple[str, 
 
 
 def _scalar(element: etree._Element) -> str:
-    return " AND ".join(child.get("ScalarString", "") for child in element if child.tag == _SCALAR)
+    return " AND ".join([_expression(child) for child in element if child.tag == _SCALAR])
 
 
 def _listed(element: etree._Element) -> str:
-    return ", ".join(child.get("ScalarString", "") for child in element if child.tag == _SCALAR)
+    return ", ".join([_expression(child) for child in element if child.tag == _SCALAR])
+
+
+def _expression(element: etree._Element) -> str:
+    """The text of an expression; a string that is cut off is closed, or it would end within the next expression."""
+    text = element.get("ScalarString", "")
+    return f"{text}'" if text.count("'") % 2 else text
 
 
 def _columns(element: etree._Element) -> str:
@@ -299,7 +305,7 @@ def _range(place: etree._Element) -> str:
         return ""
     word = place.get("ScanType", "")
     sign = _SIGNS.get(word, word)
-    values = [child.get("ScalarString", "") for child in expressions]
+    values = [_expression(child) for child in expressions]
     names = [_column(child) for child in columns]
     return " AND ".join(f"{name} {sign} {value}" for name, value in zip(names, values, strict=False))
 

@@ -4,16 +4,29 @@ import re
 
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
-_NAME = r"\[(?:[^\]]|\]\])+\]"
-_RENAMED = re.compile(rf"(?:{_NAME}\.)+{_NAME} as (?={_NAME})")
-_PATH = re.compile(rf"(?:{_NAME}\.)+(?={_NAME}\.{_NAME})")
+# Each bracket begins at most one match, so that the time is linear whatever stands in the text.
+_NAME = r"\[(?:[^\]]|\]\])++(?:\]|\Z)"
+_PATH = re.compile(rf"{_NAME}(?:\.{_NAME})*+(?P<renamed>(?<=\])\ as\ (?=\[))?")
+_PART = re.compile(_NAME)
 _PLAIN = re.compile(r"\[([^\W\d]\w*|@\w+)\]")
 _NUMBERED = re.compile(r"\b(Expr|Union|Bmk|Chk|Bitmap|Const|Col|Act|Seg|PtnId|IsBaseRow|RangePartition)\d{4,}\b")
 
 
 def short_expression(expression: str) -> str:
     """`o.Id=@p1` for `[Shop].[dbo].[Orders].[Id] as [o].[Id]=[@p1]`."""
-    return _PLAIN.sub(r"\1", _PATH.sub("", _RENAMED.sub("", expression)))
+    return _PATH.sub(_short_path, expression) if "[" in expression else expression
+
+
+def _short_path(found: re.Match[str]) -> str:
+    """The last two names of a path, without brackets where they can do without; nothing where it gets an alias."""
+    path, renamed = found.group(0, "renamed")
+    names = _PART.findall(path)
+    if renamed:
+        return "" if len(names) > 1 else f"{_PLAIN.sub(_WITHOUT, names[0])}{renamed}"
+    return _PLAIN.sub(_WITHOUT, ".".join(names[-2:]))
+
+
+_WITHOUT = r"\1"
 
 
 def comparable_expression(expression: str) -> str:

@@ -130,8 +130,9 @@ class Evaluation:
         unjudged: how many ran without a baseline.
         slow_instances: instances whose common mode is high now; query incidents there are held back.
         slow_databases: databases that are slow while their instance is not; the same holds there.
+        unchanged: start of the first bad interval, by (ref, query_hash), of statements that fire as well, of which the
+            caller needed no verdict.
         failing: share of failed executions in the last interval of each statement that had any then.
-        unchanged: (ref, query_hash) of statements that fire as well, of which the caller needed no verdict.
     """
 
     as_of: datetime
@@ -141,7 +142,7 @@ class Evaluation:
     judged: int
     unjudged: int
     slow_instances: frozenset[str] = frozenset()
-    unchanged: frozenset[tuple[DatabaseRef, int]] = frozenset()
+    unchanged: Mapping[tuple[DatabaseRef, int], datetime] = field(default_factory=dict)
     slow_databases: frozenset[DatabaseRef] = frozenset()
     failing: Mapping[tuple[DatabaseRef, int], float] = field(default_factory=dict)
 
@@ -150,13 +151,13 @@ class Evaluation:
         return ref.instance in self.slow_instances or ref in self.slow_databases
 
 
-Known = Callable[[DatabaseRef, int, Severity], bool]
-"""True for a statement whose incident is open and no milder: a caller needs no verdict that spells it out again."""
+Known = Callable[[DatabaseRef, int], bool]
+"""True for a statement whose incident is open, where the caller needs no verdict that spells it out again."""
 
 
-def nothing_known(ref: DatabaseRef, query_hash: int, severity: Severity) -> bool:
+def nothing_known(ref: DatabaseRef, query_hash: int) -> bool:
     """Where every finding is wanted in full."""
-    del ref, query_hash, severity
+    del ref, query_hash
     return False
 
 

@@ -27,9 +27,14 @@ def plan_changes_at(rows: SeriesRows) -> tuple[Longs, Longs]:
     return np.where(own, at, -1), np.where(own, before, -1)
 
 
-def intervals_since_plan_change(rows: SeriesRows, points: Points) -> Longs:
-    """Active intervals since each point last got another plan, the changing one included; 0 for no change in sight."""
-    at, before = plan_changes_at(rows)
+def intervals_since_plan_change(changes: tuple[Longs, Longs], points: Points) -> Longs:
+    """Active intervals since each point last got another plan, the changing one included; 0 for no change in sight.
+
+    Args:
+        changes: see `plan_changes_at`.
+        points: the statements.
+    """
+    at, before = changes
     changed = at[points.row]
     seen = (changed >= 0) & (before[points.row] >= points.oldest)
     return np.where(seen, points.row - changed + 1, 0)

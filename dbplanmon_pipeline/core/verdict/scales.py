@@ -90,17 +90,20 @@ class Judge:
         fits = (length > 0) & (points.row - length + 1 >= points.oldest)
         found = Finding(np.zeros(len(length), np.bool_), length, np.zeros(len(length)), np.ones(len(length)))
         at = np.flatnonzero(fits)
+        sums, normal = self.views[view], self.learnt.views[view]
+        capped = sums.capped(points.row[at], length[at])
+        # Few rise by as much as is demanded; nothing else is asked of the others.
+        high = np.flatnonzero(capped >= np.log(demand.ratio))
+        at, capped = at[high], capped[high]
         row, length, column = points.row[at], length[at], column[at]
         series = self.rows.series[row]
-        sums, normal = self.views[view], self.learnt.views[view]
-        weight = np.maximum(sums.weight(row, length), 1e-9)
-        mean, capped = sums.mean(row, length), sums.capped(row, length)
+        weight, mean = np.maximum(sums.weight(row, length), 1e-9), sums.mean(row, length)
         inflation = normal.inflation[series, column]
         noise = inflation / np.sqrt(weight)
         spread = np.sqrt(noise**2 + self._doubt(view, row, length, series))
         with np.errstate(invalid="ignore"):
             score = np.minimum(mean / spread, capped / noise)
-            fired = (score >= demand.score) & (capped >= np.log(demand.ratio))
+            fired = score >= demand.score
             fired &= mean * np.sqrt(weight) >= self.policy.highest_margin * normal.highest[series, column]
         passed = np.flatnonzero(fired)
         fired[passed] = self._passes(view, row[passed], length[passed], mean[passed], demand)

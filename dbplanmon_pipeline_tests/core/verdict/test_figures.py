@@ -11,7 +11,7 @@ from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack
 from dbplanmon_pipeline.core.verdict.common_mode import common_mode, tick_grid
 from dbplanmon_pipeline.core.verdict.null import null_of_means, window_lengths
-from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change
+from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, plan_changes_at
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy, ScaleRule
 from dbplanmon_pipeline.core.verdict.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.series import robust_cost, series_rows
@@ -292,7 +292,11 @@ def test_a_plan_change_is_counted_from_its_own_interval_and_unknown_plans_are_pa
     workload.plan[2, 4:] = 8
     rows = rows_of(workload)
     last = rows.bounds[1:] - 1
-    assert intervals_since_plan_change(rows, Points(last, last * 0, rows.bounds[:-1])).tolist() == [4, 0, 6]
+    assert intervals_since_plan_change(plan_changes_at(rows), Points(last, last * 0, rows.bounds[:-1])).tolist() == [
+        4,
+        0,
+        6,
+    ]
 
 
 def test_a_plan_change_out_of_sight_is_none():
@@ -300,7 +304,7 @@ def test_a_plan_change_out_of_sight_is_none():
     workload.plan[0, 4:] = 7
     rows = rows_of(workload)
     points = Points(np.array([9, 9]), np.array([0, 0]), np.array([3, 4]))
-    assert intervals_since_plan_change(rows, points).tolist() == [6, 0]
+    assert intervals_since_plan_change(plan_changes_at(rows), points).tolist() == [6, 0]
 
 
 def test_a_point_sees_as_far_back_as_its_moment_allows():

@@ -65,9 +65,7 @@ def test_what_the_caller_knows_is_not_spelt_out():
     workload, detector = troubled(2), StatisticalDetector(POLICY)
     frame = workload.frame()
     baselines = detector.learn(frame, workload.moment(LEARNT))
-    known = next(
-        detector.evaluate_span(frame, baselines, [workload.moment(58)], lambda ref, query, severity: query == 4)
-    )
+    known = next(detector.evaluate_span(frame, baselines, [workload.moment(58)], lambda ref, query: query == 4))
     assert {query for _, query in known.unchanged} == {4}
     assert 4 not in {verdict.query_hash for verdict in known.verdicts}
 

@@ -4,11 +4,9 @@ import pytest
 
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing
 from dbplanmon_pipeline.providers.sqlserver.capability_items import capabilities_of, require_readable
-from dbplanmon_pipeline.providers.sqlserver.discovery import find_databases
-from dbplanmon_pipeline.providers.sqlserver.editions import EngineEdition, feature_level, release_of, version_number
+from dbplanmon_pipeline.providers.sqlserver.editions import EngineEdition
 from dbplanmon_pipeline.providers.sqlserver.probe import ReplicaRole, ServerFacts, read_server_facts, started_at
 from dbplanmon_pipeline.providers.sqlserver.query_store_state import QueryStoreState
-from dbplanmon_pipeline.providers.sqlserver.self_test import run_self_test
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import (
     NEEDS_SERVER,
     NOW,
@@ -20,9 +18,6 @@ from dbplanmon_pipeline_tests.providers.sqlserver.pretended import (
     azure,
     box_2019,
 )
-from dbplanmon_pipeline_tests.providers.sqlserver.reaching import session_to
-from dbplanmon_pipeline_tests.support.sqlserver_catalog import views_of
-from dbplanmon_pipeline_tests.support.tds import ServerError, TdsServer
 
 NO_RIGHTS = dict.fromkeys(RIGHTS, 0)
 GROUP = "6F9619FF-8B86-D011-B42D-00C04FC964FF"
@@ -339,89 +334,7 @@ def test_the_start_of_a_server_is_the_same_at_every_reading(zone_hours, drift_ms
     assert started_at(NOW, uptime_ms, local_ms) == start.replace(microsecond=0)
 
 
-def test_discovery_leaves_out_what_is_not_the_users_and_what_is_not_open(driver):
-    others = [
-        {"name": "books", "state": 0, "is_distributor": False},
-        {"name": "offline", "state": 6, "is_distributor": False},
-        {"name": "distribution", "state": 0, "is_distributor": True},
-        {"name": "books_snapshot", "state": 0, "is_distributor": False, "source_database_id": 9},
-        {"name": "closed", "state": 0, "is_distributor": False},
-        *({"name": name, "state": 0, "is_distributor": False} for name in ("master", "model", "msdb", "tempdb")),
-    ]
-    pretended = Pretended(rows={"sys.databases": others}, scalars={"HAS_DBACCESS": {"closed": 0}})
-    assert asked(pretended, driver, find_databases, "master") == ["books", "shop"]
-
-
-def test_discovery_on_azure_lists_the_logical_server(driver):
-    pretended = azure(rows={"sys.databases": [{"name": "books", "state": 0}, {"name": "master", "state": 0}]})
-    assert asked(pretended, driver, find_databases, "master") == ["books", "shop"]
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("16.0.1000.6", 16_00_1000), ("13.0.5026.0", 13_00_5026), ("10.50.6000.34", 10_50_6000), ("", 0), ("x.y.z", 0)],
-)
-def test_versions_become_numbers_that_compare(text, number):
-    assert version_number(text) == number
-
-
-def test_releases_are_found_by_their_first_build():
-    assert [release_of(level) for level in (13_00_4001, 13_00_5026, 14_00_1000, 15_00_2000, 16_00_4135, 10_50_0)] == [
-        *("2016", "2016 SP2", "2016 SP2", "2019", "2022", "")
-    ]
-    assert feature_level(EngineEdition.MANAGED_INSTANCE, 12_00_2000) == 16_00_1000
-
-
-@pytest.mark.parametrize("pretended", [Pretended(), box_2019(), azure()], ids=["2022", "2019", "azure"])
-def test_the_self_test_runs_what_fits_the_server(driver, pretended):
-    def trials(session):
-        return run_self_test(session, read_server_facts(session, lambda: NOW))
-
-    found = asked(pretended, driver, trials)
-    failed = [(trial.name, trial.message) for trial in found if not trial.ok and not trial.skipped_reason]
-    skipped = {trial.name: trial.skipped_reason for trial in found if trial.skipped_reason}
-    assert failed == []
-    assert ("query_hints" in skipped) is ("sys.query_store_query_hints" not in views_of(pretended.level))
-    assert ("recovery_fork" in skipped) is (pretended.engine_edition == 5)
-    assert all(trial.duration_ms > 0 for trial in found if trial.ok)
-
-
-def test_a_trial_leaves_no_plan_for_the_collection_to_use(driver):
-    with TdsServer(Pretended().handler()) as server, session_to(server, driver, database="shop") as session:
-        run_self_test(session, read_server_facts(session, lambda: NOW))
-        tried = [sql for kind, sql, _ in server.log if kind != "sp_unprepare" and "sys.query_store_runtime" in sql]
-    assert len(tried) > 1
-    assert [sql for sql in tried if "SELECT /* dbplanmon */ /* trial */" not in sql] == []
-
-
 def test_a_query_store_on_azure_grows_to_what_azure_allows(driver):
     options = OPTIONS | {"current_storage_size_mb": 9_900, "max_storage_size_mb": 10_000}
     found = missing(probed(azure(options=options), driver))
     assert found["query_store_room"] == "Run ALTER DATABASE [shop] SET QUERY_STORE (MAX_STORAGE_SIZE_MB = 10240);"
-
-
-def test_a_plan_handle_of_nobody_proves_that_the_statement_runs(driver):
-    answers = Pretended().handler()
-
-    def handler(request):
-        return (
-            ServerError(569, "The handle is invalid.") if "sys.dm_exec_sql_text(" in request.sql else answers(request)
-        )
-
-    with TdsServer(handler) as server, session_to(server, driver) as session:
-        found = {trial.name: trial for trial in run_self_test(session, read_server_facts(session, lambda: NOW))}
-    assert found["cached_text"].ok
-    assert found["cached_text"].message == ""
-
-
-def test_the_self_test_goes_on_after_a_refusal(driver):
-    pretended = Pretended(denied={"sys.query_store_plan": 229})
-
-    def trials(session):
-        return {trial.name: trial for trial in run_self_test(session, read_server_facts(session, lambda: NOW))}
-
-    found = asked(pretended, driver, trials)
-    assert not found["forced_plans"].ok
-    assert found["forced_plans"].message
-    assert found["forced_plans"].remedy
-    assert found["scoped_configurations"].ok

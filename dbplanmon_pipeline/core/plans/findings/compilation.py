@@ -8,6 +8,7 @@ from dbplanmon_pipeline.core.plans.findings.estimates import off_times
 from dbplanmon_pipeline.core.plans.findings.model import POSTGRES, SQLSERVER, Found, Measure, Rule, Weight, rule
 from dbplanmon_pipeline.core.plans.findings.view import StatementView
 from dbplanmon_pipeline.core.plans.tree import NodeKind
+from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
 DISABLED_COST = 1e9
 """PostgreSQL up to 17 adds ten times this to what a setting forbids."""
@@ -17,7 +18,7 @@ _VARIABLE = re.compile(r"\[(@[\w$#]+)\](?!\.)")
 _UNKNOWN = re.compile(r"\bOPTIMIZE\s+FOR\s+(?:UNKNOWN\b|\([^)]*\bUNKNOWN\b)", re.IGNORECASE)
 _RECOMPILE = re.compile(r"\bOPTION\s*\([^)]*\bRECOMPILE\b", re.IGNORECASE)
 _HINTS = re.compile(
-    r"\b(FORCE\s+ORDER|(?:LOOP|HASH|MERGE)\s+JOIN|(?:HASH|ORDER)\s+GROUP|(?:CONCAT|HASH|MERGE)\s+UNION|FAST\s+\S+|MAXDOP\s+\S+?"
+    r"\b(FORCE\s+ORDER|(?:LOOP|HASH|MERGE)\s+JOIN|(?:HASH|ORDER)\s+GROUP|(?:CONCAT|HASH|MERGE)\s+UNION|FAST|MAXDOP"
     r"|KEEPFIXED\s+PLAN|KEEP\s+PLAN|USE\s+PLAN|USE\s+HINT|QUERYTRACEON|EXPAND\s+VIEWS|ROBUST\s+PLAN)(?=[\s,()]|$)",
     re.IGNORECASE,
 )
@@ -60,15 +61,17 @@ def parameter_sniffing(view: StatementView) -> Iterator[Found]:
 )
 def local_variables(view: StatementView) -> Iterator[Found]:
     """Conditions on variables are estimated by averages."""
-    if not view.matters or _RECOMPILE.search(view.statement.text):
-        return
     known = {one.name for one in view.statement.parameters}
     # Without a list of parameters nobody can tell them from variables.
+    if not known or not view.matters or _RECOMPILE.search(_masked(view)):
+        return
+    conditions = (node.condition(*_PREDICATES) for node in view.nodes)
     used = dict.fromkeys(
         name
-        for node in view.nodes
-        for name in _VARIABLE.findall(node.condition(*_PREDICATES))
-        if known and name not in known
+        for condition in conditions
+        if "[@" in condition
+        for name in _VARIABLE.findall(mask_tsql_literals(condition))
+        if name not in known
     )
     if used:
         names = ", ".join(list(used)[:4])
@@ -86,7 +89,7 @@ def local_variables(view: StatementView) -> Iterator[Found]:
 )
 def optimize_for_unknown(view: StatementView) -> Iterator[Found]:
     """The hint makes the optimizer ignore the values it is given."""
-    if view.matters and _UNKNOWN.search(view.statement.text):
+    if view.matters and _UNKNOWN.search(_masked(view)):
         yield Found("the hint OPTIMIZE FOR UNKNOWN makes every value an average one", share=0.3, weight=Weight.LOW)
 
 
@@ -138,11 +141,17 @@ def hinted_plan(view: StatementView) -> Iterator[Found]:
     told = ["a forced plan"] if said.get("UsePlan") in ("1", "true") else []
     told += ["a plan guide"] if said.get("PlanGuideName") or said.get("TemplatePlanGuideName") else []
     told += ["a hint of Query Store"] if said.get("QueryStoreStatementHintText") else []
-    option = _OPTION.search(view.statement.text)
+    option = _OPTION.search(_masked(view))
     told += [" ".join(hint.upper().split()) for hint in _HINTS.findall(option[1])] if option else []
     if told:
         words = ", ".join(dict.fromkeys(told))
         yield Found(f"the plan is bound by {words}", share=0.3, subject=words, weight=Weight.LOW)
+
+
+def _masked(view: StatementView) -> str:
+    """The text without its values, which may look like hints; empty where it has no hints."""
+    text = view.statement.text
+    return mask_tsql_literals(text) if "OPTION" in text.upper() else ""
 
 
 @rule(
