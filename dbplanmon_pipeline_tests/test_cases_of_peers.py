@@ -200,23 +200,6 @@ def test_n_aborted_executions_are_counted_apart_and_change_no_average(store, clo
     assert own["elapsed_time_us"].sum() / own["execution_count"].sum() == pytest.approx(profile.elapsed_us, rel=0.3)
 
 
-def test_n_a_plan_whose_executions_are_cut_short_is_a_regression_of_its_own(resumed):
-    failing = SimulatedFault("cut", REF.database, victim().statement, FaultKind.FAILING_PLAN, BROKEN_AT, factor=9.0)
-    story = resumed(failing)
-    story.fleet.tick(BROKEN_TICKS)
-    (opened,) = story.analyse().open_incidents
-    assert (opened.label, opened.query_hash) == (Label.FAILING, victim().query_hash)
-    assert opened.failures.share == pytest.approx(0.9, abs=0.03)
-    assert story.store.incident(opened.incident_id) == opened
-    (told, _) = story.store.alerts(BROKEN_AT)
-    assert "% of its executions fail, 0 % before (executions fail)" in told.subject
-    assert "What changed in the plan" in told.body
-    (change,) = story.store.plan_changes(BROKEN_AT)
-    assert (change.plan_hash, change.previous_plan_hash) == (opened.plan_hash, opened.previous_plan_hash)
-    kinds = {suggestion.kind for suggestion in story.store.suggestions([opened.incident_id])}
-    assert SuggestionKind.FORCE_PLAN in kinds
-
-
 WRITTEN = """SELECT a FROM t -- it's Anna's, don't ask
 WHERE name = 'O''Brien' AND id IN (17, 42, 99) /* 'top secret' /* nested */ */ AND b = N'x' -- 'end"""
 

@@ -306,9 +306,8 @@ class _Now:
         """Judge the last rows of each case, at most `window` of them."""
         add = self._cases.sum
         own = np.flatnonzero(self._back < window)
-        owner, tried, failed, expected = (
-            values[own] for values in (self.owner, self.tried, self.failed, self.expected)
-        )
+        owner, tried, failed, expected = self.owner[own], self.tried[own], self.failed[own], self.expected[own]
+        length = add(owner, np.ones(len(own))).astype(np.int64)
         all_tried, all_failed = add(owner, tried), add(owner, failed)
         present, likely = all_failed / all_tried, add(owner, tried * expected) / all_tried
         bad = add(owner, self.bad[own].astype(np.float64))
@@ -321,15 +320,12 @@ class _Now:
         passed &= add(owner, tried * self.rise[own]) / all_tried < _ALIKE * (present - share)
         passed &= add(self.owner, (self.bad & (self._back == 0)).astype(np.float64)) > 0
         passed &= add(self.owner, (self.bad & (self._since < _SOON)).astype(np.float64)) > 0
-        evidence = np.zeros(len(passed))
         asked = passed[owner]
-        owner, tried, failed, expected = (values[asked] for values in (owner, tried, failed, expected))
+        owner, tried, failed, expected = owner[asked], tried[asked], failed[asked], expected[asked]
         correlation = self._correlation[owner]
         gain = _log_chance(failed, tried, np.minimum(present[owner], _MOST), correlation)
         evidence = add(owner, gain - _log_chance(failed, tried, expected, correlation))
-        return _Fired(
-            passed & (evidence >= _LEAST_EVIDENCE), add(self.owner[own], np.ones(len(own))).astype(np.int64), evidence
-        )
+        return _Fired(passed & (evidence >= _LEAST_EVIDENCE), length, evidence)
 
 
 def _is_bad(failed: Floats, tried: Floats, expected: Floats) -> NDArray[np.bool_]:

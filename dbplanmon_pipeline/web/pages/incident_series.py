@@ -1,6 +1,6 @@
 """Cost of a statement, or load of an instance, around an incident, as its chart shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -51,7 +51,8 @@ def statement_series(context: WebContext, incident: Incident, changes: Sequence[
     start, end = shown_span(incident, now)
     ref = DatabaseRef(incident.instance, incident.database)
     metric = incident.metric if incident.metric in METRICS else "elapsed_time_us"
-    name, words = f"{METRICS[metric]} per execution", cost_words
+    name = f"{METRICS[metric]} per execution"
+    words: Callable[[float], str] = cost_words
     columns = FAILED_COLUMNS if incident.failing else (metric,)
     rows = store.interval_frame(
         start, end, columns=(*columns, "execution_count"), databases=[ref], query_hash=incident.query_hash
