@@ -29,6 +29,7 @@ from dbplanmon_pipeline_tests.services.stories import (
     STATEMENTS,
     Story,
     fault,
+    open_story,
     victim,
     write_calm_past,
 )
@@ -43,17 +44,22 @@ def clock():
 
 
 @pytest.fixture
-def store(tmp_path, clock):
+def store(migrated_file, tmp_path, clock):
+    shutil.copy(migrated_file, tmp_path / "store.db")
     store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
-    store.upgrade()
     yield store
     store.close()
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory):
+    """Five calm hours whose normal is learnt."""
     folder = tmp_path_factory.mktemp("past")
     write_calm_past(folder)
+    story = open_story(folder, BROKEN_AT)
+    story.learn()
+    story.analyse()
+    story.store.close()
     return folder
 
 
@@ -68,10 +74,7 @@ def resumed(past, tmp_path):
         stores.append(open_store(f"sqlite:///{tmp_path}/store.db", clock=clock))
         options = {"statements": STATEMENTS, "seed": 7, "faults": faults}
         fleet = Fleet(stores[0], clock, AlteredProvider(INSTANCE, 2, clock=clock, alter=alter, **options))
-        story = Story(fleet, clock)
-        story.learn()
-        story.analyse()
-        return story
+        return Story(fleet, clock)
 
     yield begin
     for store in stores:

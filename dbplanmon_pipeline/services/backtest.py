@@ -16,6 +16,7 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
+from dbplanmon_pipeline.core.verdict.series import SeriesFrame
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
 
 _DAY = timedelta(days=1)
@@ -191,9 +192,9 @@ class _Replay:
     """Some instances, and what is known of them so far."""
 
     def __init__(self, record: IntervalFrame, parts: Sequence[Group], rule: Rule) -> None:
-        self._record, self._parts = record, [frozenset(part) for part in parts]
+        self._record = SeriesFrame.of(record)
+        self._parts = [self._record.only(frozenset(part)) for part in parts]
         self._detector, self._policy = rule.detector, rule.policy
-        self._ends = record.rows["interval_end_us"].to_numpy(np.int64)
         self._open: dict[Key, Incident] = {}
         self._closed: dict[str, Incident] = {}
         self._baselines: BaselineSet | None = None
@@ -204,7 +205,12 @@ class _Replay:
     def run(self, ends: Longs) -> list[Notification]:
         """Judge at the ends of all recorded intervals [epoch microseconds]."""
         step_us = self._policy.incidents.step // timedelta(microseconds=1)
-        ticks = [from_epoch_us(end) for end in _own_moments(ends, np.unique(self._ends), step_us).tolist()]
+        ticks = [
+            from_epoch_us(end)
+            for end in _own_moments(
+                ends, np.unique(self._record.rows["interval_end_us"].to_numpy(np.int64)), step_us
+            ).tolist()
+        ]
         for as_of, stretch in _stretches(ticks, self._policy.rebuild_at):
             self._learn(as_of)
             if stretch:
@@ -215,9 +221,10 @@ class _Replay:
         """Go through moments that share their baselines."""
         assert self._baselines is not None
         step = self._policy.incidents.step
-        recent = self._between(ticks[0] - self._policy.lookback - step, ticks[-1])
         chains = _chains(ticks, step)
-        judged = [self._detector.evaluate_span(recent, self._baselines, chain, self._is_known) for chain in chains]
+        judged = [
+            self._detector.evaluate_span(self._record, self._baselines, chain, self._is_known) for chain in chains
+        ]
         # Each chain is asked only when its moment comes: what it says depends on what was known by then.
         for _, number in sorted((tick, number) for number, chain in enumerate(chains) for tick in chain):
             self._take(next(judged[number]))
@@ -261,20 +268,14 @@ class _Replay:
         for key in list(self._stayed):
             self._brought_up(key)
         since = as_of - timedelta(days=self._policy.days)
-        history = self._between(since, as_of)
         past = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
         incidents = [one for one in (*past, *self._open.values()) if one.began_at < as_of]
         frozen = {one.key for one in incidents if one.state.is_open and one.scope is IncidentScope.QUERY}
         versions = [] if self._baselines is None else [self._baselines]
         for part in self._parts:
-            own = history if len(self._parts) == 1 else _only(history, part)
-            learnt = self._detector.learn(own, as_of, excluded_spans(incidents, own, as_of))
+            learnt = self._detector.learn(part, as_of, excluded_spans(incidents, part, as_of))
             versions.append(without_statements(learnt, self._record.databases, frozen))
         self._baselines = _newest_of_each(versions)
-
-    def _between(self, after: datetime, until: datetime) -> IntervalFrame:
-        chosen = (self._ends > epoch_us(after)) & (self._ends <= epoch_us(until))
-        return IntervalFrame(self._record.rows[chosen], self._record.databases)
 
 
 def _own_moments(ends: Longs, own: Longs, step_us: int) -> Longs:
@@ -315,11 +316,6 @@ def _chains(ticks: Sequence[datetime], step: timedelta) -> list[list[datetime]]:
         else:
             free.append(tick)
     return chains
-
-
-def _only(frame: IntervalFrame, refs: frozenset[DatabaseRef]) -> IntervalFrame:
-    kept = {number: ref for number, ref in frame.databases.items() if ref in refs}
-    return IntervalFrame(frame.rows[frame.rows["database_id"].isin(kept)], kept)
 
 
 def _newest_of_each(versions: Sequence[BaselineSet]) -> BaselineSet:

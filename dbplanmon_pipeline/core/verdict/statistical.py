@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
+import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
@@ -14,8 +15,8 @@ from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import METRICS, series_rows
-from dbplanmon_pipeline.core.verdict.table import readable_table, rough_medians
+from dbplanmon_pipeline.core.verdict.series import METRICS, SeriesFrame, SeriesRows, series_rows
+from dbplanmon_pipeline.core.verdict.table import key_table, readable_table, rough_medians
 from dbplanmon_pipeline.core.verdict.ticks import Points, points_of, tick_numbers
 
 
@@ -51,8 +52,9 @@ class StatisticalDetector:
         rows = without_excluded(rows, excluded, history.databases)
         rows = rows.keep(rows.counts[rows.series] >= self.policy.min_intervals)
         learnt = learn_rows(rows, until, self.policy)
-        elapsed, worker = (np.exp(rough_medians(rows.log_cost[metric], rows)) for metric in METRICS)
-        return BaselineSet(as_of, readable_table(rows, (elapsed, worker), until), pack(learnt), self.layout)
+        # Nobody reads the baselines of a record that is gone through: a key is all that is needed.
+        table = key_table(rows) if isinstance(history, SeriesFrame) else _table(rows, until)
+        return BaselineSet(as_of, table, pack(learnt), self.layout)
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
         """Judge every statement that ran in the last interval.
@@ -118,6 +120,11 @@ class StatisticalDetector:
         )
         for at, tick in enumerate(ticks):
             yield failing.into(at, found.evaluation(at, tick, int(moments[at]), known))
+
+
+def _table(rows: SeriesRows, until_us: int) -> pd.DataFrame:
+    elapsed, worker = (np.exp(rough_medians(rows.log_cost[metric], rows)) for metric in METRICS)
+    return readable_table(rows, (elapsed, worker), until_us)
 
 
 def _moved(points: Points, kept: np.ndarray) -> Points:

@@ -23,6 +23,7 @@ from dbplanmon_pipeline.core.plain_words import (
     ratio_words,
     seconds_words,
 )
+from dbplanmon_pipeline.core.workload_words import busier_words, growth_sentence, growth_words
 from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.charts.svg import value_rows
@@ -121,6 +122,9 @@ def _environment() -> Environment:
         "lasted": words.lasted_words,
         "LABELS": words.LABELS,
         "with_query": with_query,
+        "growth_words": growth_words,
+        "growth_sentence": growth_sentence,
+        "busier_words": busier_words,
     }
     return environment
 
