@@ -16,6 +16,8 @@ from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, 
 RANKED_BY = "elapsed_time_us"
 WEEK = 7
 _TEXT_LIMIT = 200
+_COMPARED = 500
+"""Dearest statements that are held against earlier days; each takes up to 24 hours of a dozen days."""
 
 
 def summarise(
@@ -59,7 +61,7 @@ def _growth(
     newest = store.latest_interval_end()
     if newest is None or newest <= start or frame.rows.empty:
         return NO_WORKLOAD
-    return compare_workload(store, dearest_of(frame), start, min(end, newest), policy)
+    return compare_workload(store, dearest_of(frame)[:_COMPARED], start, min(end, newest), policy)
 
 
 def _loads(work: DayWork, midnight: datetime) -> list[Load]:

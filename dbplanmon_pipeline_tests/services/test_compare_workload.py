@@ -98,9 +98,8 @@ def test_ordinary_mornings_have_nothing_to_tell(after):
     assert (found.changes, found.instances, around_the_instance(story)) == ((), (), ())
 
 
-def test_the_first_day_says_nothing_however_much_is_new(after):
-    story = after(fault("more_executions", victim().statement))
-    found = grown(story, START, START + HOUR)
+def test_the_first_day_says_nothing_however_much_is_new(mornings):
+    found = grown(Story(*fleet_at(mornings, BEGIN)), START, START + HOUR)
     assert (found.changes, found.instances) == ((), ())
 
 

@@ -126,4 +126,6 @@ def _complaint(text: str) -> str:
         return "no readable showplan: this is SHOWPLAN_TEXT; use SET SHOWPLAN_XML ON, or save the plan as .sqlplan"
     if "(cost=" in text:
         return "no readable execution plan: this is EXPLAIN in text form; use EXPLAIN (FORMAT JSON)"
+    if "Node Type: " in text:
+        return "no readable execution plan: this is EXPLAIN in YAML form; use EXPLAIN (FORMAT JSON)"
     return "no execution plan: the text holds no output of EXPLAIN (FORMAT JSON)"

@@ -29,6 +29,7 @@ class FaultKind(StrEnum):
     STATISTICS_UPDATE = "statistics_update"
     FORCED_PLAN = "forced_plan"
     ABORTED_EXECUTIONS = "aborted_executions"
+    FAILING_PLAN = "failing_plan"
     MORE_EXECUTIONS = "more_executions"
     NEW_STATEMENT = "new_statement"
     INSTANCE_SLOW = "instance_slow"
@@ -80,8 +81,10 @@ class SimulatedFault:
             example 0.95), `small_but_double` (elapsed time and CPU x factor; the statement costs 3 ms once a minute all
             its life), `statistics_update` (costs stay; plans compiled later name it), `forced_plan` (its normal plan is
             forced and fails so often an hour as the factor says), `aborted_executions` (beside every factor-th
-            execution, rounded, another one is cut short by the client), `more_executions` (it runs factor times as
-            often, each run costs what it did), `new_statement` (it did not run before).
+            execution, rounded, another one is cut short by the client), `failing_plan` (another plan, with which of
+            one and factor executions, rounded, all but one are cut short by the client; that one costs as ever),
+            `more_executions` (it runs factor times as often, each run costs what it did), `new_statement` (it did not
+            run before).
             Of a whole database: `instance_slow` (elapsed time x factor, CPU x its fourth root), `quiet` (nothing
             runs), `restart` (the plan cache is lost), `update` (the same, and it comes back with a later build),
             `crash` (and what Query Store had not flushed is lost), `eviction` (the plan cache and all of Query Store
@@ -143,7 +146,7 @@ class SimulatedFault:
         """True where it changes how this statement runs."""
         if self.kind is FaultKind.INSTANCE_SLOW:
             return True
-        changes = self.kind in _COSTLY or self.kind in _OF_WORKLOAD
+        changes = self.kind in _COSTLY or self.kind in _OF_WORKLOAD or self.kind is FaultKind.FAILING_PLAN
         return changes and self.statement == statement
 
     def is_on(self, moment_us: int) -> bool:
@@ -156,7 +159,7 @@ class Span:
     """A stretch of time [epoch microseconds, half open] in which a statement keeps its plan and its cost factors.
 
     `aborted_every`: beside each so-many-th execution another one is cut short; 0 for none. `often`: so many times as
-    often as usual it runs.
+    often as usual it runs. `aborted_of_each`: so many are cut short for each one that ends; 0 for none.
     """
 
     start_us: int
@@ -167,6 +170,7 @@ class Span:
     reads: float = 1.0
     aborted_every: int = 0
     often: float = 1.0
+    aborted_of_each: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,8 @@ def spans(faults: Sequence[SimulatedFault], statement: int, life: CacheLife) -> 
 
 
 def _span(faults: Sequence[SimulatedFault], start_us: int, end_us: int) -> Span:
-    plan, elapsed, worker, reads, aborted_every, often = NORMAL_PLAN, 1.0, 1.0, 1.0, 0, 1.0
+    plan, elapsed, worker, reads = NORMAL_PLAN, 1.0, 1.0, 1.0
+    aborted_every, often, of_each = 0, 1.0, 0
     for fault in sorted(faults, key=lambda fault: fault.start_us):
         if not fault.is_on(start_us):
             continue
@@ -225,9 +230,12 @@ def _span(faults: Sequence[SimulatedFault], start_us: int, end_us: int) -> Span:
             often *= fault.factor
         if fault.kind in _OF_WORKLOAD:
             continue
+        if fault.kind is FaultKind.FAILING_PLAN:
+            plan, of_each = REGRESSED_PLAN, max(1, round(fault.factor))
+            continue
         plan = _PLAN_OF.get(fault.kind, plan)
         elapsed *= fault.factor
         worker *= fault.factor**0.25 if fault.kind is FaultKind.INSTANCE_SLOW else fault.factor
         if fault.kind not in _KEEPS_READS:
             reads *= fault.factor
-    return Span(start_us, end_us, plan, elapsed, worker, reads, aborted_every, often)
+    return Span(start_us, end_us, plan, elapsed, worker, reads, aborted_every, often, of_each)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute
 
+from dbplanmon_pipeline.core.failures import share_words
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
@@ -117,6 +118,7 @@ def _environment() -> Environment:
         "mute_words": words.mute_words,
         "title_of": words.incident_title,
         "effect_of": words.effect_words,
+        "share_of": share_words,
         "lasted": words.lasted_words,
         "LABELS": words.LABELS,
         "with_query": with_query,
