@@ -39,8 +39,7 @@ def diff_plans(old: Plan, new: Plan, *, fresh: Sequence[Finding] = (), stayed: S
         fresh: findings that only the present plan has, as `compared_findings` gives them, for the summary.
         stayed: findings that both have, likewise.
     """
-    changes = ordered(_changes(old, new))
-    return PlanDiff(changes, summarise(old, new, changes, fresh, stayed))
+    return summarise(old, new, ordered(_changes(old, new)), fresh, stayed)
 
 
 def _changes(old: Plan, new: Plan) -> Iterator[PlanDifference]:
