@@ -1,6 +1,7 @@
 """Twenty situations that have broken a monitor of query plans, each lived through from the server to the store.
 
-The rules themselves are tested beside their modules; here the parts meet.
+Here are those of reading; those of judging are in `test_judged_cases_of_peers.py`. The rules themselves are tested
+beside their modules; here the parts meet.
 """
 
 import shutil
@@ -10,50 +11,21 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy, AlertRoutes
-from dbplanmon_pipeline.core.counters import COUNTERS, EXECUTIONS, READS
+from dbplanmon_pipeline.core.counters import EXECUTIONS, READS
 from dbplanmon_pipeline.core.health import Health
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Label, StatementText
+from dbplanmon_pipeline.core.model import CollectionStatus, StatementText
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.query_store import ReadingSpan, RuntimeStats, query_store_reading
 from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, IDENTITY_FACT, STATE_FACT, forced_plan_value
-from dbplanmon_pipeline.core.remediation import SuggestionKind
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
-from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
-from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
-from dbplanmon_pipeline.services.decide_alerts import decide_alerts
 from dbplanmon_pipeline.store import open_store
 from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.core.query_store_rows import stats_row
-from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
-from dbplanmon_pipeline_tests.services.fleets import (
-    START,
-    STEP,
-    AlteredProvider,
-    Fleet,
-    Wrapped,
-    assert_same_work,
-    recorded,
-    total,
-)
-from dbplanmon_pipeline_tests.services.stories import (
-    BROKEN_AT,
-    BROKEN_TICKS,
-    DETECTOR,
-    INSTANCE,
-    REF,
-    STATEMENTS,
-    Story,
-    fault,
-    victim,
-    write_calm_past,
-)
+from dbplanmon_pipeline_tests.services.fleets import START, STEP, Wrapped, recorded, total
+from dbplanmon_pipeline_tests.services.stories import DETECTOR
+from dbplanmon_pipeline_tests.services.watched import ONE, Watched, altered, ordered
 
-ONE = DatabaseRef("fleet", "sim0001")
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -63,81 +35,11 @@ def clock():
 
 
 @pytest.fixture
-def store(tmp_path, clock):
+def store(migrated_file, tmp_path, clock):
+    shutil.copy(migrated_file, tmp_path / "store.db")
     store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
-    store.upgrade()
     yield store
     store.close()
-
-
-class Watched:
-    """One simulated database that is read into a store; remembers when."""
-
-    def __init__(self, store, clock, *faults, alter=None, **options):
-        options = {"statements": 12, "seed": 5, "faults": faults, **options}
-        if alter:
-            self.provider = AlteredProvider("fleet", 1, clock=clock, alter=alter, **options)
-        else:
-            self.provider = SimulatedProvider("fleet", 1, clock=clock, **options)
-        self.fleet = Fleet(store, clock, self.provider)
-        self.store, self.clock, self.moments = store, clock, []
-
-    def read(self, times=1, by=STEP):
-        """Let time pass and read, so many times; the first reading of all is made at once. Returns the last outcome."""
-        for _ in range(times):
-            self.clock.advance(by if self.moments else timedelta())
-            report = self.fleet.collect()
-            if report.outcomes[0].status is not CollectionStatus.FAILED:
-                self.moments.append(self.clock())
-        return report.outcomes[0]
-
-    @property
-    def rows(self):
-        return self.store.interval_frame(START - 2 * HOUR, self.clock(), databases=[ONE]).rows
-
-    def assert_recorded_is_what_could_be_known(self):
-        """No execution, microsecond or page more or less than this source could tell at these moments."""
-        assert_same_work(recorded(self.store, ONE), self.provider.recordable("sim0001", self.moments))
-
-
-def ordered(kind, starts=START, ends=None, statement=0, **options):
-    """A fault of the only database."""
-    return SimulatedFault(str(kind), "sim0001", statement, FaultKind(kind), starts, ends, **options)
-
-
-@pytest.fixture(scope="module")
-def past(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("past")
-    write_calm_past(folder)
-    return folder
-
-
-@pytest.fixture
-def resumed(past, tmp_path):
-    """Goes on after five calm hours whose normal is learnt, with these faults and alterations."""
-    stores = []
-
-    def begin(*faults, alter=lambda _, reader: reader):
-        shutil.copytree(past, tmp_path, dirs_exist_ok=True)
-        clock = FixedClock(BROKEN_AT)
-        stores.append(open_store(f"sqlite:///{tmp_path}/store.db", clock=clock))
-        options = {"statements": STATEMENTS, "seed": 7, "faults": faults}
-        fleet = Fleet(stores[0], clock, AlteredProvider(INSTANCE, 2, clock=clock, alter=alter, **options))
-        story = Story(fleet, clock)
-        story.learn()
-        story.analyse()
-        return story
-
-    yield begin
-    for store in stores:
-        store.close()
-
-
-def altered(database, reader, change):
-    """The reader with its readings changed in one database."""
-    if database != REF.database:
-        return reader
-    return Wrapped(reader, read_counters=lambda previous=None: change(reader.read_counters(previous)))
 
 
 def test_a_an_interval_of_an_hour_polled_every_five_minutes_counts_each_execution_once(store, clock):
@@ -289,33 +191,6 @@ def test_k_one_slow_execution_beside_ten_thousand_fast_ones_does_not_make_the_st
     assert row["elapsed_time_us_max"] == 10e6
 
 
-def test_l_a_former_plan_that_served_small_inputs_is_not_forced(resumed):
-    def more_rows(reading):
-        reading.values[reading.plan_hash != victim().plan_hash, COUNTERS.index("rows")] *= 20
-        return reading
-
-    grown = resumed(fault(), alter=lambda db, reader: altered(db, reader, more_rows))
-    grown.fleet.tick(BROKEN_TICKS)
-    (incident,) = grown.analyse().open_incidents
-    suggestions = grown.store.suggestions([incident.incident_id])
-    assert SuggestionKind.FORCE_PLAN not in {suggestion.kind for suggestion in suggestions}
-    assert any("served small inputs" in suggestion.rationale for suggestion in suggestions)
-
-
-def test_m_a_regression_older_than_the_baseline_window_does_not_become_normal(resumed):
-    story = resumed(fault())
-    story.fleet.tick(BROKEN_TICKS)
-    (opened,) = story.analyse().open_incidents
-    story.fleet.tick(13, by=2 * HOUR)
-    assert story.clock() - BROKEN_AT > timedelta(days=1)
-    story.learn(days=1)
-    story.fleet.tick(BROKEN_TICKS)
-    (still,) = story.analyse().open_incidents
-    assert still.incident_id == opened.incident_id
-    assert still.last_bad_at == story.clock()
-    assert still.baseline_us == pytest.approx(opened.baseline_us, rel=0.2)
-
-
 def test_n_aborted_executions_are_counted_apart_and_change_no_average(store, clock):
     watched = Watched(store, clock, ordered("aborted_executions", START - 2 * HOUR, statement=3, factor=2.0))
     watched.read(6)
@@ -339,39 +214,6 @@ def test_o_apostrophes_in_comments_hide_no_literal_and_betray_none(store, clock)
     query = watched.provider.profiles("sim0001")[0].query_hash
     kept = store.statement_texts([(ONE, query)])[ONE, query].text
     assert " ".join(kept.split()) == "SELECT a FROM t WHERE name = ? AND id IN (?, ?, ?) AND b = ?"
-
-
-def test_p_an_incident_of_cpu_is_not_over_because_durations_are_normal():
-    workload = Workload(ticks=150, cost=50_000.0, calm_before=3)
-    workload.worker[2] *= 0.125
-    workload.worker[2, 48:100] *= 3
-    detector = StatisticalDetector(DetectorPolicy(step=workload.step))
-    frame, policy = workload.frame(), IncidentPolicy(step=workload.step)
-    baselines = detector.learn(frame, workload.moment(47))
-    incidents, ends = {}, []
-    for tick in range(48, 150):
-        evaluation = detector.evaluate(frame, baselines, workload.moment(tick))
-        held = [one for one in incidents.values() if one.state.is_open]
-        for change in advance(held, [], evaluation, policy):
-            incidents[change.incident.incident_id] = change.incident
-            ends += [tick] if change.event is IncidentEvent.AUTO_RESOLVED else []
-    (incident,) = incidents.values()
-    assert (incident.metric, incident.state) == ("worker_time_us", IncidentState.AUTO_RESOLVED)
-    assert workload.cost[2, 48:100].mean() == pytest.approx(workload.cost[2, :48].mean(), rel=0.1)
-    assert [end > 100 for end in ends] == [True]
-
-
-def test_q_ten_plans_that_flip_with_one_statistics_job_are_one_message(resumed):
-    flips = [replace(fault(), name=f"flip {number}", statement=number) for number in range(10)]
-    updates = [replace(flip, kind=FaultKind.STATISTICS_UPDATE) for flip in flips]
-    story = resumed(*flips, *updates)
-    story.fleet.tick(3)
-    report = story.analyse(routes=AlertRoutes(("dba",)))
-    assert len(report.open_incidents) == report.alerts > 5
-    decide_alerts(story.store, AlertPolicy(), now=story.clock)
-    (message,) = story.store.pending_alerts(story.clock(), 100)
-    assert f"{report.alerts} statements got slower together" in message.subject
-    assert all(incident.incident_id in message.body for incident in report.open_incidents)
 
 
 def test_r_a_query_store_that_is_off_is_told_and_its_silence_is_no_zero(store, clock):
@@ -406,34 +248,3 @@ def test_s_work_of_a_secondary_is_not_counted_as_ours(store, clock):
     watched = Watched(store, clock, alter=lambda _, reader: with_secondary(reader))
     watched.read(4)
     watched.assert_recorded_is_what_could_be_known()
-
-
-@pytest.mark.parametrize(
-    ("fact", "value"), [("replica role", "secondary"), ("replica groups", "1: node1, 2: node2")], ids=["on it", "of it"]
-)
-def test_s_no_plan_is_forced_on_the_evidence_of_a_secondary(resumed, fact, value):
-    def told(_, reader):
-        return Wrapped(reader, read_facts=lambda: {**reader.read_facts(), fact: value})
-
-    story = resumed(fault(), alter=told)
-    story.fleet.tick(BROKEN_TICKS)
-    (incident,) = story.analyse().open_incidents
-    assert incident.label is Label.PLAN_REGRESSION
-    suggestions = story.store.suggestions([incident.incident_id])
-    assert SuggestionKind.FORCE_PLAN not in {suggestion.kind for suggestion in suggestions}
-    assert any("secondar" in suggestion.rationale for suggestion in suggestions)
-
-
-def test_t_a_statement_that_goes_from_three_to_six_milliseconds_is_silent(store, clock):
-    doubled = ordered("small_but_double", BROKEN_AT, statement=2, factor=2.0)
-    watched = Watched(store, clock, doubled)
-    story = Story(watched.fleet, clock)
-    watched.read(61)
-    story.learn()
-    watched.read(24)
-    report = story.analyse()
-    query = watched.provider.profiles("sim0001")[2].query_hash
-    own = watched.rows[watched.rows["query_hash"] == query]
-    late = own[own["interval_start_us"] >= epoch_us(BROKEN_AT)]
-    assert late["elapsed_time_us"].sum() / late["execution_count"].sum() == pytest.approx(6_000, rel=0.2)
-    assert (report.judged > 5, report.open_incidents, report.alerts) == (True, (), 0)

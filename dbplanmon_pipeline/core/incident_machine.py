@@ -140,6 +140,18 @@ def transition(incident: Incident, event: IncidentEvent, actor: str, at: datetim
     return IncidentChange(event, changed, at, actor, note)
 
 
+def stayed_bad(incident: Incident, began_at: datetime, at: datetime) -> Incident:
+    """An open incident that goes on, of which nobody asked for figures."""
+    return replace(
+        incident,
+        began_at=min(incident.began_at, began_at),
+        updated_at=at,
+        last_bad_at=at,
+        calm_since=None,
+        calm_intervals=0,
+    )
+
+
 def incident_id(scope: IncidentScope, key: Key, opened_at: datetime) -> str:
     """12 hex digits that the same opening always gives again."""
     text = "\x1f".join((scope, *(str(part) for part in key), opened_at.isoformat()))
@@ -206,6 +218,7 @@ def _with_statement(incident: Incident, verdict: Verdict) -> Incident:
         baseline_us=verdict.baseline_us,
         observed_us=verdict.observed_us,
         score=verdict.score,
+        failures=verdict.failures,
     )
 
 
@@ -245,12 +258,14 @@ def _begin(fresh: Incident, ended: Incident | None, at: datetime, policy: Incide
 def _continue(
     incident: Incident, fresh: Incident | None, evaluation: Evaluation, policy: IncidentPolicy
 ) -> IncidentChange | None:
+    still_fails = _still_fails(incident, evaluation)
     if fresh is not None:
-        return _still_bad(incident, fresh, evaluation.as_of)
-    if _is_unchanged(incident, evaluation):
+        kept = fresh.failures or (incident.failures if still_fails else None)
+        return _still_bad(incident, replace(fresh, failures=kept), evaluation.as_of)
+    began_at = incident.began_at if still_fails else _unchanged_since(incident, evaluation)
+    if began_at is not None:
         at = evaluation.as_of
-        bad = replace(incident, updated_at=at, last_bad_at=at, calm_since=None, calm_intervals=0)
-        return IncidentChange(IncidentEvent.UPDATED, bad, at)
+        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(incident, began_at, at), at)
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of
@@ -289,9 +304,15 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
     return IncidentChange(IncidentEvent.ESCALATED if worse else IncidentEvent.UPDATED, changed, at)
 
 
-def _is_unchanged(incident: Incident, evaluation: Evaluation) -> bool:
+def _still_fails(incident: Incident, evaluation: Evaluation) -> bool:
+    """Whether its last interval was no better than those before, however far back the time before it lies by now."""
+    share = evaluation.failing.get((DatabaseRef(incident.instance, incident.database), incident.query_hash))
+    return incident.failures is not None and share is not None and not incident.failures.is_normal(share)
+
+
+def _unchanged_since(incident: Incident, evaluation: Evaluation) -> datetime | None:
     instance, database, query_hash = incident.key
-    return (DatabaseRef(instance, database), query_hash) in evaluation.unchanged
+    return evaluation.unchanged.get((DatabaseRef(instance, database), query_hash)) if evaluation.unchanged else None
 
 
 def _proves_calm(incident: Incident, evaluation: Evaluation) -> bool:

@@ -10,12 +10,13 @@ import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.grouping import Group, parts_of_instances
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, Key, advance
+from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, Key, advance, stayed_bad
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import DatabaseRef, Severity
+from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
+from dbplanmon_pipeline.core.verdict.series import SeriesFrame
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
 
 _DAY = timedelta(days=1)
@@ -35,7 +36,7 @@ class BacktestPolicy:
     """
 
     incidents: IncidentPolicy = field(default_factory=IncidentPolicy)
-    lookback: timedelta = timedelta(hours=12)
+    lookback: timedelta = timedelta(days=1)
     days: int = 7
     rebuild_at: timedelta = timedelta(hours=2)
 
@@ -191,20 +192,25 @@ class _Replay:
     """Some instances, and what is known of them so far."""
 
     def __init__(self, record: IntervalFrame, parts: Sequence[Group], rule: Rule) -> None:
-        self._record, self._parts = record, [frozenset(part) for part in parts]
+        self._record = SeriesFrame.of(record)
+        self._parts = [self._record.only(frozenset(part)) for part in parts]
         self._detector, self._policy = rule.detector, rule.policy
-        self._ends = record.rows["interval_end_us"].to_numpy(np.int64)
         self._open: dict[Key, Incident] = {}
         self._closed: dict[str, Incident] = {}
         self._baselines: BaselineSet | None = None
-        self._settled: datetime | None = None
         self._said: list[Notification] = []
         self._last_told: dict[str, int] = {}
+        self._stayed: dict[Key, tuple[datetime, datetime]] = {}
 
     def run(self, ends: Longs) -> list[Notification]:
         """Judge at the ends of all recorded intervals [epoch microseconds]."""
         step_us = self._policy.incidents.step // timedelta(microseconds=1)
-        ticks = [from_epoch_us(end) for end in _own_moments(ends, np.unique(self._ends), step_us).tolist()]
+        ticks = [
+            from_epoch_us(end)
+            for end in _own_moments(
+                ends, np.unique(self._record.rows["interval_end_us"].to_numpy(np.int64)), step_us
+            ).tolist()
+        ]
         for as_of, stretch in _stretches(ticks, self._policy.rebuild_at):
             self._learn(as_of)
             if stretch:
@@ -215,19 +221,30 @@ class _Replay:
         """Go through moments that share their baselines."""
         assert self._baselines is not None
         step = self._policy.incidents.step
-        recent = self._between(ticks[0] - self._policy.lookback - step, ticks[-1])
         chains = _chains(ticks, step)
-        judged = [self._detector.evaluate_span(recent, self._baselines, chain, self._is_known) for chain in chains]
+        judged = [
+            self._detector.evaluate_span(self._record, self._baselines, chain, self._is_known) for chain in chains
+        ]
         # Each chain is asked only when its moment comes: what it says depends on what was known by then.
-        for tick, number in sorted((tick, number) for number, chain in enumerate(chains) for tick in chain):
-            self._settled = tick - self._policy.lookback - step
+        for _, number in sorted((tick, number) for number, chain in enumerate(chains) for tick in chain):
             self._take(next(judged[number]))
 
     def _take(self, evaluation: Evaluation) -> None:
         since = evaluation.as_of - self._policy.incidents.memory
         closed = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
-        for change in advance(list(self._open.values()), closed, evaluation, self._policy.incidents):
+        staying = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}
+        others = [self._brought_up(key) for key in list(self._open) if key not in staying]
+        for change in advance(others, closed, evaluation, self._policy.incidents):
             self._keep(change)
+        for key, began in staying.items():
+            self._stayed[key] = (min(began, self._stayed.get(key, (began,))[0]), evaluation.as_of)
+
+    def _brought_up(self, key: Key) -> Incident:
+        """An open incident as it stands; those that merely go on are not written anew at every moment."""
+        stayed = self._stayed.pop(key, None)
+        if stayed:
+            self._open[key] = stayed_bad(self._open[key], *stayed)
+        return self._open[key]
 
     def _keep(self, change: IncidentChange) -> None:
         incident = change.incident
@@ -243,29 +260,22 @@ class _Replay:
             told = self._last_told[incident.incident_id]
             self._said[told] = replace(self._said[told], ended_at=incident.closed_at)
 
-    def _is_known(self, ref: DatabaseRef, query_hash: int, severity: Severity) -> bool:
-        """True where a verdict would change nothing: no milder, and no longer able to move the beginning back."""
-        incident = self._open.get((ref.instance, ref.database, query_hash))
-        if incident is None or self._settled is None or incident.severity.rank < severity.rank:
-            return False
-        return incident.began_at <= self._settled
+    def _is_known(self, ref: DatabaseRef, query_hash: int) -> bool:
+        """True for an open incident: only its beginning and its end matter, as all else was told when it opened."""
+        return (ref.instance, ref.database, query_hash) in self._open
 
     def _learn(self, as_of: datetime) -> None:
+        for key in list(self._stayed):
+            self._brought_up(key)
         since = as_of - timedelta(days=self._policy.days)
-        history = self._between(since, as_of)
         past = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
         incidents = [one for one in (*past, *self._open.values()) if one.began_at < as_of]
         frozen = {one.key for one in incidents if one.state.is_open and one.scope is IncidentScope.QUERY}
         versions = [] if self._baselines is None else [self._baselines]
         for part in self._parts:
-            own = history if len(self._parts) == 1 else _only(history, part)
-            learnt = self._detector.learn(own, as_of, excluded_spans(incidents, own, as_of))
+            learnt = self._detector.learn(part, as_of, excluded_spans(incidents, part, as_of))
             versions.append(without_statements(learnt, self._record.databases, frozen))
         self._baselines = _newest_of_each(versions)
-
-    def _between(self, after: datetime, until: datetime) -> IntervalFrame:
-        chosen = (self._ends > epoch_us(after)) & (self._ends <= epoch_us(until))
-        return IntervalFrame(self._record.rows[chosen], self._record.databases)
 
 
 def _own_moments(ends: Longs, own: Longs, step_us: int) -> Longs:
@@ -306,11 +316,6 @@ def _chains(ticks: Sequence[datetime], step: timedelta) -> list[list[datetime]]:
         else:
             free.append(tick)
     return chains
-
-
-def _only(frame: IntervalFrame, refs: frozenset[DatabaseRef]) -> IntervalFrame:
-    kept = {number: ref for number, ref in frame.databases.items() if ref in refs}
-    return IntervalFrame(frame.rows[frame.rows["database_id"].isin(kept)], kept)
 
 
 def _newest_of_each(versions: Sequence[BaselineSet]) -> BaselineSet:

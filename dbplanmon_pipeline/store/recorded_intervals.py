@@ -142,7 +142,7 @@ class _File:
         if missing:
             raise StoreError(f"{path} has no column {', '.join(missing)}; interval rows of the archive are needed")
         self._metrics = [name for name in _METRICS if name in schema.names]
-        texts = [name for name in (*_NAMES, *_HASHES) if pa.types.is_string(schema.field(name).type)]
+        texts = [name for name in (*_NAMES, *_HASHES) if _is_text(schema.field(name).type)]
         # Texts come as numbers of a dictionary: they repeat by the thousand.
         self._file = pq.ParquetFile(path, read_dictionary=texts)
 
@@ -238,6 +238,10 @@ class _File:
             return column.cast(kind, safe=False)
         except pa.ArrowException as error:
             raise StoreError(f"{self._path}: {name} is {column.type}; {kind} is needed") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _may_hold(

@@ -109,6 +109,18 @@ def test_further_verdicts_update_the_figures_and_keep_the_start():
     assert (incident.label, incident.previous_plan_hash) == (Label.PLAN_REGRESSION, 5)
 
 
+def test_what_goes_on_without_figures_stays_bad_and_may_have_begun_earlier():
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    ledger.judge(evaluation(1))
+    assert ledger.only.calm_intervals == 1
+    assert ledger.judge(replace(evaluation(2), unchanged={(REF, 42): tick(-9)})) == ["updated"]
+    assert ledger.judge(replace(evaluation(3), unchanged={(REF, 42): tick(-1)})) == ["updated"]
+    incident = ledger.only
+    assert (incident.began_at, incident.last_bad_at, incident.calm_intervals) == (tick(-9), tick(3), 0)
+    assert incident.extra_seconds_per_hour == 100.0
+
+
 def test_the_way_back_to_the_plan_before_does_not_turn_the_incident_round():
     ledger = Ledger()
     ledger.judge(evaluation(0, verdict(0)))

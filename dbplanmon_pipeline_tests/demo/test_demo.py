@@ -14,6 +14,16 @@ from dbplanmon_pipeline.demo.postgres_source import PostgresSource
 from dbplanmon_pipeline.demo.statements import STATEMENTS
 from dbplanmon_pipeline_tests.support.requirements import absent
 
+SHORTER = """
+from dbplanmon_pipeline.cli import main
+from dbplanmon_pipeline.demo import command, play
+from dbplanmon_pipeline.demo.pace import Pace
+
+command.Pace = lambda: Pace(learn=24, calm=1, after=0, settle=1)
+play.NICENESS = 0
+main()
+"""
+"""The program, with a third of the ticks: what is shown is how it ends, not how long people like to watch."""
 CONTRACT = {"engine", "elapsed_seconds", "faults", "silent", "false_incidents", "alerts"}
 FAULT_CONTRACT = {
     "name",
@@ -58,7 +68,7 @@ def test_faults_and_the_silent_change_name_statements_that_exist():
 @pytest.mark.slow
 def test_the_simulated_story_is_found_whole(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "dbplanmon_pipeline", "demo", "--engine", "simulated", "--no-ui", "--json", "r.json"],
+        [sys.executable, "-c", SHORTER, "demo", "--engine", "simulated", "--no-ui", "--json", "r.json"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -91,7 +101,7 @@ def test_a_dropped_index_on_a_real_server_becomes_an_explained_alert(tmp_path):
     source = PostgresSource(binaries, tmp_path, 2, FAULTS[:1])
     screen = QuietScreen()
     try:
-        result = play(source, fresh_home(tmp_path), screen, Pace(learn=30, calm=2, after=1, settle=1))
+        result = play(source, fresh_home(tmp_path), screen, Pace(learn=27, calm=1, after=0, settle=0))
     finally:
         source.close()
 

@@ -147,7 +147,7 @@ def test_a_slow_drip_is_given_up_in_time():
         began = time.monotonic()
         with pytest.raises(RetryLater, match=r"did not answer within 0.4 s"):
             channel.send(alert())
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
 
 def test_apprise_reaches_any_service_by_url(caplog):

@@ -192,14 +192,14 @@ def test_redirects_are_not_followed():
 
 def test_a_server_that_hangs_is_given_up_in_time():
     released = threading.Event()
-    with raw_server(lambda connection: released.wait(5)) as port:
+    with raw_server(lambda connection: released.wait(60)) as port:
         began = time.monotonic()
         error = refusal(channel(port, timeout_s=0.2))
         took = time.monotonic() - began
         released.set()
     assert error.transient
     assert "did not answer within 0.2 s" in str(error)
-    assert took < 2
+    assert took < 30
 
 
 def test_a_refused_connection_is_transient():
@@ -224,18 +224,20 @@ def test_an_answer_whose_body_is_cut_was_taken_all_the_same():
 
 
 def test_an_endless_answer_is_not_read():
+    taken = []
+
     def flood(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
-            for _ in range(2_000):
+            for number in range(2_000):
                 connection.sendall(b"x" * 65_536)
+                taken.append(number)
         except OSError:
             pass
 
     with raw_server(flood) as port:
-        began = time.monotonic()
         channel(port).send(ALERT)
-        assert time.monotonic() - began < 2
+    assert len(taken) < 1_000
 
 
 @pytest.mark.parametrize("url", ["", "hunter2", "ftp://bot:hunter2@host/", "http://", "http://host:hunter2/"])

@@ -9,6 +9,7 @@ from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.notify.test_webhook import http_server
 from dbplanmon_pipeline_tests.services.fleets import START
 from dbplanmon_pipeline_tests.services.paged_stories import NOON, PagedStory
+from dbplanmon_pipeline_tests.services.spools import Disk
 
 
 @pytest.fixture
@@ -22,27 +23,22 @@ def store_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
+def store(migrated_file: Path, tmp_path: Path, store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
+    shutil.copy(migrated_file, tmp_path / "store.db")
     store = open_store(store_url, clock=clock)
-    store.upgrade()
     yield store
     store.close()
 
 
-@pytest.fixture(scope="module")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without rows, to be copied: making one takes longer than a short story."""
-    folder = tmp_path_factory.mktemp("empty")
-    store = open_store(f"sqlite:///{folder}/store.db")
-    store.upgrade()
-    store.close()
-    return folder / "store.db"
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
 
 
 @pytest.fixture
-def paged(empty_file: Path, tmp_path: Path) -> Iterator[Callable[..., PagedStory]]:
+def paged(migrated_file: Path, tmp_path: Path) -> Iterator[Callable[..., PagedStory]]:
     """Makes a story of a policy; it begins at `NOON`."""
-    shutil.copy(empty_file, tmp_path / "paged.db")
+    shutil.copy(migrated_file, tmp_path / "paged.db")
     clock = FixedClock(NOON)
     store = open_store(f"sqlite:///{tmp_path}/paged.db", clock=clock)
     with http_server(202) as (port, seen):

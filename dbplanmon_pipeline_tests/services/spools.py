@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.services.collect import CollectionReport
 from dbplanmon_pipeline.settings import Settings
@@ -14,6 +15,12 @@ from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.services.fleets import START, STEP, assert_same_work, named, recorded
 
 EVERY_STATEMENT = {"top_n": 10_000, "min_executions": 1}
+SOURCES: dict[str, dict[str, Any]] = {
+    "plan_cache": {"source": "plan_cache"},
+    "query_store_of_an_hour": {"source": "query_store", "interval_minutes": 60},
+    "query_store_of_five_minutes": {"source": "query_store", "interval_minutes": 5, "flush_seconds": 300},
+}
+DATABASES = 3
 
 
 class SpooledFleet:
@@ -89,3 +96,38 @@ class SpooledFleet:
     @property
     def moments(self) -> list[Any]:
         return [START, self.clock.moment]
+
+
+class Disk:
+    """The disk of a SQLite store, which can be unplugged: a file is then where its folder was."""
+
+    def __init__(self, place: Path) -> None:
+        self.folder = place / "disk"
+        self.url = f"sqlite:///{self.folder}/store.db"
+
+    def unplug(self) -> None:
+        self.folder.rename(self.folder.with_name("unplugged"))
+        self.folder.touch()
+
+    def plug_in(self) -> None:
+        self.folder.unlink()
+        self.folder.with_name("unplugged").rename(self.folder)
+
+
+def fleet_of(
+    folder: Path,
+    url: str,
+    clock: FixedClock,
+    spool: dict[str, Any] | None = None,
+    databases: int = DATABASES,
+    **options: Any,
+) -> SpooledFleet:
+    """A fleet of 12 statements per database over the store at `url`; options of the provider and of the spool."""
+    provider = SimulatedProvider(
+        "fleet", databases, clock=clock, **{"statements": 12, "seed": 3, "source": "plan_cache", **options}
+    )
+    return SpooledFleet(folder / "state", provider, clock, url, **(spool or {}))
+
+
+def statuses(report: CollectionReport) -> set[CollectionStatus]:
+    return {outcome.status for outcome in report.outcomes}

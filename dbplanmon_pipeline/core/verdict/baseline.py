@@ -60,7 +60,7 @@ class Learnt:
 
 def layout_of(policy: DetectorPolicy) -> str:
     """Name of the parameter layout; it changes with the window lengths."""
-    return "statistical/2/" + "-".join(str(scale.intervals) for scale in policy.scales)
+    return "statistical/3/" + "-".join(str(scale.intervals) for scale in policy.scales)
 
 
 def pack(learnt: Learnt) -> Floats:
@@ -127,8 +127,13 @@ def without_excluded(
     rows: SeriesRows, excluded: Sequence[ExcludedSpan], databases: Mapping[int, DatabaseRef]
 ) -> SeriesRows:
     """The rows that no excluded span of their statement touches."""
-    if not excluded:
-        return rows
+    return rows.keep(_is_normal(rows, excluded, databases)) if excluded else rows
+
+
+def _is_normal(
+    rows: SeriesRows, excluded: Sequence[ExcludedSpan], databases: Mapping[int, DatabaseRef]
+) -> NDArray[np.bool_]:
+    """True for rows that no excluded span of their statement touches."""
     number = {ref: database_id for database_id, ref in databases.items()}
     statements = zip(rows.database_id.tolist(), rows.query_hash.tolist(), strict=True)
     series_of = {statement: series for series, statement in enumerate(statements)}
@@ -140,7 +145,7 @@ def without_excluded(
             touched = (rows.end_us[own] > epoch_us(span.start)) & (rows.start_us[own] < epoch_us(span.end))
             keep[own] &= ~touched
     _blank_databases(rows, [(number.get(span.ref, -1), span) for span in excluded if not span.query_hash], keep)
-    return rows.keep(keep)
+    return keep
 
 
 def _blank_databases(rows: SeriesRows, spans: Sequence[tuple[int, ExcludedSpan]], keep: NDArray[np.bool_]) -> None:
@@ -161,12 +166,15 @@ def _variation(rows: SeriesRows, metric: str) -> Floats:
 def _last_plans(rows: SeriesRows) -> Longs:
     plans = np.zeros(len(rows), np.int64)
     known = np.flatnonzero(rows.plan_hash)
-    plans[rows.series[known]] = rows.plan_hash[known]
+    end = np.searchsorted(known, rows.bounds)
+    told = np.flatnonzero(end[1:] > end[:-1])
+    plans[told] = rows.plan_hash[known[end[told + 1] - 1]]
     return plans
 
 
 def _flip_shares(rows: SeriesRows) -> Floats:
     known = np.flatnonzero(rows.plan_hash)
-    series, plan = rows.series[known], rows.plan_hash[known]
-    flips = series[1:][(plan[1:] != plan[:-1]) & (series[1:] == series[:-1])]
-    return np.bincount(flips, minlength=len(rows)) / np.maximum(rows.counts, 1)
+    plan = rows.plan_hash[known]
+    other = np.flatnonzero(plan[1:] != plan[:-1])
+    series, before = rows.series[known[other + 1]], rows.series[known[other]]
+    return np.bincount(series[series == before], minlength=len(rows)) / np.maximum(rows.counts, 1)

@@ -8,21 +8,30 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
-HOURS = 24
+HOURS, WEEKDAYS = 24, 7
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 _MONDAY = 3
-_SATURDAY = 5
+SATURDAY = 5
 _SAMPLES_OF_AN_HOUR = 2.0
 """Intervals of one hour resemble each other: a whole hour of them tells as much as this many independent ones."""
+
+_FURTHER = ((2, 0.6), (3, 0.3), (4, 0.1))
+"""What an hour tells of one so many hours away on the same day."""
 
 _MANY = 12
 """So many intervals are worth an hour even where the cadence is faster."""
 
 
+def weekday(end_us: Longs) -> Longs:
+    """Day of the week in UTC of what ended then, 0 for Monday."""
+    found: Longs = ((end_us - 1) // DAY_US + _MONDAY) % WEEKDAYS
+    return found
+
+
 def is_weekend(end_us: Longs) -> NDArray[np.bool_]:
     """True for moments of a Saturday or Sunday in UTC."""
-    weekend: NDArray[np.bool_] = ((end_us - 1) // DAY_US + _MONDAY) % 7 >= _SATURDAY
+    weekend: NDArray[np.bool_] = weekday(end_us) >= SATURDAY
     return weekend
 
 
@@ -33,35 +42,20 @@ class HourRuns:
     Attributes:
         first: int64 [runs], first row of each.
         length: int64 [runs], rows of each.
-        bounds: int64 [series + 1], runs of each series.
         series: int64 [runs].
         hour: int64 [runs], hour of day (UTC).
+        day: int64 [runs], days since the epoch.
         weekend: bool [runs].
         samples: float64 [runs], how many independent intervals it is worth.
     """
 
     first: Longs
     length: Longs
-    bounds: Longs
     series: Longs
     hour: Longs
+    day: Longs
     weekend: NDArray[np.bool_]
     samples: Floats
-
-    def part(self, series: slice) -> "HourRuns":
-        """The runs of some series in a row."""
-        bounds = self.bounds[series.start : series.stop + 1]
-        runs = slice(int(bounds[0]), int(bounds[-1]))
-        first = self.first[runs]
-        return HourRuns(
-            first=first - (first[0] if len(first) else 0),
-            length=self.length[runs],
-            bounds=bounds - runs.start,
-            series=self.series[runs] - series.start,
-            hour=self.hour[runs],
-            weekend=self.weekend[runs],
-            samples=self.samples[runs],
-        )
 
     def sums(self, values: Floats) -> Floats:
         """Sum of a row quantity over each run."""
@@ -85,9 +79,9 @@ def hour_runs(rows: SeriesRows) -> HourRuns:
     return HourRuns(
         first=first,
         length=length,
-        bounds=np.searchsorted(first, rows.bounds).astype(np.int64),
         series=rows.series[first],
         hour=hour[first] % HOURS,
+        day=hour[first] // HOURS,
         weekend=is_weekend(rows.end_us[first]),
         samples=_SAMPLES_OF_AN_HOUR * np.minimum(worth, 1.0),
     )
@@ -101,7 +95,19 @@ def by_hour(runs: HourRuns, values: Floats, series: int) -> Floats:
 
 def around_the_hour(hours: Floats) -> Floats:
     """Sum over each hour of the day and its two neighbours [series, 24]."""
-    total: Floats = hours + np.roll(hours, 1, axis=1) + np.roll(hours, -1, axis=1)
+    total = hours.copy()
+    total[:, 1:] += hours[:, :-1]
+    total[:, 0] += hours[:, -1]
+    total[:, :-1] += hours[:, 1:]
+    total[:, -1] += hours[:, 0]
+    return total
+
+
+def around_today(hours: Floats) -> Floats:
+    """Sum over the hours around each hour of the day, less of those further away [series, 24]."""
+    total: Floats = around_the_hour(hours)
+    for away, share in _FURTHER:
+        total = total + share * (np.roll(hours, away, axis=1) + np.roll(hours, -away, axis=1))
     return total
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     cost = _cost(comparison, fired, window, hours)
     effect = max(cost.observed_us / cost.baseline_us, 1.0)
     facts = _window_facts(comparison, fired, window, effect, plans)
-    began_at = from_epoch_us(int(rows.start_us[first_bad]))
+    began = from_epoch_us(int(rows.start_us[first_bad]))
     return Verdict(
         ref=ref,
         query_hash=int(rows.query_hash[rows.series[fired.row]]),
@@ -69,16 +70,22 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
         observed_us=cost.observed_us,
         score=fired.score,
         window_intervals=fired.intervals,
-        began_at=began_at,
+        began_at=began,
         evidence=verdict_evidence(
             facts,
             plans=(plans.before if plans.changed else plans.now, plans.now),
-            began_at=began_at,
+            began_at=began,
             intervals=fired.intervals,
             executions_per_hour=float(rows.executions[window].sum()) / hours,
             common_ratio=_common_ratio(comparison, fired, end - 1),
         ),
     )
+
+
+def began_at(comparison: Comparison, fired: Fired) -> datetime:
+    """Start of the first bad interval of a finding, as its verdict tells it; aware UTC."""
+    window = slice(fired.row + 1 - fired.intervals, fired.row + 1)
+    return from_epoch_us(int(comparison.rows.start_us[_first_bad_row(comparison, fired, window)]))
 
 
 def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHistory:
@@ -105,13 +112,15 @@ def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
     """First row of the run of elevated intervals that leads to the end; single intervals may drop out of it."""
     first, end = fired.oldest, window.stop
     residual = comparison.costs[fired.metric].residual[first:end]
-    above = _STILL_ELEVATED * max(float(np.nanmean(residual[window.start - first :])), 0.0)
-    with np.errstate(invalid="ignore"):
-        elevated = residual > above
-    gaps = np.flatnonzero(~elevated[1:] & ~elevated[:-1]) + 2
-    start = int(gaps[-1]) if len(gaps) else 0
-    bad = np.flatnonzero(elevated[start:])
-    return first + start + int(bad[0]) if len(bad) else window.start
+    own = residual[window.start - first :]
+    mean = float(own.sum()) / len(own)
+    above = _STILL_ELEVATED * max(float(np.nanmean(own)) if math.isnan(mean) else mean, 0.0)
+    # Unknown intervals are not elevated.
+    calm = ~(residual > above)
+    gaps = (calm[1:] & calm[:-1]).nonzero()[0]
+    start = int(gaps[-1]) + 2 if len(gaps) else 0
+    bad = int(calm[start:].argmin()) if start < len(calm) else 0
+    return first + start + bad if start < len(calm) and not calm[start + bad] else window.start
 
 
 def _cost(comparison: Comparison, fired: Fired, window: slice, hours: float) -> _Cost:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, judge_plan
+from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, judge_plan, plan_changes_at
 from dbplanmon_pipeline.core.verdict.scales import Finding, Judge, judge_scale, judged_views
 from dbplanmon_pipeline.core.verdict.series import METRICS
 from dbplanmon_pipeline.core.verdict.ticks import Points
@@ -44,19 +44,23 @@ class Fired:
 
 
 def find(judge: Judge, points: Points) -> list[Fired]:
-    """Judge the points by all rules, some at a time, so that the work stays in the cache of a processor."""
-    number = np.arange(len(points.row))
+    """Judge the points by all rules, some at a time, so that the work stays in the cache of a processor.
+
+    They are taken in order of their rows: then their windows lie side by side in memory as well.
+    """
+    number = np.argsort(points.row, kind="stable")
     parts = (points.at(number[first : first + _POINTS]) for first in range(0, len(number), _POINTS))
-    return [fired for part in parts for fired in _find(judge, part)]
+    changes = plan_changes_at(judge.rows)
+    return [fired for part in parts for fired in _find(judge, part, changes)]
 
 
-def _find(judge: Judge, points: Points) -> list[Fired]:
+def _find(judge: Judge, points: Points, changes: tuple[Longs, Longs]) -> list[Fired]:
     """Judge the points by all rules.
 
     CPU time decides first: where it fired and makes up half of what elapsed time rose by, it is the metric reported.
     What fired for elapsed time per CPU time is reported as elapsed time.
     """
-    since = intervals_since_plan_change(judge.rows, points)
+    since = intervals_since_plan_change(changes, points)
     findings: dict[str, list[Finding]] = {metric: [_nothing(len(points.row))] for metric in METRICS}
     for view in judged_views(judge):
         own = findings[_WORKER if view == _WORKER else _ELAPSED]

@@ -3,15 +3,27 @@
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.verdict.calendar import HOUR_US, HOURS, around_the_hour, by_hour, series_sums
+from dbplanmon_pipeline.core.verdict.calendar import (
+    HOUR_US,
+    HOURS,
+    WEEKDAYS,
+    around_the_hour,
+    by_hour,
+    series_sums,
+    weekday,
+)
 from dbplanmon_pipeline.core.verdict.history import Stretch
 from dbplanmon_pipeline.core.verdict.normal import Normal, row_variance
+from dbplanmon_pipeline.core.verdict.null import StrayingMeans, straying_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, SeriesRows
 from dbplanmon_pipeline.core.verdict.table import rough_medians
+from dbplanmon_pipeline.core.verdict.tails import learn_tails
+from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
 
 _ROUNDS = 2
-_CUT = 2.5
+_CUT, _DAY_CUT = 2.5, 1.5
+_FAR = 4.0
 _MEAN_ABS_TO_SD = 1.25
 _SMALLEST_SCALE = 0.02
 _TINY = 1e-12
@@ -44,33 +56,50 @@ class Fit:
         self._run_weight = stretch.runs.sums(self._weight)
         self._level = rough_medians(value, rows)
         self._blank = np.isnan(self._level)
-        rest[:] = np.where(self._known, value - rows.spread(self._level), 0.0)
+        np.subtract(value, rows.spread(self._level), out=rest)
         self._rest = rest
+        self._forget_unknown()
         self._level = np.nan_to_num(self._level)
         self._load_centre = series_sums(self._weight * stretch.load, rows.bounds) / self._total
         self._load = stretch.load - rows.spread(self._load_centre)
-        self._load_square = series_sums(self._weight * self._load**2, rows.bounds)
+        self._weighted_load = self._weight * self._load
+        self._load_square = series_sums(self._weighted_load * self._load, rows.bounds)
         self._slope = np.zeros(len(rows))
         self._weekend = np.zeros(len(rows))
         self._offsets = np.zeros((len(rows), HOURS))
         self._sensitivity = np.ones(len(rows))
+        self._unproven = np.ones(len(rows))
+        self._weekdays, self._weekday_variance = np.zeros((len(rows), WEEKDAYS)), np.zeros(len(rows))
         self._mode: Floats | None = None
         self.scale = self._scale()
 
     def habits(self) -> None:
         """Hours, weekends, load and level, from what is left, outliers cut."""
         limit = self._rows.spread(_CUT * self.scale)
-        cut = np.clip(self._rest, -limit, limit)
+        cut = _clipped(self._rest, limit)
         rest = self._runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
         before = rest
         rest = rest - self._learn_hours(rest)
         rest = rest - self._learn_weekend(rest)
         moved = self._runs.at_rows(before - rest)
         self._rest -= moved
-        self._learn_load(cut - moved)
+        cut -= moved
+        self._learn_load(cut)
         rest = rest - self._learn_level(rest)
         self._forget_unknown()
         self.scale = self._scale()
+
+    def weekdays(self) -> None:
+        """Levels of weekdays, from what is left after all else."""
+        runs = self._runs
+        day = weekday(self._rows.end_us[runs.first])
+        cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
+        rest = runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
+        self._weekdays, self._weekday_variance = weekday_levels(runs, day, self._run_weight, rest, len(self._rows))
+        if self._weekdays.any():
+            self._rest -= runs.at_rows(np.nan_to_num(self._weekdays[runs.series, day]))
+            self._forget_unknown()
+            self.scale = self._scale()
 
     def give_back(self) -> None:
         """Put what was held to be common into the rest again; to be followed by `share`."""
@@ -82,41 +111,53 @@ class Fit:
         """Take out what is common, as far as each statement feels it."""
         rows = self._rows
         whole = self._rest
-        limit = rows.spread(_CUT * self.scale) + 1.5 * np.abs(mode)
+        limit = np.abs(mode)
+        limit *= 1.5
+        limit += rows.spread(_CUT * self.scale)
         weighted = self._weight * mode
-        with_mode = series_sums(weighted * np.clip(whole, -limit, limit), rows.bounds)
-        square = series_sums(weighted * mode, rows.bounds)
+        pull = _clipped(whole, limit)
+        pull *= weighted
+        with_mode = series_sums(pull, rows.bounds)
+        weighted *= mode
+        square = series_sums(weighted, rows.bounds)
         prior = self._mean_weight * self._policy.sensitivity_prior * self.scale**2
         self._sensitivity = np.clip((with_mode + prior) / (square + prior + _TINY), 0.0, 2.0)
+        self._unproven = prior / (square + prior + _TINY)
         self._mode = mode
         self._rest -= rows.spread(self._sensitivity) * mode
         self._forget_unknown()
         self.scale = self._scale()
 
-    def weigh(self, weight: Floats) -> None:
+    def weigh(self, weight: Floats) -> StrayingMeans:
         """Find how far the rest strays, and write one over the variance of each row into `weight` [rows]."""
         self._interval_variance = self._stray()
         weight[:] = self._known / row_variance(self._rows, self._interval_variance, self._execution_variance)
+        self._tail = learn_tails(self._rows, self._rest, weight)
+        return straying_means(self._stretch.windows, self._rest, weight, self._rows.spread(_FAR * self.scale))
 
     def normal(self, inflation: Floats, highest: Floats) -> Normal:
-        """Everything learnt, after `weigh`; the null of means is found over all stretches."""
+        """Everything learnt, after `weigh`; the inflation is found over all stretches."""
         rows, policy = self._rows, self._policy
         habit = self._habit()
         seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
+        unsure = np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior)
         return Normal(
             level=np.where(self._blank, np.nan, self._level),
             slope=self._slope,
             slope_centre=self._load_centre,
             weekend=self._weekend,
+            weekdays=self._weekdays,
             sensitivity=self._sensitivity,
+            sensitivity_doubt=np.hypot(policy.sensitivity_doubt, policy.unproven_doubt * np.sqrt(self._unproven)),
             interval_variance=self._interval_variance,
             execution_variance=self._execution_variance,
             scale=self.scale,
             habit=habit,
-            level_variance=np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior),
+            level_variance=unsure + self._weekday_variance,
             offsets=self._offsets,
             inflation=inflation,
             highest=highest,
+            tail=self._tail,
         )
 
     def _forget_unknown(self) -> None:
@@ -125,7 +166,9 @@ class Fit:
 
     def _scale(self) -> Floats:
         """Typical distance from normal, a mean of absolute values that no outlier spoils [series]."""
-        distance = np.minimum(np.abs(self._rest), 1.5) * self._weight
+        distance = np.abs(self._rest)
+        np.minimum(distance, 1.5, out=distance)
+        distance *= self._weight
         return np.maximum(_MEAN_ABS_TO_SD * series_sums(distance, self._rows.bounds) / self._total, _SMALLEST_SCALE)
 
     def _learn_hours(self, rest: Floats) -> Floats:
@@ -159,7 +202,7 @@ class Fit:
     def _learn_load(self, cut: Floats) -> None:
         rows = self._rows
         doubt = self._mean_weight * self._policy.load_prior * self.scale**2
-        pull = series_sums(self._weight * self._load * cut, rows.bounds)
+        pull = series_sums(self._weighted_load * cut, rows.bounds)
         slope = self._slope + pull / (self._load_square + doubt + _TINY)
         slope = np.clip(slope, 0.0, 3.0)
         self._rest -= rows.spread(slope - self._slope) * self._load
@@ -181,8 +224,8 @@ class Fit:
     def _stray(self) -> Floats:
         """Variance of an interval beyond what its few executions explain [series]."""
         rows = self._rows
-        limit = rows.spread(4.0 * self.scale)
-        cut = np.clip(self._rest, -limit, limit)
+        limit = rows.spread(_FAR * self.scale)
+        cut = _clipped(self._rest, limit)
         few = row_variance(rows, np.zeros(len(rows)), self._execution_variance)
         weight = np.minimum(rows.executions, 20.0) * self._known
         own = series_sums(weight * (cut * cut - few), rows.bounds) / (series_sums(weight, rows.bounds) + _TINY)
@@ -193,6 +236,13 @@ class Fit:
         policy = self._policy
         ratio = self._view == ELAPSED_PER_WORKER
         return np.where(self._stretch.young, policy.young_habit / 3 if ratio else policy.young_habit, policy.habit)
+
+
+def _clipped(values: Floats, limit: Floats) -> Floats:
+    """Values cut off at so much on either side; `limit` is used up."""
+    cut = np.minimum(values, limit)
+    np.negative(limit, out=limit)
+    return np.maximum(cut, limit, out=cut)
 
 
 def _hours(rows: SeriesRows) -> Floats:

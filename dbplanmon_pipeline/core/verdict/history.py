@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.verdict.calendar import DAY_US, HourRuns, around_the_hour, by_hour, hour_runs
-from dbplanmon_pipeline.core.verdict.null import WindowLength, window_lengths
+from dbplanmon_pipeline.core.verdict.calendar import DAY_US, HourRuns, around_the_hour, around_today, by_hour, hour_runs
+from dbplanmon_pipeline.core.verdict.null import Days, WindowLength, window_lengths
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.scopes import Scopes
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
@@ -27,10 +27,11 @@ class Stretch:
         rows: theirs.
         place: where these lie among all rows.
         runs: their hours.
+        windows: their windows of each length.
         fewness: float64 [rows], 1 / executions.
         load: float64 [rows], -1 / sqrt(executions).
         samples: float64 [series, 24], independent samples of each hour of the day and its neighbours; what ran today
-            tells what is normal today, even if nothing of habits.
+            tells what is normal today, even if nothing of habits, and the less the more hours have passed.
         young: bool [series], seen for less than a day.
     """
 
@@ -38,6 +39,7 @@ class Stretch:
     rows: SeriesRows
     place: slice
     runs: HourRuns
+    windows: list[WindowLength]
     fewness: Floats
     load: Floats
     samples: Floats
@@ -50,13 +52,11 @@ class History:
 
     Attributes:
         rows: the series.
-        windows: windows of each length.
         scopes: who shares a fate with whom.
         stretches: all series, some at a time.
     """
 
     rows: SeriesRows
-    windows: list[WindowLength]
     scopes: Scopes
     stretches: Sequence[Stretch]
 
@@ -68,21 +68,30 @@ class History:
 
 def history_of(rows: SeriesRows, scopes: Scopes, policy: DetectorPolicy) -> History:
     """Prepare rows; every series has at least one."""
-    return History(rows, window_lengths(rows, policy), scopes, [_stretch(rows, part) for part in rows.parts(_ROWS)])
+    return History(rows, scopes, [_stretch(rows, part, policy) for part in rows.parts(_ROWS)])
 
 
-def _stretch(all_rows: SeriesRows, series: slice) -> Stretch:
+def days_of(runs: HourRuns) -> Days:
+    """The days of the rows that runs consist of."""
+    new = np.ones(len(runs.day), np.bool_)
+    new[1:] = (runs.day[1:] != runs.day[:-1]) | (runs.series[1:] != runs.series[:-1])
+    return Days(runs.first[new], runs.series[new], runs.day[new])
+
+
+def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Stretch:
     rows = all_rows.part(series)
     runs = hour_runs(rows)
-    samples = around_the_hour(by_hour(runs, runs.samples, len(rows)))
+    samples = by_hour(runs, runs.samples, len(rows))
+    place = slice(int(all_rows.bounds[series.start]), int(all_rows.bounds[series.stop]))
     seen_us = rows.end_us[rows.bounds[1:] - 1] - rows.start_us[rows.bounds[:-1]]
     return Stretch(
         series=series,
         rows=rows,
-        place=slice(int(all_rows.bounds[series.start]), int(all_rows.bounds[series.stop])),
+        place=place,
         runs=runs,
+        windows=window_lengths(rows, days_of(runs), policy, place.start),
         fewness=1.0 / rows.executions,
         load=-1.0 / np.sqrt(rows.executions),
-        samples=np.where((seen_us < DAY_US)[:, None], _TODAY * samples, samples),
+        samples=np.where((seen_us < DAY_US)[:, None], _TODAY * around_today(samples), around_the_hour(samples)),
         young=seen_us < DAY_US,
     )

@@ -6,7 +6,7 @@ from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.verdict.fitting import Fit
 from dbplanmon_pipeline.core.verdict.history import History
 from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
-from dbplanmon_pipeline.core.verdict.null import null_of_means
+from dbplanmon_pipeline.core.verdict.null import inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 
 _ROUNDS = 2
@@ -35,12 +35,13 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         mode = history.scopes.mode(deviation, _scale(fits), policy)
         for fit, stretch in zip(fits, stretches, strict=True):
             fit.share(mode[stretch.place])
+    for fit in fits:
+        fit.weekdays()
     weight = np.empty(len(known))
-    for fit, stretch in zip(fits, stretches, strict=True):
-        fit.weigh(weight[stretch.place])
-    inflation, highest = null_of_means(rows, history.windows, rest, weight, _scale(fits), policy)
+    means = [fit.weigh(weight[stretch.place]) for fit, stretch in zip(fits, stretches, strict=True)]
+    inflation = inflation_of(means, policy)
     return joined(
-        [fit.normal(inflation[one.series], highest[one.series]) for fit, one in zip(fits, stretches, strict=True)]
+        [fit.normal(inflation[one.series], own.highest) for fit, one, own in zip(fits, stretches, means, strict=True)]
     )
 
 

@@ -11,13 +11,12 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
-from dbplanmon_pipeline.core.verdict.explained import verdict_of
+from dbplanmon_pipeline.core.verdict.explained import began_at, verdict_of
 from dbplanmon_pipeline.core.verdict.findings import Fired, find
 from dbplanmon_pipeline.core.verdict.model import Evaluation, Known, Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.scales import Judge
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
-from dbplanmon_pipeline.core.verdict.severity import severity_of
 from dbplanmon_pipeline.core.verdict.slow_instances import SlowDatabases, SlowInstances
 from dbplanmon_pipeline.core.verdict.ticks import Active, Points
 
@@ -53,14 +52,11 @@ class JudgedMoments:
         ran = rows.series[points.row[slice(*_part(points, number))]]
         judged = int(np.diff(_part(self.judged, number))[0])
         verdicts: list[Verdict] = []
-        unchanged: set[tuple[DatabaseRef, int]] = set()
+        unchanged: dict[tuple[DatabaseRef, int], datetime] = {}
         for fired in self._fired.get(number, ()):
             ref, query_hash = self._statement(fired)
-            severity = severity_of(
-                fired.effect_ratio, fired.extra_seconds_per_hour, self.policy.material_seconds_per_hour
-            )
-            if known(ref, query_hash, severity):
-                unchanged.add((ref, query_hash))
+            if known(ref, query_hash):
+                unchanged[ref, query_hash] = began_at(self.comparison, fired)
             else:
                 verdicts.append(verdict_of(self.comparison, fired, ref, self.policy))
         slow = self._slow.at(tick, epoch_us(as_of))
@@ -74,7 +70,7 @@ class JudgedMoments:
             judged=judged,
             unjudged=len(ran) - judged,
             slow_instances=instances,
-            unchanged=frozenset(unchanged),
+            unchanged=unchanged,
             slow_databases=frozenset(DatabaseRef(verdict.instance, verdict.database) for verdict in databases),
         )
 

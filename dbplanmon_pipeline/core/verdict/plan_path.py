@@ -27,9 +27,14 @@ def plan_changes_at(rows: SeriesRows) -> tuple[Longs, Longs]:
     return np.where(own, at, -1), np.where(own, before, -1)
 
 
-def intervals_since_plan_change(rows: SeriesRows, points: Points) -> Longs:
-    """Active intervals since each point last got another plan, the changing one included; 0 for no change in sight."""
-    at, before = plan_changes_at(rows)
+def intervals_since_plan_change(changes: tuple[Longs, Longs], points: Points) -> Longs:
+    """Active intervals since each point last got another plan, the changing one included; 0 for no change in sight.
+
+    Args:
+        changes: see `plan_changes_at`.
+        points: the statements.
+    """
+    at, before = changes
     changed = at[points.row]
     seen = (changed >= 0) & (before[points.row] >= points.oldest)
     return np.where(seen, points.row - changed + 1, 0)
@@ -51,7 +56,7 @@ def judge_plan(judge: Judge, view: str, points: Points, since: Longs) -> Finding
     length = np.where(news, since, 0)
     scales = np.array([scale.intervals for scale in policy.scales], np.int64)
     column = np.maximum(np.searchsorted(scales, length, side="right") - 1, 0)
-    found = judge.ask(view, points, length, column, Demand(policy.plan_score, policy.plan_ratio))
+    found = judge.ask(view, points, length, column, Demand(policy.plan_score, policy.plan_ratio, policy.plan_chance))
     sharp = np.zeros(len(length), np.bool_)
     fired = np.flatnonzero(found.fired)
     mean = judge.views[view].mean(points.row[fired], length[fired])

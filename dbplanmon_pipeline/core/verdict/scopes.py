@@ -67,9 +67,9 @@ class Scopes:
     databases: TickGrid | None
     waiting: TickGrid | None
 
-    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Modes:
+    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy, ask_support: bool = True) -> Modes:
         """What is common to the instances and, beyond that, to their databases."""
-        instance = common_mode(self.rows, self.instances, deviation, scale, policy)
+        instance = common_mode(self.rows, self.instances, deviation, scale, policy, ask_support=ask_support)
         common = instance.at_rows()
         database = waiting = None
         if self.databases is not None:
@@ -87,7 +87,7 @@ class Scopes:
 
     def mode(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Floats:
         """All that is common at each row [rows]."""
-        return self.modes(deviation, scale, policy).at_rows
+        return self.modes(deviation, scale, policy, ask_support=False).at_rows
 
 
 def waits_a_lot(log_elapsed_per_worker: Floats) -> NDArray[np.bool_]:

@@ -1,6 +1,9 @@
 """From interval rows to one series of costs per statement, over all its plans."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
 
 METRICS = ("elapsed_time_us", "worker_time_us")
@@ -34,16 +38,50 @@ DETECTOR_COLUMNS = (
     "rows",
     "io_time_us",
     "wait_time_us",
+    "aborted_count",
+    "exception_count",
 )
 """Columns of an interval frame that the detectors use; a metric that is absent counts as unknown."""
 
 Figure = TypeVar("Figure", np.float64, np.int64, np.bool_)
 
-_SUMS = tuple(name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max"))
+_OF_FAILURES = ("aborted_count", "exception_count")
+_SUMS = tuple(
+    name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max") and name not in _OF_FAILURES
+)
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
 _TRIM_FROM = 5
 _EVEN, _DOMINANT = 0.4, 0.7
 _HOUR_US = 3_600_000_000
+_ROWS = 16_000
+
+
+class Lines(Mapping[str, Floats]):
+    """Columns of some rows; each is cut out when it is asked for first, as many never are.
+
+    Args:
+        whole: of all rows.
+        rows: which.
+    """
+
+    def __init__(self, whole: Mapping[str, Floats], rows: Longs | slice) -> None:
+        self._whole, self._rows = whole, rows
+        self._cut: dict[str, Floats] = {}
+
+    def at(self, rows: Longs) -> "Lines":
+        """Some of the rows."""
+        return Lines(self, rows) if isinstance(self._rows, slice) else Lines(self._whole, self._rows[rows])
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._cut:
+            self._cut[name] = self._whole[name][self._rows]
+        return self._cut[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
 
 
 @dataclass(frozen=True)
@@ -68,8 +106,8 @@ class SeriesRows:
     start_us: Longs
     end_us: Longs
     plan_hash: Longs
-    sums: dict[str, Floats]
-    log_cost: dict[str, Floats]
+    sums: Mapping[str, Floats]
+    log_cost: Mapping[str, Floats]
 
     def __len__(self) -> int:
         return len(self.query_hash)
@@ -79,7 +117,7 @@ class SeriesRows:
         """Executions of each row, above 0."""
         return self.sums["execution_count"]
 
-    @property
+    @cached_property
     def counts(self) -> Longs:
         """Active intervals of each series."""
         return np.diff(self.bounds)
@@ -106,8 +144,8 @@ class SeriesRows:
             start_us=self.start_us[rows],
             end_us=self.end_us[rows],
             plan_hash=self.plan_hash[rows],
-            sums={name: values[rows] for name, values in self.sums.items()},
-            log_cost={name: values[rows] for name, values in self.log_cost.items()},
+            sums=Lines(self.sums, rows),
+            log_cost=Lines(self.log_cost, rows),
         )
 
     def parts(self, rows: int) -> list[slice]:
@@ -120,27 +158,84 @@ class SeriesRows:
 
     def keep(self, rows: np.ndarray) -> "SeriesRows":
         """The rows where a boolean mask is true; series without any of them vanish."""
-        if rows.all() and len(rows):
-            return self
-        rows = np.flatnonzero(rows)
-        series = self.series[rows]
-        left = np.flatnonzero(np.bincount(series, minlength=len(self)))
-        if len(left) < len(self):
-            number = np.full(len(self), -1, np.int64)
-            number[left] = np.arange(len(left))
-            series = number[series]
+        return self if rows.all() and len(rows) else self.take(np.flatnonzero(rows))
+
+    def take(self, rows: Longs) -> "SeriesRows":
+        """The rows of rising numbers; series without any of them vanish."""
+        bounds = np.searchsorted(rows, self.bounds)
+        left = np.flatnonzero(bounds[1:] > bounds[:-1])
+        bounds = np.append(bounds[left], len(rows)).astype(np.int64)
         return SeriesRows(
             database_id=self.database_id[left],
             query_hash=self.query_hash[left],
             instance=self.instance[left],
-            bounds=bounds_of(series, len(left)),
-            series=series,
+            bounds=bounds,
+            series=np.repeat(np.arange(len(left)), np.diff(bounds)),
             start_us=self.start_us[rows],
             end_us=self.end_us[rows],
             plan_hash=self.plan_hash[rows],
-            sums={name: values[rows] for name, values in self.sums.items()},
-            log_cost={name: values[rows] for name, values in self.log_cost.items()},
+            sums=_cut(self.sums, rows),
+            log_cost=_cut(self.log_cost, rows),
         )
+
+
+def _cut(lines: Mapping[str, Floats], rows: Longs) -> Lines:
+    return lines.at(rows) if isinstance(lines, Lines) else Lines(lines, rows)
+
+
+@dataclass(frozen=True)
+class SeriesFrame(IntervalFrame):
+    """A long record whose series were made once, to be looked at many times.
+
+    Attributes:
+        series: of `rows`, and perhaps of more databases than are named here.
+    """
+
+    series: SeriesRows
+
+    @classmethod
+    def of(cls, frame: IntervalFrame) -> "SeriesFrame":
+        """Make the series of a frame."""
+        longs = np.iinfo(np.int64)
+        return cls(frame.rows, frame.databases, series_rows(frame, longs.min, longs.max))
+
+    def only(self, refs: AbstractSet[DatabaseRef]) -> "SeriesFrame":
+        """Some of the databases; no row is copied."""
+        chosen = {number: ref for number, ref in self.databases.items() if ref in refs}
+        return replace(self, databases=chosen) if len(chosen) < len(self.databases) else self
+
+    def between(self, after_us: int, until_us: int) -> SeriesRows:
+        """Series of what ended within (after_us, until_us]."""
+        whole = self.series
+        first, last = (
+            np.searchsorted(self._ends, self._starts + self._since(us), "right") for us in (after_us, until_us)
+        )
+        own = np.isin(whole.database_id, list(self.databases))
+        counts = np.where(own, last - first, 0)
+        before = np.cumsum(counts) - counts
+        rows = whole.take(np.arange(int(counts.sum())) + np.repeat(first - before, counts))
+        code, _ = self.instance_codes()
+        return replace(rows, instance=np.array([code[number] for number in rows.database_id.tolist()], np.int64))
+
+    def _since(self, moment_us: int) -> int:
+        return min(max(moment_us - self._begin, -1), self._width - 2)
+
+    @cached_property
+    def _begin(self) -> int:
+        return int(self.series.end_us.min(initial=0))
+
+    @cached_property
+    def _width(self) -> int:
+        return int(self.series.end_us.max(initial=0)) - self._begin + 2
+
+    @cached_property
+    def _starts(self) -> Longs:
+        return np.arange(len(self.series)) * self._width
+
+    @cached_property
+    def _ends(self) -> Longs:
+        """Ends of the rows, series after series on one scale."""
+        return self.series.spread(self._starts) + (self.series.end_us - self._begin)
 
 
 def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRows:
@@ -154,6 +249,8 @@ def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRow
         after_us: epoch microseconds, exclusive.
         until_us: epoch microseconds, inclusive.
     """
+    if isinstance(frame, SeriesFrame):
+        return frame.between(after_us, until_us)
     rows = frame.rows
     end = rows["interval_end_us"].to_numpy(np.int64)
     ran = rows["execution_count"].to_numpy(np.float64) > 0
@@ -239,9 +336,13 @@ class _Columns:
 
     def floats(self, name: str) -> Floats:
         if name not in self._rows.columns:
-            return np.full(self._length, np.nan)
+            return self._unknown
         values = self._rows[name].to_numpy(np.float64)
         return values if self._chosen is None else values[self._chosen]
+
+    @cached_property
+    def _unknown(self) -> Floats:
+        return np.full(self._length, np.nan)
 
 
 def _changes(*columns: Longs) -> np.ndarray:
@@ -260,6 +361,18 @@ def _reduce_longs(values: Longs, first: Longs) -> Longs:
 
 
 def _log_costs(sums: dict[str, Floats], maxima: dict[str, Floats]) -> dict[str, Floats]:
+    """Some rows at a time, so that the work stays in the cache of a processor."""
+    rows = len(sums["execution_count"])
+    found = {view: np.empty(rows) for view in VIEWS}
+    for first in range(0, rows, _ROWS):
+        part = slice(first, first + _ROWS)
+        some = (dict(zip(lines, (line[part] for line in lines.values()), strict=True)) for lines in (sums, maxima))
+        for view, logs in _log_costs_of(*some).items():
+            found[view][part] = logs
+    return found
+
+
+def _log_costs_of(sums: dict[str, Floats], maxima: dict[str, Floats]) -> dict[str, Floats]:
     elapsed, worker = (sums[metric] for metric in METRICS)
     costs = {
         metric: robust_cost(sums["execution_count"], sums[metric], maxima[f"{metric}_max"], sums[f"{metric}_sumsq"])

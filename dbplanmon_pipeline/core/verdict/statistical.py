@@ -4,17 +4,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
+import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack, without_excluded
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
+from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import METRICS, series_rows
-from dbplanmon_pipeline.core.verdict.table import readable_table, rough_medians
+from dbplanmon_pipeline.core.verdict.series import METRICS, SeriesFrame, SeriesRows, series_rows
+from dbplanmon_pipeline.core.verdict.table import key_table, readable_table, rough_medians
 from dbplanmon_pipeline.core.verdict.ticks import Points, points_of, tick_numbers
 
 
@@ -23,6 +25,7 @@ class StatisticalDetector:
 
     A statement fires when the mean of its last intervals lies far outside what such means did in its baseline, the
     rise is large per execution, costs enough per hour and persists. A plan change lowers the bar for what came after.
+    It also fires when its executions fail far more often since a change of plan.
     """
 
     def __init__(self, policy: DetectorPolicy | None = None) -> None:
@@ -49,8 +52,9 @@ class StatisticalDetector:
         rows = without_excluded(rows, excluded, history.databases)
         rows = rows.keep(rows.counts[rows.series] >= self.policy.min_intervals)
         learnt = learn_rows(rows, until, self.policy)
-        elapsed, worker = (np.exp(rough_medians(rows.log_cost[metric], rows)) for metric in METRICS)
-        return BaselineSet(as_of, readable_table(rows, (elapsed, worker), until), pack(learnt), self.layout)
+        # Nobody reads the baselines of a record that is gone through: a key is all that is needed.
+        table = key_table(rows) if isinstance(history, SeriesFrame) else _table(rows, until)
+        return BaselineSet(as_of, table, pack(learnt), self.layout)
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
         """Judge every statement that ran in the last interval.
@@ -104,9 +108,9 @@ class StatisticalDetector:
         place = baseline_rows(rows, baselines.table)
         has_normal = place[rows.series] >= 0
         judged = rows.keep(has_normal)
-        comparison = compare(
-            judged, unpack(baselines.parameters, policy).at(place[place >= 0]), number[has_normal], policy
-        )
+        learnt = unpack(baselines.parameters, policy)
+        comparison = compare(judged, learnt.at(place[place >= 0]), number[has_normal], policy)
+        failing = failing_moments(recent, baselines.table, learnt.plan_hash, ticks_us, policy)
         found = JudgedMoments(
             frame=recent,
             active=(rows, points),
@@ -115,7 +119,12 @@ class StatisticalDetector:
             policy=policy,
         )
         for at, tick in enumerate(ticks):
-            yield found.evaluation(at, tick, int(moments[at]), known)
+            yield failing.into(at, found.evaluation(at, tick, int(moments[at]), known))
+
+
+def _table(rows: SeriesRows, until_us: int) -> pd.DataFrame:
+    elapsed, worker = (np.exp(rough_medians(rows.log_cost[metric], rows)) for metric in METRICS)
+    return readable_table(rows, (elapsed, worker), until_us)
 
 
 def _moved(points: Points, kept: np.ndarray) -> Points:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.verdict.calendar import series_sums
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.sorted_groups import group_medians, group_quantiles
@@ -35,12 +36,16 @@ def readable_table(rows: SeriesRows, medians: tuple[Floats, Floats], as_of_us: i
     return pd.DataFrame({name: columns[name] for name in BASELINE_COLUMNS})
 
 
+def key_table(rows: SeriesRows) -> pd.DataFrame:
+    """The first two columns of `readable_table`."""
+    return pd.DataFrame({"database_id": rows.database_id.astype(np.int32), "query_hash": rows.query_hash})
+
+
 def total(rows: SeriesRows, values: Floats) -> Floats:
     """Sum of a row quantity over each series, unknown rows left out."""
     unknown = np.isnan(values)
     known = np.where(unknown, 0.0, values) if unknown.any() else values
-    totals: Floats = np.bincount(rows.series, known, minlength=len(rows)).astype(np.float64)
-    return totals
+    return series_sums(known, rows.bounds)
 
 
 def per_execution(rows: SeriesRows, name: str) -> Floats:
@@ -64,7 +69,8 @@ def middle_average(rows: SeriesRows, metric: str) -> Floats:
 
 def rough_medians(values: Floats, rows: SeriesRows) -> Floats:
     """Median of each series, from at least 256 of its rows evenly taken where it has more than 511."""
-    stride = rows.spread(np.maximum(rows.counts // _MEDIAN_OF, 1))
-    place = np.arange(len(values)) - rows.spread(rows.bounds[:-1])
-    chosen = np.flatnonzero(place % stride == 0)
-    return group_medians(values[chosen], np.searchsorted(chosen, rows.bounds))
+    stride = np.maximum(rows.counts // _MEDIAN_OF, 1)
+    taken = -(-rows.counts // stride)
+    bounds = np.concatenate([[0], np.cumsum(taken)])
+    place = np.arange(int(bounds[-1])) - np.repeat(bounds[:-1], taken)
+    return group_medians(values[np.repeat(rows.bounds[:-1], taken) + place * np.repeat(stride, taken)], bounds)

@@ -197,11 +197,11 @@ def test_a_statement_ends_with_its_timeout(figures):
     began = time.monotonic()
     with pytest.raises(QueryTimedOut):
         figures("SELECT pg_sleep(30)", timeout=0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_statement_that_lifts_its_own_timeout_ends_with_the_budget(figures):
     began = time.monotonic()
     with pytest.raises(QueryTimedOut):
-        figures("SELECT set_config('statement_timeout', '0', false), pg_sleep(30)", seconds=0.8)
-    assert time.monotonic() - began < 3
+        figures("SELECT set_config('statement_timeout', '0', false), pg_sleep(30)", seconds=2.0)
+    assert time.monotonic() - began < 15

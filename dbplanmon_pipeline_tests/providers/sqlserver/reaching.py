@@ -24,7 +24,7 @@ def driver_of(kind: DriverKind) -> Driver:
     return find_driver(str(driver_path(kind.value)))
 
 
-def budget(seconds: float = 10.0, cancelled: Callable[[], bool] = lambda: False) -> Budget:
+def budget(seconds: float = 60.0, cancelled: Callable[[], bool] = lambda: False) -> Budget:
     return Budget(time.monotonic() + seconds, time.monotonic, cancelled)
 
 
@@ -42,13 +42,15 @@ def session_to(
     server: TdsServer | int,
     driver: Driver | None = None,
     *,
-    seconds: float = 10.0,
+    seconds: float = 60.0,
     cancelled: Callable[[], bool] = lambda: False,
+    time_left: Budget | None = None,
     gate: ConnectionGate | None = None,
     database: str = "shop",
     **more,
 ) -> Iterator[Session]:
-    session = connect(settings_of(server, driver, **more), database, TARGET, budget(seconds, cancelled), gate)
+    within = time_left or budget(seconds, cancelled)
+    session = connect(settings_of(server, driver, **more), database, TARGET, within, gate)
     try:
         yield session
     finally:
@@ -80,7 +82,7 @@ def after(seconds: float, act: Callable[[], object]) -> Iterator[None]:
         timer.join()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """True as soon as the condition holds, false when it never does."""
     until = time.monotonic() + seconds
     while not condition():

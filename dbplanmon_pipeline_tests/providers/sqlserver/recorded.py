@@ -224,9 +224,9 @@ def provider_to(server, driver=None, *, instance="sql1", clock=lambda: NOW, **mo
 
 
 @contextmanager
-def reader_to(server, driver=None, *, database="shop", seconds=10.0, **more):
+def reader_to(server, driver=None, *, database="shop", time_left=None, **more):
     provider = provider_to(server, driver, **more)
-    with provider.open(database, Budget(time.monotonic() + seconds, time.monotonic)) as reader:
+    with provider.open(database, time_left or Budget(time.monotonic() + 60.0, time.monotonic)) as reader:
         yield reader
 
 

@@ -135,4 +135,4 @@ def test_a_statement_ends_with_its_timeout(driver):
     began = time.monotonic()
     with TdsServer(answering(TRANCOUNT=OPEN, orders=Delay(30, ROWS))) as server, pytest.raises(QueryTimedOut):
         read(server, driver, "SELECT a FROM orders", timeout=0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15

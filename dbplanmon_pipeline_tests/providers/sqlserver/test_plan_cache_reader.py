@@ -21,6 +21,7 @@ from dbplanmon_pipeline_tests.providers.sqlserver.recorded import (
     reader_to,
     sent,
 )
+from dbplanmon_pipeline_tests.support.hourglass import Hourglass
 from dbplanmon_pipeline_tests.support.tds import Delay, TdsServer
 
 VERSIONS = {"2016": "13.0.1601.5", "2016 SP2": "13.0.5026.0", "2019": "15.0.4430.1", "2022": "16.0.4135.4"}
@@ -218,29 +219,33 @@ def test_the_change_to_summer_time_begins_no_new_lives():
 
 def test_who_waits_for_the_look_of_another_waits_within_the_budget():
     handler = pretending(busy()).handler()
+    looks = threading.Event()
 
     def slow(request):
         if "dm_exec_plan_attributes" in request.sql:
-            return Delay(4.0, handler(request))
+            looks.set()
+            return Delay(50.0, handler(request))
         return handler(request)
 
+    first_has, second_has = Hourglass(), Hourglass()
     with TdsServer(slow) as server:
         provider = provider_to(server, source=Source.PLAN_CACHE)
-        started = threading.Event()
 
         def look():
-            started.set()
-            with pytest.raises(QueryTimedOut), provider.open("a", budget(2.0)) as reader:
+            with pytest.raises(QueryTimedOut), provider.open("a", first_has.budget) as reader:
                 reader.read_counters()
 
         first = threading.Thread(target=look)
         first.start()
-        started.wait()
-        time.sleep(0.5)
-        began = time.monotonic()
-        with pytest.raises(QueryTimedOut), provider.open("b", budget(1.0)) as reader:
-            reader.read_counters()
-        assert time.monotonic() - began < 2.0
+        assert looks.wait(30)
+        with provider.open("b", second_has.budget) as reader:
+            second_has.leave(0.3)
+            began = time.monotonic()
+            with pytest.raises(QueryTimedOut):
+                reader.read_counters()
+        assert time.monotonic() - began < 25
+        assert first.is_alive()
+        first_has.leave(0.0)
         first.join()
 
 

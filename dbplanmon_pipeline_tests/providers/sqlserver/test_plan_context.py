@@ -22,6 +22,7 @@ from dbplanmon_pipeline_tests.providers.sqlserver.index_catalogue import IndexCa
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import session_to
 from dbplanmon_pipeline_tests.providers.sqlserver.recorded import Cached, Recorded, keys_of, pretending, reader_to, sent
+from dbplanmon_pipeline_tests.support.hourglass import Hourglass
 from dbplanmon_pipeline_tests.support.tds import Delay, TdsServer
 from dbplanmon_pipeline_tests.support.tsql_parsers import unparsable
 
@@ -141,9 +142,13 @@ def test_a_context_that_takes_too_long_costs_no_plan():
     handler = pretending(store, IndexCatalogue().table("Orders").index("ix")).handler()
 
     def sluggish(request):
-        return Delay(5.0, handler(request)) if "index_columns" in request.sql else handler(request)
+        if "index_columns" not in request.sql:
+            return handler(request)
+        time_left.leave(0.0)
+        return Delay(30.0, handler(request))
 
-    with TdsServer(sluggish) as server, reader_to(server, seconds=2.0) as reader:
+    time_left = Hourglass()
+    with TdsServer(sluggish) as server, reader_to(server, time_left=time_left.budget) as reader:
         (plan,) = reader.read_plans(keys_of(reader.read_counters()))
     assert (plan.plan_hash, "indexes" in plan.context) == (1001, False)
 

@@ -21,6 +21,9 @@ from dbplanmon_pipeline_tests.support.tds.duck_types import type_of_duck
 __all__ = ["DuckHandler", "Statement", "Table"]
 
 Tables = Mapping[str, Table]
+_TRANSLATIONS: dict[tuple[int, str], list[Translation]] = {}
+"""By shape of the database and statement, for all handlers of this process: translating costs more than answering."""
+
 _STATEMENT_KINDS = {"batch", "sp_executesql", "sp_prepexec", "sp_execute"}
 
 
@@ -71,7 +74,6 @@ class DuckHandler:
         self._guard = threading.Lock()
         self._store = new_store()
         self._databases: dict[str, Database] = {}
-        self._translations: dict[tuple[int, str], list[Translation]] = {}
 
     @property
     def plan_bytes_sent(self) -> int:
@@ -110,12 +112,12 @@ class DuckHandler:
 
     def _translated(self, request: Request) -> list[Translation]:
         database = self._database(request.login["database"])
-        found = self._translations.get((database.shape, request.sql))
+        found = _TRANSLATIONS.get((database.shape, request.sql))
         if found is None:
             trees = parse(request.sql)
             self._refuse_denied(trees)
             found = [translate(tree, database) for tree in trees]
-            self._translations[database.shape, request.sql] = found
+            _TRANSLATIONS[database.shape, request.sql] = found
         for one in found:
             self._check(one.views)
         return found

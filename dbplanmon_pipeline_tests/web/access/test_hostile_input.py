@@ -162,7 +162,7 @@ KEYS = st.sampled_from(
 )  # fmt: skip
 QUERIES = st.lists(st.tuples(KEYS, WORDS), max_size=5)
 MANY = settings(
-    max_examples=120,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

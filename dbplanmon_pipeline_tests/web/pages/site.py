@@ -31,11 +31,12 @@ NOW = stories.BROKEN_AT + stories.STEP * stories.BROKEN_TICKS
 
 @dataclass
 class Site:
-    """A running page and its store."""
+    """A running page and its store; `lasts` where it serves a whole file of tests, so that browsers may stay on it."""
 
     url: str
     store: SqlStore
     clock: FixedClock
+    lasts: bool = False
 
     def get(self, path: str, **options: object) -> httpx.Response:
         with httpx.Client(trust_env=False, timeout=30) as client:
@@ -73,6 +74,7 @@ def serving(
     settings: str = SETTINGS,
     path: str = "",
     environ: dict[str, str] | None = None,
+    lasts: bool = False,
 ) -> Iterator[Site]:
     """Serve what was recorded in `past`, on a copy of it; without one there is no store."""
     if past is not None:
@@ -89,7 +91,7 @@ def serving(
         assert ready.wait(30)
         store = monitor.open_session().store
         try:
-            yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", store, clock)
+            yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", store, clock, lasts)
         finally:
             store.close()
             server.should_exit = True

@@ -15,7 +15,7 @@ EMPTY = "environment: test\n"
 
 @pytest.fixture(scope="module")
 def busy(past, tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("busy"), past=past, settings=told.settings()) as site:
+    with serving(tmp_path_factory.mktemp("busy"), past=past, settings=told.settings(), lasts=True) as site:
         told.tell(site)
         yield site
 

@@ -49,7 +49,7 @@ kpis:
 
 @pytest.fixture(scope="module")
 def busy(past, tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("busy"), past=past, settings=told.settings()) as site:
+    with serving(tmp_path_factory.mktemp("busy"), past=past, settings=told.settings(), lasts=True) as site:
         told.tell(site)
         yield site
 
