@@ -36,12 +36,17 @@ def print_difference(
     fresh: Sequence[Finding],
     matches: Sequence[StatementMatch] | None,
 ) -> None:
-    """What differs: one sentence, new findings, all changes, and with `matches` both trees with signs."""
+    """What differs: one sentence, new findings, the other changes, and with `matches` both trees with signs.
+
+    What the sentence says is not said again: of the finding that is its reason only the advice follows.
+    """
     _print_paragraph(difference.summary)
     for finding in fresh:
-        _print_paragraph(f"! {finding_line(finding)}. {finding.advice}", later="  ")
+        words = finding.title if finding.text == difference.reason else finding_line(finding)
+        _print_paragraph(f"! {words}. {finding.advice}", later="  ")
     for change in difference.changes:
-        _print_paragraph(f"- {change.text}", later="  ")
+        if change not in difference.told:
+            _print_paragraph(f"- {change.text}", later="  ")
     shown = changed_statements(matches or ())
     if not matches or not any(shown):
         return

@@ -149,9 +149,11 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     told_old = store.plan(incident.previous_plan_hash) if incident.previous_plan_hash else None
     old, new = _kept(told_old), _kept(told_new)
     present = store.facts(ref, at=incident.updated_at)
-    summary, plan_lines, differences = _compared(told_old, told_new) if _is_changed(incident) else _SAME_PLAN
-    around = _changes_around(incident, old, new)
     new_findings, findings = plan_findings(incident, old, new)
+    summary, plan_lines, differences = (
+        _compared(told_old, told_new, (new_findings, findings)) if _is_changed(incident) else _SAME_PLAN
+    )
+    around = _changes_around(incident, old, new)
     view = _plan_view(incident, old, new, differences, new_findings)
     changed = _facts_around(store, ref, incident, view, old, new)
     facts = [one for one in changed if one.seen_at >= incident.began_at - CAUSE_WINDOW and not table_of(one.name)]
@@ -259,9 +261,11 @@ def _deployments(store: ExplanationStore, incident: Incident) -> list[Deployment
     return store.deployments(incident.began_at - CAUSES_WITHIN, incident.updated_at)
 
 
-def plan_findings(
-    incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None
-) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+Compared = tuple[tuple[Finding, ...], tuple[Finding, ...]]
+"""Findings of the present plan: those that the former one did not have, and the others."""
+
+
+def plan_findings(incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None) -> Compared:
     """What stands out in the present plan: what the former one did not have, and the rest.
 
     A stored plan stands for all databases that have it, so its context counts only where it is that of the incident.
@@ -276,7 +280,7 @@ def findings_between(
     new: CapturedPlan | None,
     known: Mapping[str, Any] = _NO_CONTEXT,
     context: Mapping[str, Any] = _NO_CONTEXT,
-) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+) -> Compared:
     """Findings that only the new of two stored plans has, and its others; all are others without an old plan.
 
     Args:
@@ -346,14 +350,16 @@ def _rows_of_one(intervals: pd.DataFrame) -> float:
     return float(known["rows"].sum()) / executions if executions else math.nan
 
 
-def describe_plan_change(old: CapturedPlan | None, new: CapturedPlan | None) -> tuple[str, tuple[str, ...]]:
-    """Summary and lines of the difference of two stored plans."""
-    summary, lines, _ = _compared(old, new)
+def describe_plan_change(
+    old: CapturedPlan | None, new: CapturedPlan | None, findings: Compared | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Summary and lines of the difference of two stored plans; `findings` of the present one where they are known."""
+    summary, lines, _ = _compared(old, new, findings)
     return summary, lines
 
 
 def _compared(
-    old: CapturedPlan | None, new: CapturedPlan | None
+    old: CapturedPlan | None, new: CapturedPlan | None, findings: Compared | None
 ) -> tuple[str, tuple[str, ...], tuple[PlanDifference, ...]]:
     """The same with the differences themselves; empty where there is nothing to compare."""
     for which, plan in (("earlier", old), ("present", new)):
@@ -362,16 +368,16 @@ def _compared(
     if old is None or new is None:
         missing = "earlier" if old is None else "present"
         return f"The {missing} plan was not captured.", (), ()
-    difference = plan_difference(old, new)
+    difference = _difference(old, new, findings)
     if difference is None:
         return "The plans are of a form that cannot be compared.", (), ()
     return difference.summary, tuple(change.text for change in difference.changes), difference.changes
 
 
-def plan_difference(old: CapturedPlan, new: CapturedPlan) -> PlanDiff | None:
+def _difference(old: CapturedPlan, new: CapturedPlan, findings: Compared | None) -> PlanDiff | None:
     """Difference of two stored plans; None where one of them cannot be read."""
     before, after = tree_of(old), tree_of(new)
     if before is None or after is None:
         return None
-    fresh, stayed = compared_findings(before, after)
+    fresh, stayed = compared_findings(before, after) if findings is None else findings
     return diff_plans(before, after, fresh=fresh, stayed=stayed)

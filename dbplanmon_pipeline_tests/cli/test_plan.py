@@ -142,6 +142,20 @@ def test_diff_says_what_changed(cli, plans):
     assert difference["summary"] in cli("plan", "diff", old, new).stdout
 
 
+def test_diff_says_once_what_changed_most_and_why(cli, plans):
+    crossed = {"Node Type": "Nested Loop", "Plan Rows": 25e6, "Total Cost": 5e6, "Plans": [_READ, _READ]}
+    old, new = plans("old.json", _READ), plans("new.json", crossed)
+    difference = cli.json("plan", "diff", old, new)
+    cause = next(one for one in difference["new_findings"] if one["rule"] == "no-join-predicate")
+    told = cli("plan", "diff", "--no-trees", old, new).stdout
+    assert told.count(cause["text"]) == told.count(difference["changes"][0]["text"]) == 1
+    assert f"! {cause['title']}. {cause['advice']}\n" in told
+    assert all(change["text"] in told for change in difference["changes"])
+
+
+_READ = {"Node Type": "Seq Scan", "Relation Name": "orders", "Alias": "o", "Plan Rows": 5_000, "Total Cost": 900.0}
+
+
 def test_diff_of_a_plan_with_itself_is_empty(cli, plans):
     same = plans("same.json", SEEK)
     assert cli.json("plan", "diff", same, same)["changes"] == []

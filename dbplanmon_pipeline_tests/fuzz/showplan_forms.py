@@ -66,8 +66,8 @@ _RELOP = f"{NAMESPACE_MARK}RelOp"
 _Change = tuple[str, bool, int, int, str]
 """What is done; whether to an operator or to any element; which one, and which other; a value."""
 
-_DEEPEST = 2_500
-_LEVELS = st.one_of(st.integers(1, 40), st.integers(40, 400), st.integers(400, _DEEPEST))
+_LEVELS = st.one_of(st.integers(1, 40), st.integers(40, 500), st.integers(1_030, 2_500))
+"""From 1,024 on, two elements in each are deeper than XML is read."""
 
 
 @cache

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from dbplanmon_pipeline_tests.fuzz.__main__ import main
 from dbplanmon_pipeline_tests.fuzz.properties import Property, attempt, targets
 
-FEW = 25
+FEW = 12
 SEED = 1
 
 

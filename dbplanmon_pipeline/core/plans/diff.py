@@ -39,26 +39,25 @@ def diff_plans(old: Plan, new: Plan, *, fresh: Sequence[Finding] = (), stayed: S
         fresh: findings that only the present plan has, as `compared_findings` gives them, for the summary.
         stayed: findings that both have, likewise.
     """
-    changes = ordered(_changes(old, new))
-    return PlanDiff(changes, summarise(old, new, changes, fresh, stayed))
+    return summarise(old, new, ordered(_changes(old, new)), fresh, stayed)
 
 
 def _changes(old: Plan, new: Plan) -> Iterator[PlanDifference]:
     several = min(sum(1 for one in plan.statements if one.trees) for plan in (old, new)) > 1
+    costs = [sum(one.estimated_cost or 0.0 for one in plan.statements) for plan in (old, new)]
     for was, now in statement_pairs(old, new):
         before = None if was is None else old.statements[was]
         after = None if now is None else new.statements[now]
         number = now if now is not None else was or 0
-        share = max(_share(before, old), _share(after, new)) if several else 1.0
+        share = max(map(_share, (before, after), costs)) if several else 1.0
         for change in _statement(old.engine, before, after):
             weight = None if change.weight is None else change.weight * share
             text = f"statement {number + 1}: {change.text}" if several else change.text
             yield replace(change, text=text, weight=weight, statement=number)
 
 
-def _share(statement: PlanStatement | None, plan: Plan) -> float:
+def _share(statement: PlanStatement | None, total: float) -> float:
     """Part of the cost of a file that a statement bears [0-1]; all of it where no costs are told."""
-    total = sum(one.estimated_cost or 0.0 for one in plan.statements)
     if statement is None:
         return 0.0
     return (statement.estimated_cost or 0.0) / total if total > 0 else 1.0

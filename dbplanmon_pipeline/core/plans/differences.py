@@ -71,10 +71,17 @@ class PlanDifference:
 
 @dataclass(frozen=True, slots=True)
 class PlanDiff:
-    """All changes between two plans, the most telling first, and one sentence that sums them up."""
+    """All changes between two plans, the most telling first, and one sentence that sums them up.
+
+    Attributes:
+        told: changes that stand in the sentence word for word.
+        reason: text of the finding that stands in it, too; empty without one.
+    """
 
     changes: tuple[PlanDifference, ...]
     summary: str
+    told: tuple[PlanDifference, ...] = ()
+    reason: str = ""
 
 
 _RANK = {kind: place for place, kind in enumerate(DifferenceKind)}
@@ -114,8 +121,10 @@ def ratio_text(before: float, after: float) -> str:
 
 
 def times_text(ratio: float) -> str:
-    """`x12` or `x0.03`."""
-    return f"x{figure(round(ratio))}" if ratio >= 10 else f"x{ratio:.2g}"
+    """`x12`, `x0.03`, or `x1/250` where zeros would have to be counted."""
+    if ratio >= 10:
+        return f"x{figure(round(ratio))}"
+    return f"x{ratio:.2g}" if ratio >= 0.01 or ratio <= 0 else f"x1/{figure(round(1 / ratio))}"
 
 
 def figure(value: float) -> str:

@@ -99,10 +99,12 @@ def _statement(engine: Engine, statement: PlanStatement, place: int, told: _Told
     cells = _cells(nodes, width)
     marks, signs = told
     lines = [_line("", cells.heads, "operator")] if nodes else []
+    depths: list[int] = []
+    room = None if width is None else max(1, width - cells.width)
     for node, row in zip(nodes, cells.rows, strict=True):
+        depths.append(depths[node.parent.number] + 1 if node.parent else 0)
         sign = signs.get((place, node.number))
-        room = None if width is None else max(1, width - cells.width)
-        texts = _texts(engine, node, marks.get((place, node.number), ()), sign, room)
+        texts = _texts(engine, node, depths[-1], marks.get((place, node.number), ()), sign, room)
         lines.append(_line(sign.character if sign else "", row, next(texts)))
         lines.extend(_line("", cells.blanks, text) for text in texts)
     return [line if signs else line[2:] for line in lines]
@@ -142,9 +144,10 @@ def _cells(nodes: Sequence[Node], width: int | None) -> _Cells:
     return _Cells(heads, [list(row) for row in zip(*aligned, strict=True)] if aligned else [[] for _ in nodes])
 
 
-def _texts(engine: Engine, node: Node, marks: Sequence[int], sign: Sign | None, room: int | None) -> Iterator[str]:
+def _texts(
+    engine: Engine, node: Node, depth: int, marks: Sequence[int], sign: Sign | None, room: int | None
+) -> Iterator[str]:
     """The operator, then what a comparison says of it, then its conditions, broken where there is no room."""
-    depth = sum(1 for _ in node.above())
     arrow = f"{'  ' * (depth - 1)}-> " if depth else ""
     if room is not None and len(arrow) > DEEPEST_INDENT * room:
         arrow = f"{' ' * max(0, int(DEEPEST_INDENT * room) - 6)}...-> "

@@ -1,9 +1,15 @@
-"""The difference of two plans in one sentence."""
+"""The difference of two plans, headed by one sentence."""
 
 from collections.abc import Sequence
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
+from dbplanmon_pipeline.core.plans.differences import (
+    DifferenceKind,
+    PlanDiff,
+    PlanDifference,
+    figure,
+    ratio_text,
+)
 from dbplanmon_pipeline.core.plans.findings.model import Finding, Weight
 from dbplanmon_pipeline.core.plans.findings.view import number_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
@@ -61,15 +67,15 @@ def summarise(
     changes: Sequence[PlanDifference],
     fresh: Sequence[Finding],
     stayed: Sequence[Finding],
-) -> str:
-    """One sentence: why, where the plans tell, then the most telling change, and what it costs.
+) -> PlanDiff:
+    """The changes with one sentence: why, where the plans tell, then the most telling change, and what it costs.
 
     Where the plans work alike, what is bad about the new one speaks, or what is bad about both.
 
     Args:
         old: the former plan.
         new: the present one.
-        changes: between them, the most telling first.
+        changes: all between them, the most telling first.
         fresh: findings that only the present plan has, what weighs most first.
         stayed: findings that both have, likewise.
     """
@@ -80,11 +86,15 @@ def summarise(
     cause = _cause(changes, fresh)
     reason = cause.text if cause else _symptom(changes, fresh, stayed)
     if not lead:
-        return " ".join([NO_DIFFERENCE, *(f"{_begun(words)}." for words in [reason, *figures] if words)])
+        sentences = [NO_DIFFERENCE, *(f"{_begun(words)}." for words in [reason, *figures] if words)]
+        return PlanDiff((), " ".join(sentences), reason=reason)
     more = len(changes) - 1 - (cause in changes)
     rest = f", and {more} more {'difference' if more == 1 else 'differences'}" if more else ""
     told = [*([_begun(reason)] if reason else []), f"{lead[0].text}{rest}", *figures]
-    return f"{'; '.join(told)}."
+    in_words = tuple(one for one in changes if one in (lead[0], cause))
+    return PlanDiff(
+        tuple(changes), f"{'; '.join(told)}.", in_words, "" if isinstance(cause, PlanDifference) else reason
+    )
 
 
 def _cause(changes: Sequence[PlanDifference], fresh: Sequence[Finding]) -> Finding | PlanDifference | None:

@@ -22,8 +22,8 @@ def plan(request: Request) -> Response:
     new, old = store.plan(now), store.plan(before) if before else None
     if new is None and old is None:
         raise HTTPException(404, "this plan is not in the store (any more)")
-    summary, lines = describe_plan_change(old, new) if before and before != now else ("", ())
     fresh, stayed = findings_between(old, new)
+    summary, lines = describe_plan_change(old, new, (fresh, stayed)) if before and before != now else ("", ())
     sides = plan_sides(old, new, (before, now)) if before and before != now else None
     return render(
         request,
