@@ -4,6 +4,7 @@ Here are those of reading; those of judging are in `test_judged_cases_of_peers.p
 beside their modules; here the parts meet.
 """
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 
@@ -34,9 +35,9 @@ def clock():
 
 
 @pytest.fixture
-def store(tmp_path, clock):
+def store(migrated_file, tmp_path, clock):
+    shutil.copy(migrated_file, tmp_path / "store.db")
     store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
-    store.upgrade()
     yield store
     store.close()
 

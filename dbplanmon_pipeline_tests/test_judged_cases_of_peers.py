@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.remediation import SuggestionKind
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
-from dbplanmon_pipeline.providers.simulated import FaultKind
+from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault
 from dbplanmon_pipeline.services.decide_alerts import decide_alerts
 from dbplanmon_pipeline.store import open_store
 from dbplanmon_pipeline.testing import FixedClock
@@ -25,9 +25,11 @@ from dbplanmon_pipeline_tests.services.stories import (
     BROKEN_AT,
     BROKEN_TICKS,
     INSTANCE,
+    REF,
     STATEMENTS,
     Story,
     fault,
+    open_story,
     victim,
     write_calm_past,
 )
@@ -42,17 +44,22 @@ def clock():
 
 
 @pytest.fixture
-def store(tmp_path, clock):
+def store(migrated_file, tmp_path, clock):
+    shutil.copy(migrated_file, tmp_path / "store.db")
     store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
-    store.upgrade()
     yield store
     store.close()
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory):
+    """Five calm hours whose normal is learnt."""
     folder = tmp_path_factory.mktemp("past")
     write_calm_past(folder)
+    story = open_story(folder, BROKEN_AT)
+    story.learn()
+    story.analyse()
+    story.store.close()
     return folder
 
 
@@ -67,10 +74,7 @@ def resumed(past, tmp_path):
         stores.append(open_store(f"sqlite:///{tmp_path}/store.db", clock=clock))
         options = {"statements": STATEMENTS, "seed": 7, "faults": faults}
         fleet = Fleet(stores[0], clock, AlteredProvider(INSTANCE, 2, clock=clock, alter=alter, **options))
-        story = Story(fleet, clock)
-        story.learn()
-        story.analyse()
-        return story
+        return Story(fleet, clock)
 
     yield begin
     for store in stores:
@@ -166,3 +170,20 @@ def test_t_a_statement_that_goes_from_three_to_six_milliseconds_is_silent(store,
     late = own[own["interval_start_us"] >= epoch_us(BROKEN_AT)]
     assert late["elapsed_time_us"].sum() / late["execution_count"].sum() == pytest.approx(6_000, rel=0.2)
     assert (report.judged > 5, report.open_incidents, report.alerts) == (True, (), 0)
+
+
+def test_n_a_plan_whose_executions_are_cut_short_is_a_regression_of_its_own(resumed):
+    failing = SimulatedFault("cut", REF.database, victim().statement, FaultKind.FAILING_PLAN, BROKEN_AT, factor=9.0)
+    story = resumed(failing)
+    story.fleet.tick(BROKEN_TICKS)
+    (opened,) = story.analyse().open_incidents
+    assert (opened.label, opened.query_hash) == (Label.FAILING, victim().query_hash)
+    assert opened.failures.share == pytest.approx(0.9, abs=0.03)
+    assert story.store.incident(opened.incident_id) == opened
+    (told, _) = story.store.alerts(BROKEN_AT)
+    assert "% of its executions fail, 0 % before (executions fail)" in told.subject
+    assert "What changed in the plan" in told.body
+    (change,) = story.store.plan_changes(BROKEN_AT)
+    assert (change.plan_hash, change.previous_plan_hash) == (opened.plan_hash, opened.previous_plan_hash)
+    kinds = {suggestion.kind for suggestion in story.store.suggestions([opened.incident_id])}
+    assert SuggestionKind.FORCE_PLAN in kinds

@@ -6,6 +6,7 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_section, print_table
+from dbplanmon_pipeline.core.failures import failing_words
 from dbplanmon_pipeline.core.incidents import IncidentChange
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import moment_words, ratio_words, seconds_words
@@ -86,6 +87,8 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
 def _step(change: IncidentChange) -> str:
     incident = change.incident
     what = f"{change.event.value} {incident.incident_id} {place(incident)} {hash_text(incident.query_hash)}".rstrip()
+    if incident.failing:
+        return f"{what}: {failing_words(incident.failing)}"
     return (
         f"{what}: {ratio_words(incident.effect_ratio)}, {seconds_words(incident.extra_seconds_per_hour)} more per hour"
     )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from dbplanmon_pipeline.cli.choices import actor_option
+from dbplanmon_pipeline.cli.choices import actor_option, reason_option
 from dbplanmon_pipeline.cli.invocation import (
     Invocation,
     json_option,
@@ -17,7 +17,7 @@ from dbplanmon_pipeline.cli.invocation import (
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
 from dbplanmon_pipeline.core.deployments import Deployment
 from dbplanmon_pipeline.core.records import deployment_record
-from dbplanmon_pipeline.services.mark_deployment import mark_deployment
+from dbplanmon_pipeline.services.mark_deployment import mark_deployment, take_back_deployment
 
 LISTED_FOR = timedelta(days=30)
 
@@ -63,7 +63,7 @@ def mark_deploy(
 
 @click.group()
 def deploys() -> None:
-    """List deployments that were marked."""
+    """List deployments that were marked, and take back what was marked by mistake."""
 
 
 @deploys.command("list")
@@ -79,10 +79,28 @@ def list_deploys(invocation: Invocation, since: timedelta | None, as_json: bool)
         print_json({"deployments": [deployment_record(one) for one in found]})
         return
     print_table(
-        ("at (UTC)", "name", "where", "by", "note"),
-        [(one.deployed_at, one.name, _place(one), one.created_by, one.note) for one in found],
+        ("at (UTC)", "id", "name", "where", "by", "note"),
+        [(one.deployed_at, one.deployment_id, one.name, _place(one), one.created_by, one.note) for one in found],
         empty="no deployments",
     )
+
+
+@deploys.command("remove")
+@click.argument("marker", metavar="ID|NAME")
+@reason_option
+@actor_option
+@json_option
+@pass_invocation
+def remove(invocation: Invocation, marker: str, reason: str, actor: str | None, as_json: bool) -> None:
+    """Take back a deployment that was marked by mistake; a name will do where only one has it."""
+    who = actor or operating_system_user()
+    with invocation.session() as session:
+        removed = take_back_deployment(session.store, marker, actor=who, reason=reason)
+    if as_json:
+        print_json({**deployment_record(removed), "removed_by": who})
+    else:
+        at = f"{removed.deployed_at:%Y-%m-%d %H:%M} UTC"
+        print_line(f"deployment {removed.name} to {_place(removed)}, marked for {at}, was taken back by {who}")
 
 
 def _place(marker: Deployment) -> str:

@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import moment_words, one_line
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.core.records import hotspot_record
+from dbplanmon_pipeline.core.workload_words import busier_record, busier_words, growth_record, growth_words
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
 
 RANKINGS = {
@@ -31,11 +32,17 @@ STATEMENT_LIMIT = 100
 @pass_invocation
 def hotspots(invocation: Invocation, window: timedelta | None, top: int | None, ranking: str, as_json: bool) -> None:
     """Rank the statements that cost most in the window that ends with the newest reading."""
+    from dbplanmon_pipeline.composition.detectors import workload_policy  # noqa: PLC0415 - likewise
     from dbplanmon_pipeline.composition.fingerprints import stored_fingerprint  # noqa: PLC0415 - see `Invocation.session`
 
     with invocation.session() as session:
         chosen = session.settings.hotspots
-        report = rank_hotspots(session.store, window=window or chosen.window, top_n=top or chosen.top_n)
+        report = rank_hotspots(
+            session.store,
+            window=window or chosen.window,
+            top_n=top or chosen.top_n,
+            workload=workload_policy(session.settings),
+        )
         found = [hotspot for hotspot in report.hotspots if hotspot.rank_by == RANKINGS[ranking]]
         settings, texts = (
             session.settings,
@@ -50,9 +57,13 @@ def hotspots(invocation: Invocation, window: timedelta | None, top: int | None, 
                 "rank_by": RANKINGS[ranking],
                 "hotspots": [
                     hotspot_record(hotspot, text)
-                    | {"fingerprint": stored_fingerprint(settings, hotspot.ref.instance, text)}
+                    | {
+                        "fingerprint": stored_fingerprint(settings, hotspot.ref.instance, text),
+                        "growth": growth_record(report.workload.of(hotspot.ref, hotspot.query_hash)),
+                    }
                     for hotspot, text in ranked
                 ],
+                "busier": [busier_record(one) for one in report.workload.instances],
             }
         )
     else:
@@ -65,7 +76,7 @@ def _print(report: HotspotReport, ranked: list[tuple[Hotspot, str]]) -> None:
         return
     print_line(f"{moment_words(report.window_start)} to {moment_words(report.window_end)}")
     print_table(
-        ("#", "database", "query", "seconds", "CPU s", "reads", "executions", "share", "statement"),
+        ("#", "database", "query", "seconds", "CPU s", "reads", "executions", "share", "why it grew", "statement"),
         [
             (
                 h.rank,
@@ -76,9 +87,17 @@ def _print(report: HotspotReport, ranked: list[tuple[Hotspot, str]]) -> None:
                 h.logical_reads_pages,
                 h.execution_count,
                 f"{h.share:.1%}",
+                _why(report, h),
                 one_line(text, STATEMENT_LIMIT),
             )
             for h, text in ranked
         ],
         empty="nothing ran in this window",
     )
+    for busier in report.workload.instances:
+        print_line(one_line(busier_words(busier)))
+
+
+def _why(report: HotspotReport, hotspot: Hotspot) -> str:
+    found = report.workload.of(hotspot.ref, hotspot.query_hash)
+    return growth_words(found) if found else ""

@@ -7,6 +7,7 @@ import click
 
 from dbplanmon_pipeline.cli.output import Cell, print_fields, print_line, print_section, print_text
 from dbplanmon_pipeline.core.causes import RankedCause
+from dbplanmon_pipeline.core.failures import failing_words, failures_per_hour_words
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
@@ -67,6 +68,8 @@ def _figures(incident: Incident) -> list[tuple[str, Cell]]:
     if incident.baseline_us > 0:
         before, now = cost_words(incident.baseline_us), cost_words(incident.observed_us)
         per_execution = f"{per_execution} slower: {before} -> {now} {metric} per execution"
+    if incident.failing:
+        per_execution = failing_words(incident.failing)
     fields: list[tuple[str, Cell]] = [
         ("incident", incident.incident_id),
         ("state", incident.state.value),
@@ -74,6 +77,8 @@ def _figures(incident: Incident) -> list[tuple[str, Cell]]:
         ("cost", _cost(incident, metric)),
         ("since", _since(incident)),
     ]
+    if incident.failures and not incident.failing:
+        fields.append(("failures", failing_words(incident.failures)))
     if incident.query_hash:
         fields.append(("plan", _plans(incident)))
     if incident.closed_at:
@@ -86,6 +91,8 @@ def _figures(incident: Incident) -> list[tuple[str, Cell]]:
 
 
 def _cost(incident: Incident, metric: str) -> str:
+    if incident.failing:
+        return f"{failures_per_hour_words(incident.failing)}; the engine keeps no time of these"
     text = f"{seconds_words(incident.extra_seconds_per_hour)} more {metric} per hour"
     low, high = incident.extra_seconds_low, incident.extra_seconds_high
     return f"{text} (95 % interval {seconds_words(low)} to {seconds_words(high)})" if high > low else text
@@ -128,5 +135,6 @@ def _history(history: Sequence[IncidentChange]) -> list[str]:
 
 def _step(change: IncidentChange) -> str:
     note = f": {change.note}" if change.note else ""
-    figures = f"{change.incident.severity.value}, {seconds_words(change.incident.extra_seconds_per_hour)} more per hour"
+    more = f"{seconds_words(change.incident.extra_seconds_per_hour)} more per hour"
+    figures = f"{change.incident.severity.value}, {'failing' if change.incident.failing else more}"
     return f"{change.at:%Y-%m-%d %H:%M:%S}  {change.event.value} by {change.actor} ({figures}){note}"

@@ -44,7 +44,7 @@ COMMANDS = {
     "mute": CommandSource(f"{_HERE}.mute", "mute", "Choose whose messages nobody wants."),
     "maintenance": CommandSource(f"{_HERE}.maintenance", "maintenance", "Choose hours in which messages wait."),
     "mark-deploy": CommandSource(f"{_HERE}.deploys", "mark_deploy", "Mark a deployment, for the causes of incidents."),
-    "deploys": CommandSource(f"{_HERE}.deploys", "deploys", "List marked deployments."),
+    "deploys": CommandSource(f"{_HERE}.deploys", "deploys", "List marked deployments, take one back."),
     "channels": CommandSource(f"{_HERE}.channels", "channels", "List and test channels; send again what was given up."),
     "suggestions": CommandSource(f"{_HERE}.suggestions", "suggestions", "List and show ways back."),
     "plan": CommandSource(f"{_HERE}.plan", "plan", "Show a plan, or the difference of two."),

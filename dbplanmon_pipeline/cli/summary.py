@@ -7,9 +7,11 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_day, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_text
-from dbplanmon_pipeline.core.records import hotspot_record, incident_record, plan_change_record
+from dbplanmon_pipeline.core.records import Record, hotspot_record, incident_record, plan_change_record
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.summary_pages import summary_markdown
+from dbplanmon_pipeline.core.workload_changes import WorkloadChange
+from dbplanmon_pipeline.core.workload_words import busier_record, statement_growth_record
 from dbplanmon_pipeline.services.summarise import WEEK
 
 
@@ -40,6 +42,8 @@ def _facts(found: DaySummary) -> dict[str, object]:
         "ongoing": [incident_record(incident) for incident in found.ongoing],
         "plan_changes": [plan_change_record(change) for change in found.plan_changes],
         "hotspots": [hotspot_record(h, found.texts.get((h.ref, h.query_hash), "")) for h in found.hotspots],
+        "growth": [_growth(change, found) for change in found.growth],
+        "busier": [busier_record(one) for one in found.busier],
         "databases_read": found.databases_read,
         "databases_silent": found.databases_silent,
         "readings": found.readings,
@@ -50,3 +54,7 @@ def _facts(found: DaySummary) -> dict[str, object]:
         "alerts": dict(found.alerts),
         "load_seconds": [{"hour": load.hour_start, "elapsed_seconds": load.elapsed_seconds} for load in found.loads],
     }
+
+
+def _growth(change: WorkloadChange, found: DaySummary) -> Record:
+    return statement_growth_record(change) | {"statement": found.texts.get((change.ref, change.query_hash), "")}

@@ -1,10 +1,13 @@
-"""The detector the settings name, with its thresholds."""
+"""The detector the settings name, with its thresholds, and when growth of the workload is worth telling."""
+
+from datetime import timedelta
 
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.model import Detector
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.core.verdict.threshold import ThresholdDetector, ThresholdPolicy
+from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
 from dbplanmon_pipeline.settings import Settings
 
 
@@ -25,6 +28,15 @@ def _statistical(settings: Settings) -> StatisticalDetector:
             min_extra_seconds_per_hour=settings.analysis.min_extra_seconds_per_hour,
             min_extra_seconds_overrides=_overrides(settings),
         )
+    )
+
+
+def workload_policy(settings: Settings) -> WorkloadPolicy:
+    """The same extra cost matters as of incidents; new is what no full baseline knows."""
+    return WorkloadPolicy(
+        min_extra_seconds_per_hour=settings.analysis.min_extra_seconds_per_hour,
+        min_extra_overrides=_overrides(settings),
+        new_within=timedelta(days=settings.baselines.days),
     )
 
 

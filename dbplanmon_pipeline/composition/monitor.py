@@ -7,7 +7,7 @@ from functools import cached_property
 
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
 from dbplanmon_pipeline.composition.channels import build_channel_list, channel_names, channel_policies
-from dbplanmon_pipeline.composition.detectors import build_detector
+from dbplanmon_pipeline.composition.detectors import build_detector, workload_policy
 from dbplanmon_pipeline.composition.fleet_parts import enabled_instances
 from dbplanmon_pipeline.composition.history import databases_without_history
 from dbplanmon_pipeline.composition.incidents import incident_link, incident_policy
@@ -367,7 +367,7 @@ class Session:
 
     def summarise(self, day: date, *, days: int = 1) -> DaySummary:
         """Sum up one UTC day, or so many that end with it."""
-        return summarise(self.store, day, top_n=self.settings.hotspots.top_n, days=days)
+        return summarise(self.store, day, self.settings.hotspots.top_n, workload_policy(self.settings), days=days)
 
     def send_summary(self, summary: DaySummary, pictures: Mapping[str, str]) -> int:
         """Queue it for the channels that want summaries; pictures are PNGs in base64."""

@@ -3,7 +3,9 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from dbplanmon_pipeline.core.failures import failing_words, failures_per_hour_words
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.model import Label, StatementText, hash_text
 from dbplanmon_pipeline.core.plain_words import (
@@ -32,6 +34,7 @@ LISTED_LINES = 12
 
 _LABELS = {
     Label.PLAN_REGRESSION: "plan regression",
+    Label.FAILING: "executions fail",
     Label.PARAMETER_SENSITIVITY: "parameter sensitivity",
     Label.DATA_GROWTH: "more work per execution",
     Label.CONTENTION: "contention",
@@ -175,11 +178,13 @@ def _place(incident: Incident) -> str:
 
 def _subject(change: IncidentChange) -> str:
     incident, what = change.incident, _what(change.incident)
-    effect = f"{ratio_words(incident.effect_ratio)} slower, +{seconds_words(incident.extra_seconds_per_hour)}/h"
+    effect = f" is {ratio_words(incident.effect_ratio)} slower, +{seconds_words(incident.extra_seconds_per_hour)}/h"
+    if incident.failing:
+        effect = f": {failing_words(incident.failing)}"
     wording = {
-        IncidentEvent.OPENED: f"{what} is {effect} ({_LABELS[incident.label]})",
-        IncidentEvent.REOPENED: f"Back again: {what} is {effect} ({_LABELS[incident.label]})",
-        IncidentEvent.ESCALATED: f"Escalated: {what} is {effect} ({_LABELS[incident.label]})",
+        IncidentEvent.OPENED: f"{what}{effect} ({_LABELS[incident.label]})",
+        IncidentEvent.REOPENED: f"Back again: {what}{effect} ({_LABELS[incident.label]})",
+        IncidentEvent.ESCALATED: f"Escalated: {what}{effect} ({_LABELS[incident.label]})",
         IncidentEvent.AUTO_RESOLVED: f"Resolved: {what} is normal again{_after(change)}",
     }
     tag = "ok" if change.event is IncidentEvent.AUTO_RESOLVED else incident.severity.value
@@ -194,19 +199,31 @@ def _what(incident: Incident) -> str:
 def _headline(change: IncidentChange) -> str:
     incident = change.incident
     what = "A statement" if incident.scope is IncidentScope.QUERY else f"The {incident.scope.value}"
-    times, place = ratio_words(incident.effect_ratio), _place(incident)
+    times, place, bad = (
+        f"{ratio_words(incident.effect_ratio)} slower than normal",
+        _place(incident),
+        _bad_word(incident),
+    )
+    if incident.failing:
+        times = failing_words(incident.failing)
     note = f" {one_line(change.note, LINE_LIMIT)}" if change.note else ""
     if change.event is IncidentEvent.AUTO_RESOLVED:
-        slow = "slow again and again within" if incident.reopened_count else "slow for"
-        return f"{what} on {place} is normal again. It had been {slow} {_lasted(change)}.{note}"
+        long = f"{bad} again and again within" if incident.reopened_count else f"{bad} for"
+        return f"{what} on {place} is normal again. It had been {long} {_lasted(change)}.{note}"
     if change.event is IncidentEvent.ESCALATED:
         return (
-            f"{what} on {place} needs attention: still {times} slower than normal after {_lasted(change)}, "
+            f"{what} on {place} needs attention: still {times} after {_lasted(change)}, "
             f"severity now {incident.severity.value}, {_state_words(incident)}.{note}"
         )
     if change.event is IncidentEvent.REOPENED:
-        return f"{what} on {place} is slow again: {times} slower than normal. {_returns(incident)}{note}"
-    return f"{what} on {place} became {times} slower than normal{_with_plan(incident)}.{note}"
+        return f"{what} on {place} is {bad} again: {times}. {_returns(incident)}{note}"
+    if incident.failing:
+        return f"{what} on {place} is failing{_with_plan(incident)}: {times}.{note}"
+    return f"{what} on {place} became {times}{_with_plan(incident)}.{note}"
+
+
+def _bad_word(incident: Incident) -> str:
+    return "failing" if incident.failing else "slow"
 
 
 def _state_words(incident: Incident) -> str:
@@ -253,7 +270,9 @@ def _facts_lines(change: IncidentChange, statement: StatementText | None) -> lis
     rows.append(("Cost" if _is_bad(change) else "Cost until then", _extra_words(incident, metric)))
     rows.append(("Since", f"{moment_words(incident.began_at)} ({_lasted(change)})"))
     if change.event is IncidentEvent.AUTO_RESOLVED:
-        rows.append(("Last slow", moment_words(incident.last_bad_at)))
+        rows.append((f"Last {_bad_word(incident)}", moment_words(incident.last_bad_at)))
+    if incident.failures and not incident.failing:
+        rows.append(("Failures", failing_words(incident.failures)))
     if incident.scope is IncidentScope.QUERY:
         rows.append(("Plan", _plan_words(incident)))
     width = max(len(name) for name, _ in rows) + 2
@@ -261,6 +280,8 @@ def _facts_lines(change: IncidentChange, statement: StatementText | None) -> lis
 
 
 def _effect_words(incident: Incident, metric: str) -> str:
+    if incident.failing:
+        return failing_words(incident.failing)
     times = ratio_words(incident.effect_ratio)
     if incident.scope is not IncidentScope.QUERY or not incident.baseline_us > 0:
         return f"{times} {metric} per execution"
@@ -269,6 +290,8 @@ def _effect_words(incident: Incident, metric: str) -> str:
 
 
 def _extra_words(incident: Incident, metric: str) -> str:
+    if incident.failing:
+        return f"{failures_per_hour_words(incident.failing)}; the engine keeps no time of these"
     text = f"{seconds_words(incident.extra_seconds_per_hour)} more {metric} per hour"
     low, high = incident.extra_seconds_low, incident.extra_seconds_high
     return f"{text} (95 % interval: {seconds_words(low)} to {seconds_words(high)})" if high > low else text
@@ -339,6 +362,7 @@ def _facts(
         "began_at": incident.began_at.isoformat(),
         "last_bad_at": incident.last_bad_at.isoformat(),
         "reopened_count": incident.reopened_count,
+        "failures": asdict(incident.failures) if incident.failures else None,
         "plan_summary": one_line(plan_summary, LINE_LIMIT),
         "plan_changes": [one_line(line, LINE_LIMIT) for line in plan_lines[:LISTED_LINES]],
         "context": [one_line(line, LINE_LIMIT) for line in context_lines[:LISTED_LINES]],

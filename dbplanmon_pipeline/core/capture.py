@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import ELAPSED, EXECUTIONS, READS, WORKER, CounterReading, IntervalRows, Longs
+from dbplanmon_pipeline.core.counters import (
+    COUNTERS,
+    ELAPSED,
+    EXECUTIONS,
+    READS,
+    WORKER,
+    CounterReading,
+    IntervalRows,
+    Longs,
+)
 from dbplanmon_pipeline.core.merging import join_rows, merge_equal_keys, take_rows
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.ports import KnownStatement, StatementKey
@@ -18,6 +27,7 @@ DEAR_ELAPSED_US = 1_000_000.0
 """A statement that took this long in one interval is kept however seldom it ran."""
 
 _RANKED_BY = (ELAPSED, WORKER, READS, EXECUTIONS)
+_FAILED = [COUNTERS.index("aborted_count"), COUNTERS.index("exception_count")]
 _LEEWAY = 0.9
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -28,8 +38,9 @@ def select_rows(rows: IntervalRows, *, top_n: int, min_executions: int) -> Inter
     """Keep the statements that matter and sum the rest, so that totals stay true.
 
     Kept with all their plans and intervals are the `top_n` statements by elapsed time, by CPU, by reads and by
-    executions, of those that ran at least `min_executions` times or took at least a second. The rest becomes one row
-    per interval under OTHER_STATEMENTS with plan_hash 0.
+    executions, of those that ran at least `min_executions` times or took at least a second. Executions that failed
+    count as such: a statement that only fails any more is the last one to lose sight of. The rest becomes one row per
+    interval under OTHER_STATEMENTS with plan_hash 0.
 
     Args:
         rows: work between two readings of one database.
@@ -41,6 +52,7 @@ def select_rows(rows: IntervalRows, *, top_n: int, min_executions: int) -> Inter
     statements, member = np.unique(rows.query_hash, return_inverse=True)
     totals = np.zeros((len(statements), len(_RANKED_BY)))
     np.add.at(totals, member, np.nan_to_num(rows.values[:, _RANKED_BY]))
+    np.add.at(totals[:, _RANKED_BY.index(EXECUTIONS)], member, np.nan_to_num(rows.values[:, _FAILED]).sum(axis=1))
     kept = _top(totals, top_n) & _counts(totals, min_executions)
     kept |= statements == OTHER_STATEMENTS
     stays = kept[member]

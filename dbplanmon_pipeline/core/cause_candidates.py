@@ -6,14 +6,18 @@ from datetime import datetime
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.context_facts import (
+    EDITION_FACT,
     OF_STATEMENTS,
     ROLE_SETTINGS_FACT,
     SETTING_FACT,
     STALE,
     STATISTICS_FACT,
+    VERSION_FACTS,
     cause_words,
+    distribution_words,
 )
 from dbplanmon_pipeline.core.deployments import Deployment, deployment_words
+from dbplanmon_pipeline.core.distribution import DISTRIBUTION_FACT, column_changes, updated_of
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import read_utc
@@ -44,6 +48,7 @@ class CauseKind(StrEnum):
     SETTING = "setting"
     FAILOVER = "failover"
     STATISTICS = "statistics"
+    DISTRIBUTION = "distribution"
     VOLUME = "volume"
     DEPLOYMENT = "deployment"
     RESTART = "restart"
@@ -65,6 +70,7 @@ class Candidate:
         before / after: values, empty where there was or is nothing.
         databases: in how many databases it was seen.
         covers_instance: true where it concerns all of an instance by its nature.
+        is_dated: `at` is when it happened; else the reading that saw it, up to one collection later.
     """
 
     kind: CauseKind
@@ -76,11 +82,13 @@ class Candidate:
     after: str = ""
     databases: int = 1
     covers_instance: bool = False
+    is_dated: bool = False
 
 
+_STARTED = "server started"
 _BY_NAME = {
-    "server started": CauseKind.RESTART,
-    "server version": CauseKind.VERSION,
+    _STARTED: CauseKind.RESTART,
+    **dict.fromkeys((*VERSION_FACTS, EDITION_FACT), CauseKind.VERSION),
     "replica role": CauseKind.FAILOVER,
     "timeline": CauseKind.FAILOVER,
     "database identity": CauseKind.RESTORE,
@@ -92,8 +100,13 @@ _OF_INSTANCES = frozenset({CauseKind.RESTART, CauseKind.VERSION, CauseKind.FAILO
 def candidates_of_facts(changes: Iterable[FactChange]) -> list[Candidate]:
     """One per fact, index or column that changed, oldest first; the same change of several databases is one."""
     found: dict[tuple[CauseKind, str, str, str], Candidate] = {}
-    for change in _growth_as_one(changes):
+    told = list(changes)
+    starts = {(change.ref, change.seen_at): happened_at(change) for change in told if change.name == _STARTED}
+    for change in _growth_as_one(told):
         for one in _candidates_of(change):
+            if one.kind is CauseKind.VERSION and (started := starts.get((change.ref, change.seen_at))):
+                # A server gets another version by a start, whose moment it tells.
+                one = replace(one, at=started, is_dated=True)  # noqa: PLW2901
             key = (one.kind, one.about, one.table, one.what)
             known = found.get(key)
             found[key] = _together(known, one) if known and not one.table else one
@@ -168,6 +181,7 @@ def candidates_of_deployments(deployments: Iterable[Deployment], incident: Incid
             one.deployed_at,
             one.name,
             covers_instance=not one.database,
+            is_dated=True,
         )
         for one in deployments
         if one.concerns(incident.instance, incident.database)
@@ -180,15 +194,22 @@ def candidate_of_plan(incident: Incident) -> Candidate | None:
         return None
     old, new = hash_text(incident.previous_plan_hash), hash_text(incident.plan_hash)
     words = f"the statement got another plan: {old[:8]} became {new[:8]}"
-    return Candidate(CauseKind.PLAN, words, incident.began_at, new, before=old, after=new)
+    return Candidate(CauseKind.PLAN, words, incident.began_at, new, before=old, after=new, is_dated=True)
 
 
 def happened_at(change: FactChange) -> datetime:
     """The moment the server tells, else that at which the change was seen; never a later one than that."""
+    return _told_at(change) or change.seen_at
+
+
+def _told_at(change: FactChange) -> datetime | None:
+    """The moment the server tells; None where it tells none, or one that is yet to come."""
     told = None
-    if change.name == "server started" or change.name.startswith(UPDATED_FACT):
+    if change.name == _STARTED or change.name.startswith(UPDATED_FACT):
         told = read_utc(change.after.split(" ")[0].rstrip(","))
-    return min(told, change.seen_at) if told else change.seen_at
+    elif change.name.startswith(DISTRIBUTION_FACT):
+        told = read_utc(updated_of(change.after).split(" ")[0])
+    return told if told and told <= change.seen_at else None
 
 
 def _candidates_of(change: FactChange) -> Iterator[Candidate]:
@@ -197,6 +218,8 @@ def _candidates_of(change: FactChange) -> Iterator[Candidate]:
         yield from _parts(change, CauseKind.INDEX, "index", table)
     elif change.name.startswith(COLUMNS_FACT):
         yield from _parts(change, CauseKind.TABLE, "column", table)
+    elif change.name.startswith(DISTRIBUTION_FACT):
+        yield from _columns(change, table)
     elif change.name.startswith(ALTERED_FACT):
         yield _candidate(change, CauseKind.TABLE, table=table)
     elif change.name.startswith(ROWS_FACT):
@@ -231,6 +254,7 @@ def _candidate(
         change.before,
         change.after,
         covers_instance=covers_instance,
+        is_dated=_told_at(change) is not None,
     )
 
 
@@ -240,6 +264,15 @@ def _parts(change: FactChange, kind: CauseKind, noun: str, table: str) -> Iterat
         values = f": {part.before or 'none'} became {part.after or 'none'}" if kind is not CauseKind.INDEX else ""
         what = f"{noun} {part.name}{of_table} {part.verb}{values}"
         yield Candidate(kind, what, change.seen_at, part.name, table, part.before, part.after)
+
+
+def _columns(change: FactChange, table: str) -> Iterator[Candidate]:
+    """One per column whose data moved far."""
+    found = distribution_words(change.after)
+    for column in column_changes(table, change.before, change.after):
+        what = f"{column.words}{found}"
+        is_dated = _told_at(change) is not None
+        yield Candidate(CauseKind.DISTRIBUTION, what, happened_at(change), column.column, table, is_dated=is_dated)
 
 
 def _together(known: Candidate, more: Candidate) -> Candidate:

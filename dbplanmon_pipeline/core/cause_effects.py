@@ -45,6 +45,7 @@ class PlanView:
         is_same: it runs with the plan it had before.
         is_known: both were captured.
         new_rules: rules of findings that only the present plan has.
+        conditions: expressions of both plans, with the columns they compare, join, group or sort by.
     """
 
     tables: frozenset[str] = frozenset()
@@ -55,6 +56,7 @@ class PlanView:
     is_same: bool = False
     is_known: bool = False
     new_rules: frozenset[str] = field(default_factory=frozenset)
+    conditions: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def kinds(self) -> frozenset[DifferenceKind]:
@@ -63,8 +65,17 @@ class PlanView:
 
     def touching(self, table: str) -> PlanDifference | None:
         """The first difference about a table; None where there is none."""
-        word = re.compile(rf"(?<![\w$]){re.escape(table.rpartition('.')[2])}(?![\w$])")
+        word = _word(table.rpartition(".")[2])
         return next((change for change in self.changes if word.search(change.node)), None)
+
+    def compares(self, column: str) -> bool:
+        """True where a condition, a join, a group or a sort names the column."""
+        word = _word(column)
+        return any(word.search(expression) for expression in self.conditions)
+
+
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +95,17 @@ def tables_and_indexes(plan: Plan | None) -> tuple[frozenset[str], frozenset[str
     return tables, frozenset(one.index for one in found if one.index)
 
 
+def conditions_of(plan: Plan | None) -> frozenset[str]:
+    """Expressions of all operators of a plan."""
+    return frozenset(text for one in plan.operators() for _, text in one.conditions) if plan else frozenset()
+
+
 def effects(candidate: Candidate, incident: Incident, view: PlanView) -> list[Effect]:
     """Everything that speaks for a candidate beside its kind and its moment."""
-    if candidate.kind is CauseKind.INDEX:
-        return list(_of_index(candidate, view))
-    if candidate.kind is CauseKind.FORCING:
-        return list(_of_forcing(candidate, incident, view))
-    if candidate.kind in (CauseKind.SETTING, CauseKind.COMPATIBILITY):
-        return list(_of_setting(candidate, view))
-    if candidate.kind is CauseKind.STATISTICS:
-        return list(_of_statistics(candidate, view))
-    if candidate.kind is CauseKind.TABLE:
-        return list(_of_definition(candidate, view))
+    if candidate.kind in _BY_PLANS:
+        return list(_BY_PLANS[candidate.kind](candidate, view))
+    if candidate.kind in _BY_INCIDENT:
+        return list(_BY_INCIDENT[candidate.kind](candidate, incident, view))
     return list(_of_others(candidate, incident, view))
 
 
@@ -168,6 +178,18 @@ def _of_statistics(candidate: Candidate, view: PlanView) -> Iterator[Effect]:
         yield Effect(STATISTICS_MAY, "the plan was chosen anew")
 
 
+def _of_distribution(candidate: Candidate, incident: Incident, view: PlanView) -> Iterator[Effect]:
+    """Other data may bring another plan, or let the same one do more."""
+    if view.is_known and not view.compares(candidate.about):
+        return
+    if seen := view.touching(candidate.table) if view.is_changed else None:
+        yield Effect(STATISTICS_SEEN, f"the plans differ at this table: {seen.text}")
+    elif view.is_changed:
+        yield Effect(STATISTICS_MAY, "the plan was chosen anew")
+    elif incident.label is Label.DATA_GROWTH:
+        yield Effect(DATA_GROWTH, "each execution reads more than before")
+
+
 def _of_definition(candidate: Candidate, view: PlanView) -> Iterator[Effect]:
     seen = view.touching(candidate.table)
     if seen and (not candidate.about or (candidate.before and candidate.after)):
@@ -179,19 +201,33 @@ def _of_others(candidate: Candidate, incident: Incident, view: PlanView) -> Iter
     if candidate.kind in (CauseKind.RESTART, CauseKind.FAILOVER, CauseKind.VERSION, CauseKind.RESTORE):
         if together:
             yield Effect(COLD, "many statements became slower together, as with cold caches or another server")
+        elif view.is_changed and candidate.kind is CauseKind.VERSION:
+            yield Effect(ESTIMATOR, "another version may choose other plans, and the plan changed")
         elif view.is_changed:
             yield Effect(COMPILED_ANEW, "plans were made anew after it, and the plan changed")
     elif candidate.kind is CauseKind.VOLUME and number_of(candidate.after) >= number_of(candidate.before):
         if incident.label is Label.DATA_GROWTH:
             yield Effect(DATA_GROWTH, "each execution reads more than before")
     elif candidate.kind is CauseKind.DEPLOYMENT and candidate.at is not None:
-        if 0 <= (incident.began_at - candidate.at).total_seconds() <= JUST_BEFORE_SECONDS:
-            yield Effect(JUST_DEPLOYED, "it came right before")
+        before = (incident.began_at - candidate.at).total_seconds()
+        if -IN_FIRST_INTERVAL_SECONDS <= before <= JUST_BEFORE_SECONDS:
+            yield Effect(JUST_DEPLOYED, "it came right before" if before >= 0 else "it became slow with it")
     elif candidate.kind is CauseKind.PLAN and incident.label is Label.PLAN_REGRESSION:
         yield Effect(PLAN_BLAMED, "the figures change with the plan")
 
 
 JUST_BEFORE_SECONDS = 1800
+IN_FIRST_INTERVAL_SECONDS = 300
+"""The first slow interval begins before what made it slow: a deployment within it is as near as one before it."""
+
+_BY_PLANS = {
+    CauseKind.INDEX: _of_index,
+    CauseKind.SETTING: _of_setting,
+    CauseKind.COMPATIBILITY: _of_setting,
+    CauseKind.STATISTICS: _of_statistics,
+    CauseKind.TABLE: _of_definition,
+}
+_BY_INCIDENT = {CauseKind.FORCING: _of_forcing, CauseKind.DISTRIBUTION: _of_distribution}
 
 
 def _first(view: PlanView, kinds: Sequence[DifferenceKind] | frozenset[DifferenceKind] | set[DifferenceKind]) -> str:

@@ -8,7 +8,7 @@ where `kind` is how often such a change makes statements slower, `near` falls wi
 incident, `reach` says whether it can touch what is slow, and each `effect` is what the two plans show of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -49,6 +49,7 @@ KIND_WEIGHTS = {
     CauseKind.SETTING: 0.4,
     CauseKind.FAILOVER: 0.4,
     CauseKind.VOLUME: 0.4,
+    CauseKind.DISTRIBUTION: 0.4,
     CauseKind.STATISTICS: 0.35,
     CauseKind.DEPLOYMENT: 0.35,
     CauseKind.RESTART: 0.3,
@@ -56,7 +57,7 @@ KIND_WEIGHTS = {
     CauseKind.PLAN: 0.25,
     CauseKind.OTHER: 0.15,
 }
-UNUSED_INDEX, SAME_PLAN, SHRANK = 0.3, 0.4, 0.3
+UNUSED_INDEX, UNUSED_COLUMN, SAME_PLAN, SHRANK = 0.3, 0.3, 0.4, 0.3
 TABLE_OF_INSTANCE, DATABASE_OF_INSTANCE = 0.15, 0.4
 
 _THROUGH_PLAN = frozenset({CauseKind.INDEX, CauseKind.STATISTICS, CauseKind.COMPATIBILITY, CauseKind.FORCING})
@@ -102,9 +103,19 @@ def rank_causes(incident: Incident, candidates: Iterable[Candidate], view: PlanV
         view: plans of the statement; the empty one for a whole instance.
     """
     ranked = [found for one in candidates if (found := _ranked(incident, one, view))]
-    return tuple(sorted(ranked, key=lambda found: (-found.plausibility, _distance(incident, found.candidate))))[
-        :MOST_CAUSES
-    ]
+    ranked.sort(key=lambda found: (-found.plausibility, _distance(incident, found.candidate)))
+    return tuple(_without_retold(ranked))[:MOST_CAUSES]
+
+
+def _without_retold(ranked: Iterable[RankedCause]) -> Iterator[RankedCause]:
+    """That statistics were updated says nothing more once it is told what they found."""
+    found = set()
+    for one in ranked:
+        event = (one.candidate.table, one.candidate.at)
+        if one.candidate.kind is CauseKind.DISTRIBUTION:
+            found.add(event)
+        if one.candidate.kind is not CauseKind.STATISTICS or event not in found:
+            yield one
 
 
 def telling_cause(ranked: Sequence[RankedCause]) -> RankedCause | None:
@@ -150,10 +161,11 @@ def _near(incident: Incident, candidate: Candidate) -> _Weight | None:
     if timedelta(0) <= before <= CAUSES_WITHIN:
         said = f"{words} before the first slow interval began" if before else "as the first slow interval began"
         return _Weight(1.0 / (1.0 + before / HALF_AFTER), said)
+    seen = "" if candidate.is_dated else "seen "
     if timedelta(0) < -before <= GRACE:
-        return _Weight(1.0, f"seen {words} after the first slow interval began")
+        return _Weight(1.0, f"{seen}{words} after the first slow interval began")
     if -before > GRACE and candidate.at <= incident.opened_at:
-        return _Weight(AFTER_GRACE, f"seen only {words} after the slowness began")
+        return _Weight(AFTER_GRACE, f"{seen}only {words} after the slowness began")
     return None
 
 
@@ -166,6 +178,8 @@ def _reach(incident: Incident, candidate: Candidate, view: PlanView) -> list[_We
         found.append(_Weight(1.0, f"the plan reads {candidate.table}"))
     if candidate.kind is CauseKind.INDEX and view.is_known:
         found += _unused_index(candidate, view)
+    if candidate.kind is CauseKind.DISTRIBUTION and view.is_known:
+        found.append(_compared_column(candidate, view))
     if candidate.kind in _THROUGH_PLAN and view.is_same:
         found.append(_Weight(SAME_PLAN, "but the plan is the same as before"))
     if candidate.kind is CauseKind.VOLUME and number_of(candidate.after) < number_of(candidate.before):
@@ -183,6 +197,12 @@ def _reach_of_all(incident: Incident, candidate: Candidate) -> _Weight:
     if candidate.databases > 1:
         return _Weight(1.0, f"seen in {candidate.databases} databases of the instance")
     return _Weight(DATABASE_OF_INSTANCE, "but seen in one database only")
+
+
+def _compared_column(candidate: Candidate, view: PlanView) -> _Weight:
+    if view.compares(candidate.about):
+        return _Weight(1.0, f"it goes by {candidate.about}")
+    return _Weight(UNUSED_COLUMN, f"but does not go by {candidate.about}")
 
 
 def _unused_index(candidate: Candidate, view: PlanView) -> list[_Weight]:

@@ -1,8 +1,10 @@
 """Facts of a database that may explain a slower statement: where they come from, whom they concern, how they read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dbplanmon_pipeline.core.distribution import DISTRIBUTION_FACT, column_changes, updated_of
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plans.context import stale_rows
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
@@ -36,9 +38,15 @@ ROLE_SETTINGS_FACT = "role settings"
 
 FRESH, STALE = "fresh", "stale"
 
+_BEYOND_NUMBER = re.compile(r"[^\d.].*")
 _NO_CAUSES = (ADVICE_FACT, "query store size", "query store state")
 _STARTED, _IDENTITY = "server started", "database identity"
-_FROM_TO = ("replica role", "compatibility level", "server version", "timeline")
+EDITION_FACT = "SQL Server edition"
+_FROM_TO = ("replica role", "compatibility level", "timeline", EDITION_FACT)
+SQL_SERVER_VERSION_FACT = "SQL Server version"
+VERSION_FACTS = {SQL_SERVER_VERSION_FACT: "SQL Server", "PostgreSQL version": "PostgreSQL"}
+"""The product by the fact that tells its version."""
+
 MOST_PARTS = 5
 """Indexes or columns of one table that are told to have changed; the rest is counted."""
 
@@ -116,8 +124,8 @@ def shared_cause(change: PlanDifference) -> str:
 def cause_words(change: FactChange) -> str:
     """What changed, without the moment."""
     name, before, after = change.name, change.before, change.after
-    if name == _STARTED:
-        return f"the server restarted at {_moment(after)}"
+    if name == _STARTED or name in VERSION_FACTS:
+        return _server_words(name, before, after)
     if name == _IDENTITY:
         return "the database was replaced by another one, for example by a restore"
     if name in _FROM_TO or name.startswith("automatic tuning "):
@@ -128,6 +136,15 @@ def cause_words(change: FactChange) -> str:
     if prefix:
         return _statement_words(prefix, name.removeprefix(prefix), before, after)
     return f"{name}: {before} became {after}"
+
+
+def _server_words(name: str, before: str, after: str) -> str:
+    """`SQL Server was updated from 16.0.4095.4 to 16.0.4125.3`; a failover may bring an older version back."""
+    if name == _STARTED:
+        return f"the server restarted at {_moment(after)}"
+    was, now = ([int(part) for part in re.findall(r"\d+", _BEYOND_NUMBER.sub("", value))] for value in (before, after))
+    verb = "was updated" if now >= was else "went back"
+    return f"{VERSION_FACTS[name]} {verb} from {before} to {after}"
 
 
 def _table_words(name: str, table: str, before: str, after: str) -> str:
@@ -141,7 +158,18 @@ def _table_words(name: str, table: str, before: str, after: str) -> str:
         return f"statistics of {table} were updated at {_moment(moment)}{f' {how}' if how else ''}"
     if name.startswith(ALTERED_FACT):
         return f"table {table} or an index of it was altered or rebuilt at {_moment(after)} by the server's clock"
+    if name.startswith(DISTRIBUTION_FACT):
+        moved = [column.words for column in column_changes(table, before, after)]
+        more = [f"and {len(moved) - MOST_PARTS} more columns"] if len(moved) > MOST_PARTS else []
+        words = "; ".join([*moved[:MOST_PARTS], *more]) or f"statistics of {table} are about other columns"
+        return f"{words}{distribution_words(after)}"
     return _listed_words(name, table, before, after)
+
+
+def distribution_words(value: str) -> str:
+    """`, found by ANALYZE at 2026-03-01 10:02:00 UTC` for a value of DISTRIBUTION_FACT; empty where unknown."""
+    moment, _, how = updated_of(value).partition(" ")
+    return f", found {how} at {_moment(moment)}" if how else ""
 
 
 def _listed_words(name: str, table: str, before: str, after: str) -> str:

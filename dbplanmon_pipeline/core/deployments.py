@@ -1,6 +1,7 @@
 """Deployments as people or their pipelines mark them: what was rolled out, where, when and why."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,12 +11,19 @@ from dbplanmon_pipeline.errors import DbPlanMonError
 LONGEST_NAME = 200
 LONGEST_NOTE = 2_000
 LONGEST_PLACE = 255
+MOST_NAMED = 5
+"""Markers of one name that are told with their ids, the latest ones."""
+
 AHEAD = timedelta(minutes=10)
 """A deployment may be marked this long before it happens, or by a clock that is so much ahead."""
 
 
 class UnusableDeployment(DbPlanMonError):
     """A marker that cannot be kept as it was given; the message says what to change."""
+
+
+class UnknownDeployment(DbPlanMonError):
+    """No marker has this id or name, or more than one has the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,22 @@ def new_deployment(
     parts = (clean["name"], clean["instance"], clean["database"], at.isoformat())
     number = hashlib.sha256("\x1f".join(("deployment", *parts)).encode()).hexdigest()[:12]
     return Deployment(number, clean["name"], clean["instance"], clean["database"], at, clean["note"], now, actor)
+
+
+def chosen_deployment(known: Sequence[Deployment], wanted: str) -> Deployment:
+    """The one marker with this id, else with this name.
+
+    Raises:
+        UnknownDeployment: there is none, or there are several of this name.
+    """
+    name = one_line(wanted)
+    found = [one for one in known if one.deployment_id == name] or [one for one in known if one.name == name]
+    if not found:
+        raise UnknownDeployment(f"no deployment {one_line(wanted, 60)!r} is marked; see dbplanmon deploys list --json")
+    if len(found) > 1:
+        ids = ", ".join(f"{one.deployment_id} ({one.deployed_at:%Y-%m-%d %H:%M})" for one in found[-MOST_NAMED:])
+        raise UnknownDeployment(f"{len(found)} deployments have this name; give the id of one: {ids}")
+    return found[0]
 
 
 def deployment_words(deployment: Deployment) -> str:

@@ -218,6 +218,7 @@ def _with_statement(incident: Incident, verdict: Verdict) -> Incident:
         baseline_us=verdict.baseline_us,
         observed_us=verdict.observed_us,
         score=verdict.score,
+        failures=verdict.failures,
     )
 
 
@@ -257,9 +258,11 @@ def _begin(fresh: Incident, ended: Incident | None, at: datetime, policy: Incide
 def _continue(
     incident: Incident, fresh: Incident | None, evaluation: Evaluation, policy: IncidentPolicy
 ) -> IncidentChange | None:
+    still_fails = _still_fails(incident, evaluation)
     if fresh is not None:
-        return _still_bad(incident, fresh, evaluation.as_of)
-    began_at = _unchanged_since(incident, evaluation)
+        kept = fresh.failures or (incident.failures if still_fails else None)
+        return _still_bad(incident, replace(fresh, failures=kept), evaluation.as_of)
+    began_at = incident.began_at if still_fails else _unchanged_since(incident, evaluation)
     if began_at is not None:
         at = evaluation.as_of
         return IncidentChange(IncidentEvent.UPDATED, stayed_bad(incident, began_at, at), at)
@@ -299,6 +302,12 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
         note=incident.note,
     )
     return IncidentChange(IncidentEvent.ESCALATED if worse else IncidentEvent.UPDATED, changed, at)
+
+
+def _still_fails(incident: Incident, evaluation: Evaluation) -> bool:
+    """Whether its last interval was no better than those before, however far back the time before it lies by now."""
+    share = evaluation.failing.get((DatabaseRef(incident.instance, incident.database), incident.query_hash))
+    return incident.failures is not None and share is not None and not incident.failures.is_normal(share)
 
 
 def _unchanged_since(incident: Incident, evaluation: Evaluation) -> datetime | None:

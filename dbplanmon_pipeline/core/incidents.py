@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, Failures
 from dbplanmon_pipeline.core.model import Label, Severity
 
 
@@ -69,6 +70,12 @@ class Incident:
     reopened_count: int = 0
     evidence: tuple[str, ...] = ()
     note: str = ""
+    failures: Failures | None = None
+
+    @property
+    def failing(self) -> Failures | None:
+        """Its failures where they are what it is about; None where it is about time, whatever fails beside that."""
+        return self.failures if self.metric == FAILED_EXECUTIONS else None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -103,9 +110,10 @@ class IncidentChange:
     def reason(self) -> str:
         """Why, in words: the note of a person, else what the analysis saw."""
         incident = self.incident
+        bad = "failing" if incident.failing else "slow"
         seen = {
             IncidentEvent.OPENED: "; ".join(incident.evidence[:2]),
-            IncidentEvent.REOPENED: f"slow again, return number {incident.reopened_count}",
+            IncidentEvent.REOPENED: f"{bad} again, return number {incident.reopened_count}",
             IncidentEvent.ESCALATED: f"severity rose to {incident.severity.value}",
             IncidentEvent.AUTO_RESOLVED: f"normal in {incident.calm_intervals} intervals in a row",
         }

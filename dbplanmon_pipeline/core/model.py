@@ -77,9 +77,10 @@ _RISING = tuple(Severity)
 
 
 class Label(StrEnum):
-    """What kind of slowness an incident is."""
+    """What kind of slowness, or of failure, an incident is."""
 
     PLAN_REGRESSION = "plan_regression"
+    FAILING = "failing_executions"
     PARAMETER_SENSITIVITY = "parameter_sensitivity"
     DATA_GROWTH = "data_growth"
     CONTENTION = "contention"

@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import PlanChange
+from dbplanmon_pipeline.core.verdict.attempts import FAILED_COLUMNS
 from dbplanmon_pipeline.core.verdict.series import dominant_plans
 
 ALIVE_US = 24 * 3_600_000_000
@@ -28,7 +29,8 @@ def plan_changes(frame: IntervalFrame, known: Mapping[tuple[int, int], int]) -> 
     that time in which the statement changed its plan, or ran with this plan and the one before it together. A plan
     that did not run in that time always is one.
 
-    Intervals without a known plan are passed over, and so is the rest that capture gathers.
+    Executions that failed count like others: a plan with which nothing ends well is a change too. Intervals without a
+    known plan are passed over, and so is the rest that capture gathers.
 
     Args:
         frame: interval rows in the order its class states.
@@ -44,6 +46,9 @@ def plan_changes(frame: IntervalFrame, known: Mapping[tuple[int, int], int]) -> 
         for name in ("database_id", "query_hash", "interval_start_us", "interval_end_us", "plan_hash")
     )
     executions = rows["execution_count"].to_numpy(np.float64)
+    for name in FAILED_COLUMNS:
+        if name in rows.columns:
+            executions = executions + np.nan_to_num(rows[name].to_numpy(np.float64))
     use = np.flatnonzero((plan != 0) & (query != OTHER_STATEMENTS) & (executions > 0))
     database, query, start, end, plan, executions = (
         values[use] for values in (database, query, start, end, plan, executions)

@@ -20,7 +20,7 @@ REPLICA_ROLE_FACT = "replica role"
 VARIANTS_FACT = "psp variants "
 
 _PRIMARY_GROUP = "1"
-_JUDGED = frozenset({Label.PLAN_REGRESSION, Label.PARAMETER_SENSITIVITY, Label.DATA_GROWTH})
+_JUDGED = frozenset({Label.PLAN_REGRESSION, Label.FAILING, Label.PARAMETER_SENSITIVITY, Label.DATA_GROWTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +151,11 @@ def _reasons_of_forcing(incident: Incident, present: Mapping[str, str]) -> Itera
 
 def _review(incident: Incident, reasons: list[str]) -> Draft:
     told = "; ".join(reasons)
+    became = "fails" if incident.failing else "got slower"
     return Draft(
         SuggestionKind.REVIEW_PLANS,
         "low",
-        f"Statement {hash_text(incident.query_hash)} got slower with another plan, but forcing the former plan "
+        f"Statement {hash_text(incident.query_hash)} {became} with another plan, but forcing the former plan "
         f"{hash_text(incident.previous_plan_hash)} is not advised: {told}. Compare the two plans first.",
     )
 
@@ -164,9 +165,10 @@ def _rationale(incident: Incident) -> str:
     if incident.baseline_us > 0:
         before, now = cost_words(incident.baseline_us), cost_words(incident.observed_us)
         cost = f" ({before} -> {now} per execution, {ratio_words(incident.effect_ratio)})"
+    was, now = ("ended well", "fails") if incident.failing else ("was fast", "is slower")
     return (
-        f"Statement {hash_text(incident.query_hash)} was fast with plan {hash_text(incident.previous_plan_hash)} and "
-        f"is slower with plan {hash_text(incident.plan_hash)}{cost}. Forcing the former plan makes the optimizer use "
+        f"Statement {hash_text(incident.query_hash)} {was} with plan {hash_text(incident.previous_plan_hash)} and "
+        f"{now} with plan {hash_text(incident.plan_hash)}{cost}. Forcing the former plan makes the optimizer use "
         "it again at once and changes nothing else; where it cannot be used, the engine compiles as before. It treats "
         "the symptom: find out why the plan changed, watch the statement for a day, and take the force away when the "
         "cause is cured."

@@ -1,5 +1,7 @@
 """Values of the house in the JSON of commands and pages; keys are stable and stand in docs/cli.md."""
 
+from dataclasses import asdict
+
 from dbplanmon_pipeline.core.causes import RankedCause
 from dbplanmon_pipeline.core.deployments import Deployment
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
@@ -45,6 +47,7 @@ def incident_record(incident: Incident) -> Record:
         "reopened_count": incident.reopened_count,
         "evidence": incident.evidence,
         "note": incident.note,
+        "failures": asdict(incident.failures) if incident.failures else None,
     }
 
 

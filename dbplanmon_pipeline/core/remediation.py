@@ -196,6 +196,10 @@ def _stale_statistics(plan: CapturedPlan | None, dialect: Engine, facts: Sequenc
 
 _ADVICE = {
     Label.PLAN_REGRESSION: "No lost index, changed setting or stale statistics explain it; compare the two plans.",
+    Label.FAILING: (
+        "Executions fail since its plan changed: compare the two plans, and see whether the client's timeout or an "
+        "error of the statement ends them."
+    ),
     Label.PARAMETER_SENSITIVITY: (
         "Its cost depends on the parameter values. Compare the plans for a common and a rare value before forcing one."
     ),

@@ -9,6 +9,7 @@ from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, Severity
 from dbplanmon_pipeline.core.ports import Hotspot, PlanChange
 from dbplanmon_pipeline.core.ports.summary import KpiSpan, Watch
+from dbplanmon_pipeline.core.workload_changes import BusierInstance, WorkloadChange
 
 _DAY = timedelta(days=1)
 _UNWATCHED_NOTED, _UNWATCHED_BAD = 0.01, 0.25
@@ -46,6 +47,8 @@ class DaySummary:
         alerts: messages of that time by what became of them, summaries aside.
         loads: one per hour.
         texts: redacted statements, where known.
+        growth: statements that cost more than usual because they ran more often or are new, the most extra first.
+        busier: instances that did more work than usual.
     """
 
     day: date
@@ -62,6 +65,8 @@ class DaySummary:
     alerts: Mapping[str, int]
     loads: tuple[Load, ...] = ()
     texts: Mapping[tuple[DatabaseRef, int], str] = field(default_factory=dict)
+    growth: tuple[WorkloadChange, ...] = ()
+    busier: tuple[BusierInstance, ...] = ()
 
     @property
     def days(self) -> int:
@@ -121,6 +126,8 @@ def summarise_days(
     alerts: Mapping[str, int] | None = None,
     loads: Sequence[Load] = (),
     texts: Mapping[tuple[DatabaseRef, int], str] | None = None,
+    growth: Sequence[WorkloadChange] = (),
+    busier: Sequence[BusierInstance] = (),
 ) -> DaySummary:
     """Sort what is known into whole days that begin at `start` (aware UTC midnight)."""
     end = start + days * _DAY
@@ -151,6 +158,8 @@ def summarise_days(
         alerts=dict(alerts or {}),
         loads=tuple(loads),
         texts=dict(texts or {}),
+        growth=tuple(change for change in growth if change.is_growth),
+        busier=tuple(busier),
     )
 
 

@@ -15,6 +15,7 @@ from dbplanmon_pipeline.core.plain_words import (
     seconds_words,
 )
 from dbplanmon_pipeline.core.summary import DaySummary, counted
+from dbplanmon_pipeline.core.workload_words import busier_share, growth_words
 
 MOST_ROWS = 25
 """Rows of one table; what is left out is counted."""
@@ -95,6 +96,7 @@ def tables_of(summary: DaySummary) -> Iterator[Table]:
             ],
         )
     )
+    found.append(_growth(summary))
     found.append(_hotspots(summary))
     found.append(_troubled(summary))
     return (table for table in found if table.rows)
@@ -130,6 +132,33 @@ def _kpis(summary: DaySummary) -> Table:
         for kpi in kpis
     ]
     return _table("KPIs", ("KPI", "last", "value", "readings", "breaches", "errors", "why"), rows, (2, 3, 4, 5))
+
+
+def _growth(summary: DaySummary) -> Table:
+    rows = [
+        (
+            _name(b.instance),
+            "all of it",
+            f"{busier_share(b)} busier",
+            *_costs(b.seconds_per_hour, b.normal_seconds_per_hour),
+        )
+        for b in summary.busier
+    ]
+    rows += [
+        (
+            _name(c.ref),
+            summary.texts.get((c.ref, c.query_hash)) or hash_words(c.query_hash),
+            growth_words(c),
+            *_costs(c.seconds_per_hour, c.normal_seconds_per_hour),
+        )
+        for c in summary.growth
+    ]
+    head = ("where", "statement", "why", "extra s/h", "s/h", "normally")
+    return _table("Busier, not slower", head, rows, (3, 4, 5))
+
+
+def _costs(now: float, normal: float) -> tuple[str, str, str]:
+    return f"{now - normal:,.0f}", f"{now:,.0f}", f"{normal:,.0f}"
 
 
 def _hotspots(summary: DaySummary) -> Table:

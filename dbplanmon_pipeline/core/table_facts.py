@@ -1,4 +1,4 @@
-"""Facts of tables that plans read: rows, age of statistics, indexes, columns; and what a change of one says.
+"""Facts of tables that plans read: rows, statistics, indexes, columns; and what a change of one says.
 
 Each is one fact of the database, `<prefix><schema>.<table>`, so that the store keeps every value with the moment since
 when it holds. Lists are told as JSON, so that two values tell which index or column came, went or became another one.
@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from dbplanmon_pipeline.core.distribution import (
+    DISTRIBUTION_FACT,
+    ColumnStatistics,
+    distribution_value,
+    is_other_data,
+)
 from dbplanmon_pipeline.core.plans.context import DISABLED, STALE_ROWS
 
 ROWS_FACT = "rows of "
@@ -19,7 +25,7 @@ UPDATED_FACT = "statistics time of "
 INDEXES_FACT = "indexes of "
 COLUMNS_FACT = "columns of "
 ALTERED_FACT = "alteration of "
-TABLE_FACTS = (ROWS_FACT, UPDATED_FACT, INDEXES_FACT, COLUMNS_FACT, ALTERED_FACT)
+TABLE_FACTS = (ROWS_FACT, UPDATED_FACT, INDEXES_FACT, COLUMNS_FACT, ALTERED_FACT, DISTRIBUTION_FACT)
 """Prefixes; the rest of the name is the table, as `schema.table`."""
 
 LONGEST_NAME = 255
@@ -29,7 +35,7 @@ LONGEST_LIST = 16_000
 """Characters of a list of definitions; a longer one is told by digests of them, which still shows what changed."""
 
 ROWS_STEP = 0.1
-ROWS_APART = timedelta(hours=1)
+DATA_APART = timedelta(hours=1)
 
 _DIGEST_BYTES = 6
 _DIGITS = 2
@@ -47,6 +53,7 @@ class TableShape:
         altered: when the table or one of its indexes was last changed, as the clock on the server's wall has it.
         indexes: definition by name, literals masked.
         columns: type by name, with what else the planner goes by.
+        distribution: what the planner knows of the data, by column.
     """
 
     name: str
@@ -55,6 +62,7 @@ class TableShape:
     altered: str = ""
     indexes: Mapping[str, str] | None = None
     columns: Mapping[str, str] | None = None
+    distribution: Mapping[str, ColumnStatistics] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ def table_facts(shape: TableShape) -> dict[str, str]:
         ALTERED_FACT: shape.altered,
         INDEXES_FACT: "" if shape.indexes is None else _told(shape.indexes),
         COLUMNS_FACT: "" if shape.columns is None else _told(shape.columns),
+        DISTRIBUTION_FACT: distribution_value(shape.updated, shape.distribution) if shape.distribution else "",
     }
     named = {f"{prefix}{shape.name}": value for prefix, value in found.items() if value}
     return {name: value for name, value in named.items() if len(name) <= LONGEST_NAME}
@@ -108,8 +117,8 @@ def table_of(fact: str) -> str:
 def is_news(fact: str, held: str, told: str, held_for: timedelta) -> bool:
     """Whether a value is worth keeping beside the one that holds.
 
-    Rows are, once they moved by the share ROWS_STEP and no more often than ROWS_APART: tables that serve as queues
-    fill and empty all day. Those below STALE_ROWS may move as they like.
+    Rows are, once they moved by the share ROWS_STEP, and data is, once it moved far; both no more often than
+    DATA_APART: tables that serve as queues fill and empty all day. Rows below STALE_ROWS may move as they like.
 
     Args:
         fact: its name.
@@ -119,10 +128,12 @@ def is_news(fact: str, held: str, told: str, held_for: timedelta) -> bool:
     """
     if held == told:
         return False
+    if fact.startswith(DISTRIBUTION_FACT):
+        return held_for >= DATA_APART and is_other_data(held, told)
     if not fact.startswith(ROWS_FACT):
         return True
     low, high = sorted(max(1.0, number_of(value)) for value in (held, told))
-    return held_for >= ROWS_APART and high >= STALE_ROWS and high - low >= ROWS_STEP * low
+    return held_for >= DATA_APART and high >= STALE_ROWS and high - low >= ROWS_STEP * low
 
 
 def number_of(value: str) -> float:

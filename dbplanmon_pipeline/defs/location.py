@@ -6,6 +6,7 @@ from datetime import timedelta
 import dagster as dg
 
 from dbplanmon_pipeline.composition import Monitor
+from dbplanmon_pipeline.core.shards import shards_of
 from dbplanmon_pipeline.defs.alerting import alerts_job, alerts_sensor
 from dbplanmon_pipeline.defs.analysis import analysis_assets, analysis_jobs
 from dbplanmon_pipeline.defs.backtest import backtest_asset, backtest_job
@@ -17,7 +18,7 @@ from dbplanmon_pipeline.defs.history import history_asset, history_job
 from dbplanmon_pipeline.defs.job_failures import job_failures_sensor
 from dbplanmon_pipeline.defs.kpis import kpi_schedules, kpis_asset, kpis_job
 from dbplanmon_pipeline.defs.lost_runs import lost_runs_sensor
-from dbplanmon_pipeline.defs.naming import RETENTION, AssetJob, Names
+from dbplanmon_pipeline.defs.naming import COLLECTION, JOB_TAG, RETENTION, AssetJob, Names
 from dbplanmon_pipeline.defs.retention import retention_job, retention_schedules, store_maintenance_job
 from dbplanmon_pipeline.defs.schedules import schedules
 from dbplanmon_pipeline.defs.sensors import sensors
@@ -71,7 +72,10 @@ def build_definitions(
     all_schedules = [*schedules(names, monitor, monitor.clock()), *retention_schedules(names, monitor)]
     all_schedules += kpi_schedules(names, monitor)
     all_sensors = [*sensors(names, monitor, monitor.clock(), followers, first_day), alerts_sensor(names, monitor)]
+    # Runs of a shard are found by a name of their own.
+    shards = shards_of(monitor.settings.collection.shards, monitor.settings.collection.shards)
     job_names = [names.name(RETENTION), *(job.name for job in jobs)]
+    job_names += [names.job_tags(COLLECTION, shard)[JOB_TAG] for shard in shards]
     all_sensors.append(lost_runs_sensor(names, job_names))
     if monitor.settings.schedules.job_failures:
         all_sensors.append(job_failures_sensor(names, monitor, job_names))

@@ -30,12 +30,13 @@ def _picture(store: AnalysisStore, incident: Incident) -> str:
     ref = DatabaseRef(incident.instance, incident.database)
     bad = incident.updated_at - incident.began_at
     start = incident.began_at - max(bad * BEFORE, timedelta(minutes=30))
-    columns = (incident.metric, "execution_count")
+    metric = "elapsed_time_us" if incident.failing else incident.metric
+    columns = (metric, "execution_count")
     frame = store.interval_frame(
         start, incident.updated_at, columns=columns, databases=[ref], query_hash=incident.query_hash
     )
-    rows = frame.rows
-    cost_ms = (rows[incident.metric] / rows["execution_count"] / 1000).to_numpy()
+    rows = frame.rows[frame.rows["execution_count"] > 0]
+    cost_ms = (rows[metric] / rows["execution_count"] / 1000).to_numpy()
     ends = (rows["interval_end_us"].to_numpy() - epoch_us(incident.began_at)) / 60e6
     title = f"{ref}  {hash_text(incident.query_hash)}  x{incident.effect_ratio:.1f}"
     return f"![{title}](data:image/png;base64,{_draw(ends, cost_ms, incident, title)})"

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 import numpy as np
 from markupsafe import Markup
 
+from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, failing_words
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
@@ -19,7 +20,7 @@ from dbplanmon_pipeline.web.charts.history import HistoryChart, Point, history_c
 from dbplanmon_pipeline.web.charts.scales import TimeScale, value_scale
 from dbplanmon_pipeline.web.charts.svg import element
 
-METRICS = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time"}
+METRICS = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time", FAILED_EXECUTIONS: "failed executions"}
 MOST_MARKS = 8
 _WIDTH, _HEIGHT = 800, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 790, 24, 140
@@ -85,7 +86,7 @@ def curve_chart(curve: Curve, name: str, other: datetime | None = None) -> Marku
     incident = one.incident
     is_query = incident.scope is IncidentScope.QUERY
     last = min(one.ended_at or curve.end, curve.end)
-    words = METRICS.get(incident.metric, incident.metric)
+    words = METRICS["elapsed_time_us"] if incident.failing else METRICS.get(incident.metric, incident.metric)
     gap = _usual_gap(curve)
     chart = HistoryChart(
         title=f"{place(incident)} {hash_words(incident.query_hash) if is_query else ''}".strip(),
@@ -147,6 +148,11 @@ def _description(incident: Incident, raised_at: datetime) -> str:
     costs = ""
     if incident.scope is IncidentScope.QUERY:
         costs = f" from {cost_words(incident.baseline_us)} to {cost_words(incident.observed_us)}"
+    if incident.failing:
+        since, told = moment_words(incident.began_at), moment_words(raised_at)
+        return (
+            f"Failing since {since}: {failing_words(incident.failing)}; told at {told}. Regular executions are shown."
+        )
     return (
         f"Slower since {moment_words(incident.began_at)}{costs}, {ratio_words(incident.effect_ratio)}; "
         f"told at {moment_words(raised_at)}."

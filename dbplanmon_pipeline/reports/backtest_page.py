@@ -10,7 +10,8 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.failures import share_words
+from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
@@ -35,9 +36,11 @@ _PACKAGE = "dbplanmon_pipeline.reports"
 _STYLES = ("base.css", "parts.css", "charts.css")
 LABELS = {
     "plan_regression": "plan regression",
+    "failing_executions": "executions fail",
     "parameter_sensitivity": "parameter sensitivity",
     "data_growth": "more work per execution",
     "contention": "contention",
+    "database_slowdown": "slow database",
     "instance_slowdown": "slow instance",
     "unknown": "unknown cause",
 }
@@ -154,12 +157,16 @@ def _row(one: Notification) -> AlertRow:
         label=LABELS.get(incident.label.value, incident.label.value),
         severity=incident.severity.value,
         metric=METRICS.get(incident.metric, incident.metric),
-        before=cost_words(incident.baseline_us) if is_query else "",
-        after=cost_words(incident.observed_us) if is_query else "",
+        before=_cost(incident, incident.baseline_us, "share_before") if is_query else "",
+        after=_cost(incident, incident.observed_us, "share") if is_query else "",
         ratio=ratio_words(incident.effect_ratio),
         extra=seconds_words(incident.extra_seconds_per_hour),
         lasted=duration_words((one.ended_at - one.raised_at).total_seconds()) if one.ended_at else "to the end",
     )
+
+
+def _cost(incident: Incident, cost_us: float, share: str) -> str:
+    return share_words(getattr(incident.failing, share)) if incident.failing else cost_words(cost_us)
 
 
 def _curves(found: Backtested) -> list[dict[str, object]]:

@@ -30,8 +30,10 @@ from dbplanmon_pipeline.services.analyse_step import Part, RunningSteps
 from dbplanmon_pipeline.services.explain import Explanation, ExplanationStore, describe_plan_change, explain_incident
 
 MAX_CATCH_UP = 24
-GROUP = 64
-"""Databases judged at once, unless one instance has more."""
+GROUP = 32
+"""Databases judged at once, unless one instance has more; with a day of the past and 200 statements in each that is a
+gigabyte and a quarter.
+"""
 
 JOB = "analysis"
 BEHIND = "analysis:behind"

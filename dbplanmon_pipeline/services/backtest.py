@@ -36,7 +36,7 @@ class BacktestPolicy:
     """
 
     incidents: IncidentPolicy = field(default_factory=IncidentPolicy)
-    lookback: timedelta = timedelta(hours=12)
+    lookback: timedelta = timedelta(days=1)
     days: int = 7
     rebuild_at: timedelta = timedelta(hours=2)
 

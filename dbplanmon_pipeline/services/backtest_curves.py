@@ -89,7 +89,8 @@ def curve_of(frame: IntervalFrame, notification: Notification) -> Curve:
     incident = notification.incident
     start, end = _shown(frame, notification)
     rows = _rows(frame, notification, start, end)
-    binned = _binned(rows, incident.metric, max(1, (epoch_us(end) - epoch_us(start)) // MOST_POINTS))
+    metric = "elapsed_time_us" if incident.failing else incident.metric
+    binned = _binned(rows, metric, max(1, (epoch_us(end) - epoch_us(start)) // MOST_POINTS))
     total = binned["total"].to_numpy(np.float64)
     spans = binned["end_us"].to_numpy(np.int64) - binned["start_us"].to_numpy(np.int64)
     per_execution = incident.scope is IncidentScope.QUERY

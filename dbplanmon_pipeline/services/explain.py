@@ -15,9 +15,16 @@ from dbplanmon_pipeline.core.cause_candidates import (
     candidates_of_deployments,
     candidates_of_facts,
 )
-from dbplanmon_pipeline.core.cause_effects import PlanView, tables_and_indexes
+from dbplanmon_pipeline.core.cause_effects import PlanView, conditions_of, tables_and_indexes
 from dbplanmon_pipeline.core.causes import CAUSES_WITHIN, RankedCause, rank_causes, telling_cause
-from dbplanmon_pipeline.core.context_facts import cause_line, cause_name, concerns, engine_advice, shared_cause
+from dbplanmon_pipeline.core.context_facts import (
+    SETTING_FACT,
+    cause_line,
+    cause_name,
+    concerns,
+    engine_advice,
+    shared_cause,
+)
 from dbplanmon_pipeline.core.deployments import Deployment
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.intervals import IntervalFrame
@@ -32,6 +39,7 @@ from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remediation import suggest
 from dbplanmon_pipeline.core.table_facts import table_of
+from dbplanmon_pipeline.services.explain_workload import IncidentWorkloadStore, workload_lines
 
 CAUSE_WINDOW = timedelta(hours=2)
 FORMER_PLAN_WINDOW = timedelta(hours=24)
@@ -45,7 +53,7 @@ _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 _OF_TABLES = (DifferenceKind.INDEX, DifferenceKind.TABLE, DifferenceKind.STATISTICS)
 
 
-class ExplanationStore(Protocol):
+class ExplanationStore(IncidentWorkloadStore, Protocol):
     """What an explanation reads."""
 
     def plan(self, plan_hash: int) -> CapturedPlan | None:
@@ -93,7 +101,8 @@ class Explanation:
         statement: text, None where it was never read.
         plan_summary: one sentence; says so when the plan is the same or not known.
         plan_lines: the differences, most telling first.
-        context_lines: settings, indexes and tables that changed shortly before.
+        context_lines: settings, indexes and tables that changed shortly before; of an instance or a database, whether
+            its workload grew.
         suggestions: ways back, best first.
         old_plan / new_plan: the stored plans, None where unknown.
         engine_advice: what the engine itself would do about the statement, in its words; empty where it says nothing.
@@ -132,7 +141,8 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     """Read what the store knows about an incident and put it in words."""
     if not incident.query_hash:
         summary = f"Most statements of this {incident.scope.value} slowed down together."
-        return Explanation(None, summary, (), (), (), ranked=_causes_of_all(store, incident))
+        workload = workload_lines(store, incident)
+        return Explanation(None, summary, (), workload, (), ranked=_causes_of_all(store, incident))
     ref = DatabaseRef(incident.instance, incident.database)
     statement = store.statement_texts([(ref, incident.query_hash)]).get((ref, incident.query_hash))
     told_new = store.plan(incident.plan_hash) if incident.plan_hash else None
@@ -149,7 +159,7 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
         statement,
         summary,
         plan_lines[:MAX_PLAN_LINES],
-        (*map(cause_line, facts), *(change.text for change in around)),
+        (*map(cause_line, facts), *_others_around(around, facts)),
         suggest(
             incident,
             old=old,
@@ -200,15 +210,15 @@ def _plan_view(
     differences: tuple[PlanDifference, ...],
     new_findings: tuple[Finding, ...],
 ) -> PlanView:
-    (read_before, used_before), (read_now, used_now) = (
-        tables_and_indexes(tree_of(plan) if plan else None) for plan in (old, new)
-    )
+    before, now = (tree_of(plan) if plan else None for plan in (old, new))
+    (read_before, used_before), (read_now, used_now) = map(tables_and_indexes, (before, now))
     is_changed = _is_changed(incident)
     return PlanView(
         read_before | read_now,
         used_before,
         used_now,
         differences,
+        conditions=conditions_of(before) | conditions_of(now),
         is_changed=is_changed,
         is_same=bool(incident.plan_hash) and not is_changed,
         is_known=old is not None and new is not None,
@@ -294,6 +304,14 @@ def _changes_around(incident: Incident, old: CapturedPlan | None, new: CapturedP
     named = {change.node for change in changes if change.kind is DifferenceKind.INDEX}
     lost = [one for one in lost_indexes(incident, old, new) if one.name not in named]
     return [*changes, *map(_lost, lost)]
+
+
+def _others_around(around: Sequence[PlanDifference], facts: Sequence[FactChange]) -> list[str]:
+    """What changed between two captures, without settings whose change is told with its moment."""
+    told = {one.name for one in facts}
+    return [
+        one.text for one in around if one.kind is not DifferenceKind.SETTING or f"{SETTING_FACT}{one.node}" not in told
+    ]
 
 
 def _lost(index: LostIndex) -> PlanDifference:

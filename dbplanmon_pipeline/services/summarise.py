@@ -10,13 +10,19 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports.summary import DayWork, SummaryStore
 from dbplanmon_pipeline.core.summary import DaySummary, Load, summarise_days
+from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
+from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, dearest_of
 
 RANKED_BY = "elapsed_time_us"
 WEEK = 7
 _TEXT_LIMIT = 200
+_COMPARED = 500
+"""Dearest statements that are held against earlier days; each takes up to 24 hours of a dozen days."""
 
 
-def summarise(store: SummaryStore, last_day: date, *, top_n: int, days: int = 1) -> DaySummary:
+def summarise(
+    store: SummaryStore, last_day: date, top_n: int, workload: WorkloadPolicy | None = None, *, days: int = 1
+) -> DaySummary:
     """The summary of one day or of several; repeating it later gives the same, but for what has closed since."""
     start = datetime.combine(last_day - timedelta(days=days - 1), time(), UTC)
     end = start + timedelta(days=days)
@@ -29,7 +35,9 @@ def summarise(store: SummaryStore, last_day: date, *, top_n: int, days: int = 1)
         databases = work.databases
     frame = IntervalFrame(pd.concat(totals, ignore_index=True), dict(databases))
     ranked = [h for h in hotspots(frame, top_n=top_n) if h.rank_by == RANKED_BY]
-    texts = store.statement_texts([(h.ref, h.query_hash) for h in ranked])
+    grown = _growth(store, frame, start, end, workload or WorkloadPolicy())
+    shown = {(h.ref, h.query_hash) for h in ranked} | {(change.ref, change.query_hash) for change in grown.changes}
+    texts = store.statement_texts(sorted(shown))
     return summarise_days(
         start,
         days,
@@ -41,7 +49,19 @@ def summarise(store: SummaryStore, last_day: date, *, top_n: int, days: int = 1)
         alerts=store.alert_totals(start, end),
         loads=loads,
         texts={key: one_line(statement.text, _TEXT_LIMIT) for key, statement in texts.items()},
+        growth=grown.changes,
+        busier=grown.instances,
     )
+
+
+def _growth(
+    store: SummaryStore, frame: IntervalFrame, start: datetime, end: datetime, policy: WorkloadPolicy
+) -> Workload:
+    """What was more than usual in the days, of one that is not over in the part that is."""
+    newest = store.latest_interval_end()
+    if newest is None or newest <= start or frame.rows.empty:
+        return NO_WORKLOAD
+    return compare_workload(store, dearest_of(frame)[:_COMPARED], start, min(end, newest), policy)
 
 
 def _loads(work: DayWork, midnight: datetime) -> list[Load]:

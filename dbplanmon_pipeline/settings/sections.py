@@ -101,7 +101,7 @@ class AnalysisSettings(Section):
     )
     window: Duration = Field(default=_HOUR, ge=_MINUTE, le=_DAY, description="Newest stretch that is judged.")
     lookback: Duration = Field(
-        default=12 * _HOUR, ge=_MINUTE, le=30 * _DAY, description="Recorded intervals read for one analysis."
+        default=_DAY, ge=_MINUTE, le=30 * _DAY, description="Recorded intervals read for one analysis."
     )
     detector: DetectorName = Field(
         default=DetectorName.STATISTICAL, description="The rule; `threshold` uses the percentages of `regression`."

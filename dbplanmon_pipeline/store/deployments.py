@@ -1,7 +1,9 @@
 """Markers of deployments; who made them stands in the audit, too."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 
@@ -17,19 +19,23 @@ class DeploymentPart(StorePart):
     def add_deployment(self, marker: Deployment) -> bool:
         """Store a marker, and who made it in the audit; false where the same one is there already."""
         record = asdict(marker)
-        detail = {name: str(value) for name, value in record.items() if name not in ("deployment_id", "created_by")}
-        entry = {
-            "at": self._clock(),
-            "actor": marker.created_by,
-            "action": "deployment marked",
-            "subject": marker.deployment_id,
-            "detail": detail,
-        }
+        entry = self._entry("deployment marked", marker.created_by, record, ("created_by",))
         with self._database.write() as connection:
             added = insert_records(connection, deployment, [record], "ON CONFLICT DO NOTHING") > 0
             if added:
                 insert_records(connection, audit_log, [entry])
         return added
+
+    def remove_deployment(self, deployment_id: str, actor: str, reason: str) -> bool:
+        """Forget a marker, and keep in the audit what it was and who took it back; false where there is none."""
+        chosen = deployment.c.deployment_id == deployment_id
+        with self._database.write() as connection:
+            row = connection.execute(select(deployment).where(chosen)).mappings().one_or_none()
+            removed = row is not None and connection.execute(deployment.delete().where(chosen)).rowcount > 0
+            if row is not None and removed:
+                entry = self._entry("deployment removed", actor, {**row, "reason": reason})
+                insert_records(connection, audit_log, [entry])
+        return removed
 
     def deployments(self, start: datetime, end: datetime) -> list[Deployment]:
         """What was marked as deployed in [start, end], oldest first."""
@@ -38,3 +44,16 @@ class DeploymentPart(StorePart):
         with self._database.read() as connection:
             rows = connection.execute(wanted.order_by(table.c.deployed_at, table.c.deployment_id)).mappings()
             return [Deployment(**row) for row in rows]
+
+    def _entry(
+        self, action: str, actor: str, record: Mapping[str, Any], without: tuple[str, ...] = ()
+    ) -> dict[str, object]:
+        """One entry of the audit, which tells the whole marker."""
+        left_out = ("deployment_id", *without)
+        return {
+            "at": self._clock(),
+            "actor": actor,
+            "action": action,
+            "subject": record["deployment_id"],
+            "detail": {name: str(value) for name, value in record.items() if name not in left_out},
+        }

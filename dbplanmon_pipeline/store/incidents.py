@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, select
 
+from dbplanmon_pipeline.core.failures import Failures
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.ports import Alert, Hotspot
@@ -210,5 +211,6 @@ def read_incident(row: RowMapping) -> Incident:
         "label": Label(row["label"]),
         "severity": Severity(row["severity"]),
         "evidence": tuple(row["evidence"]),
+        "failures": Failures(**row["failures"]) if row["failures"] else None,
     }
     return Incident(**facts)

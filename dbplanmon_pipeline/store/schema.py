@@ -290,6 +290,7 @@ incident = Table(
     required("reopened_count", Integer),
     required("evidence", JsonText),
     required("note", Text),
+    Column("failures", JsonText),
     Index(None, "state", "updated_at"),
     Index(None, "closed_at"),
     Index(None, "query_hash", "instance", "database"),

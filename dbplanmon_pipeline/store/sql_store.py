@@ -26,6 +26,7 @@ from dbplanmon_pipeline.store.purging import PurgingPart
 from dbplanmon_pipeline.store.statement_pages import StatementPagePart
 from dbplanmon_pipeline.store.statements import StatementPart
 from dbplanmon_pipeline.store.upkeep import UpkeepPart
+from dbplanmon_pipeline.store.workload_hours import WorkloadPart
 
 
 class SqlStore(
@@ -48,6 +49,7 @@ class SqlStore(
     PagePart,
     PageListPart,
     StatementPagePart,
+    WorkloadPart,
     FigurePart,
     ExportPart,
 ):

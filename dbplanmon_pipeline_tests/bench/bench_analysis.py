@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from dbplanmon_pipeline.services.analyse import JOB, AnalysisPolicy, analyse
 from dbplanmon_pipeline.services.analyse_step import RunningSteps
 from dbplanmon_pipeline.store import SqlStore, StateFolder, open_store
 from dbplanmon_pipeline.store.counter_states import move_newest_ends
+from dbplanmon_pipeline.store.days import day_number, day_of, ensure_day, table_name
 from dbplanmon_pipeline.store.interval_write import IntervalBatch, write_intervals
 from dbplanmon_pipeline.store.targets import ensure_databases
 from dbplanmon_pipeline_tests.bench.bench_verdict import made_up_frame
@@ -110,18 +111,26 @@ def _build(store: SqlStore, world: World) -> None:
     hours = world.intervals // HOUR
     for number in (*range(1 - hours * HOUR, 1 - (hours - 1) * HOUR), *range(1 - HOUR, 1)):
         _write(store, world, number)
-    table, hour_us = f"interval_metric_{NOW:%Y%m%d}", HOUR * (STEP // timedelta(microseconds=1))
+    hour_us = HOUR * (STEP // timedelta(microseconds=1))
     last = epoch_us(NOW) - (hours - 1) * hour_us
+    first_day = _day_that_ends(last)
     with store._database.write() as connection:
-        names = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
+        names = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table_name(first_day)})")]
         for hour in range(1, hours - 1):
+            day = _day_that_ends(last + hour * hour_us)
+            ensure_day(connection, day, hour_us // HOUR, NOW)
             columns = ", ".join(
                 f"{name} + {hour * hour_us}" if name.startswith("interval_") else name for name in names
             )
-            copied = f"SELECT {columns} FROM {table} WHERE interval_end_us <= {last}"
-            connection.exec_driver_sql(f"INSERT INTO {table} {copied}")
+            copied = f"SELECT {columns} FROM {table_name(first_day)} WHERE interval_end_us <= {last}"
+            connection.exec_driver_sql(f"INSERT INTO {table_name(day)} {copied}")
     judged = replace(store.job_states([JOB])[JOB], detail=(NOW - STEP).isoformat())
     store.save_job_states([judged])
+
+
+def _day_that_ends(end_us: int) -> date:
+    """The day whose table holds intervals that end then."""
+    return day_of(int(day_number(np.array([end_us]))[0]))
 
 
 def _baselines(store: SqlStore, world: World) -> BaselineSet:

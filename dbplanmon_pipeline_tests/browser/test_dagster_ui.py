@@ -68,10 +68,10 @@ def running(tmp_path_factory):
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(120)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(running, chromium):
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionTarg
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline.testing import FixedClock
+from dbplanmon_pipeline_tests.support.migrated import put_store
 
 SETTINGS = """\
 environment: development
@@ -69,9 +71,10 @@ class Recorded:
     incident: Incident
 
 
-@pytest.fixture
-def recorded(cli: CommandLine) -> Recorded:
-    """A day that is surely over, so that a purge may take it."""
+@pytest.fixture(scope="session")
+def past(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorded]:
+    """A store to be copied, with a day that is surely over, so that a purge may take it."""
+    path = tmp_path_factory.mktemp("past") / "store.db"
     tick = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
     moments = iter((tick - timedelta(minutes=10), tick - timedelta(minutes=5), tick))
     clock = FixedClock(tick)
@@ -81,8 +84,8 @@ def recorded(cli: CommandLine) -> Recorded:
         CollectionTarget(DatabaseRef("fleet", name), Engine.SIMULATED, CaptureLimits(), 10.0)
         for name in provider.databases()
     ]
-    store = cli.store()
-    store.upgrade()
+    put_store(path)
+    store = open_store(f"sqlite:///{path}")
     for moment in moments:
         clock.moment = moment
         collect(targets, {"fleet": provider}, store, clock=clock, policy=policy)
@@ -104,7 +107,15 @@ def recorded(cli: CommandLine) -> Recorded:
         ]
     )
     store.close()
-    return Recorded(tick, incident)
+    return path, Recorded(tick, incident)
+
+
+@pytest.fixture
+def recorded(cli: CommandLine, past: tuple[Path, Recorded]) -> Recorded:
+    path, found = past
+    (cli.folder / ".dbplanmon").mkdir()
+    shutil.copy(path, cli.folder / ".dbplanmon")
+    return found
 
 
 def _incident(profile: StatementProfile, tick: datetime) -> Incident:

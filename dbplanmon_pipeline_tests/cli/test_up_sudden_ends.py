@@ -12,15 +12,17 @@ import psutil
 import pytest
 
 from dbplanmon_pipeline.cli.running.ports import free_port
-from dbplanmon_pipeline_tests.cli.test_up import DBPLANMON, environment, events, of_kind, wait_for
+from dbplanmon_pipeline_tests.cli.test_up import DBPLANMON, PATIENCE_SECONDS, environment, events, of_kind, wait_for
 
-SLOW_TARGETS = """\
+SETTINGS = """\
 environment: development
-collection: {interval: 1m, startup_delay: 0s, budget_per_database: 10m}
-instances: [{name: fleet, engine: simulated, databases: 2, options: {latency_ms: 60000}}]
+collection: {interval: 1m, startup_delay: 0s, budget_per_database: 10m, shards: 2}
+instances:
+  - {name: north, engine: simulated, databases: 2, options: {latency_ms: NORTH}}
+  - {name: south, engine: simulated, databases: 2, options: {latency_ms: SOUTH}}
 """
-QUICK_TARGETS = SLOW_TARGETS.replace("60000", "0")
-STARTED = dg.DagsterRunStatus.STARTED
+QUICK, NEVER = "0", "60000"
+STARTED, SUCCESS, FAILURE = (dg.DagsterRunStatus[name] for name in ("STARTED", "SUCCESS", "FAILURE"))
 
 
 class Up:
@@ -38,9 +40,9 @@ class Up:
         assert self.process.poll() is None, (self.folder / "err").read_text()
 
     def stop(self) -> None:
-        """SIGTERM; everything must be gone within ten seconds."""
+        """SIGTERM; nothing may be left of it."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=10) == 0
+        assert self.process.wait(PATIENCE_SECONDS) == 0
         assert left_in(self.folder) == []
 
     def kill(self) -> None:
@@ -59,6 +61,14 @@ def up_in(folder: Path) -> Iterator[Up]:
         up.process.wait()
 
 
+@contextmanager
+def dagster_of(up: Up) -> Iterator[dg.DagsterInstance]:
+    """Its instance, once it is ready; opened once, as opening costs more than asking."""
+    up.ready()
+    with dg.DagsterInstance.from_config(str(up.folder / ".dbplanmon")) as instance:
+        yield instance
+
+
 def left_in(folder: Path) -> list[psutil.Process]:
     """Processes that were started for this folder."""
 
@@ -71,57 +81,39 @@ def left_in(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if belongs(process)]
 
 
-def daemon_of(folder: Path) -> psutil.Process:
-    return next(process for process in left_in(folder) if "dagster._daemon" in process.cmdline())
+def ids_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> set[str]:
+    """Of collections."""
+    chosen = dg.RunsFilter(job_name="collection_job", statuses=[status])
+    return {run.run_id for run in instance.get_runs(chosen)}
 
 
-def runs(folder: Path, *statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
-    with dg.DagsterInstance.from_config(str(folder / ".dbplanmon")) as instance:
-        return list(instance.get_runs(dg.RunsFilter(statuses=list(statuses))))
+def write_settings(folder: Path, *, north: str, south: str) -> None:
+    (folder / "dbplanmon.yaml").write_text(SETTINGS.replace("NORTH", north).replace("SOUTH", south))
 
 
 @pytest.mark.slow
-def test_sigterm_during_the_start_leaves_nothing_behind_and_the_home_usable(tmp_path: Path) -> None:
-    (tmp_path / "dbplanmon.yaml").write_text(SLOW_TARGETS)
+def test_whatever_ends_it_nothing_stays_behind_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    """One home, four starts: an end during the start twice, an end of everything at once, an end of `up` alone."""
+    write_settings(tmp_path, north=NEVER, south=NEVER)
     for seconds in (0.5, 3.5):
         with up_in(tmp_path) as up:
             wait_for(lambda up=up: of_kind(up.out, "starting"), "first event")
             time.sleep(seconds)
             up.stop()
             assert [event["event"] for event in events(up.out)][-1] == "stopped"
-    with up_in(tmp_path) as up:
-        up.ready()
-        up.stop()
-    assert "Traceback" not in (tmp_path / "err").read_text()
-
-
-@pytest.mark.slow
-def test_killed_daemon_comes_back_and_children_and_runs_of_a_killed_up_end(tmp_path: Path) -> None:
-    (tmp_path / "dbplanmon.yaml").write_text(SLOW_TARGETS)
-    with up_in(tmp_path) as up:
-        up.ready()
-        daemon_of(tmp_path).kill()
-        wait_for(lambda: of_kind(up.out, "restarting"), "restart")
-        assert of_kind(up.out, "restarting")[0]["child"] == "daemon"
-        wait_for(lambda: runs(tmp_path, STARTED), "collection in progress")
-        up.kill()
-        wait_for(lambda: not left_in(tmp_path), "end of all processes")
-
-
-@pytest.mark.slow
-def test_run_that_was_cut_off_with_everything_else_does_not_block_the_next(tmp_path: Path) -> None:
-    (tmp_path / "dbplanmon.yaml").write_text(SLOW_TARGETS)
-    with up_in(tmp_path) as up:
-        up.ready()
-        (cut_off,) = wait_for(lambda: runs(tmp_path, STARTED), "collection in progress")
+    with up_in(tmp_path) as up, dagster_of(up) as instance:
+        wait_for(lambda: len(ids_of(instance, STARTED)) == 2, "collections of both shards in progress")
         for process in [*left_in(tmp_path)]:
             process.kill()
         up.process.wait()
-    assert [run.run_id for run in runs(tmp_path, STARTED)] == [cut_off.run_id]
-    (tmp_path / "dbplanmon.yaml").write_text(QUICK_TARGETS)
-    with up_in(tmp_path) as up:
-        up.ready()
-        wait_for(lambda: runs(tmp_path, dg.DagsterRunStatus.SUCCESS), "good collection")
-        up.stop()
-    assert runs(tmp_path, STARTED) == []
-    assert cut_off.run_id in {run.run_id for run in runs(tmp_path, dg.DagsterRunStatus.FAILURE)}
+        cut_off = ids_of(instance, STARTED)
+    assert len(cut_off) == 2
+
+    write_settings(tmp_path, north=NEVER, south=QUICK)
+    with up_in(tmp_path) as up, dagster_of(up) as instance:
+        wait_for(lambda: ids_of(instance, SUCCESS), "good collection of one shard")
+        wait_for(lambda: ids_of(instance, STARTED) - cut_off, "collection of the other shard in progress")
+        wait_for(lambda: ids_of(instance, FAILURE) == cut_off, "end of both runs that were cut off")
+        up.kill()
+        wait_for(lambda: not left_in(tmp_path), "end of all processes")
+    assert "Traceback" not in (tmp_path / "err").read_text()

@@ -24,6 +24,7 @@ from dbplanmon_pipeline.core.causes import (
     word_of,
 )
 from dbplanmon_pipeline.core.deployments import new_deployment
+from dbplanmon_pipeline.core.distribution import ColumnStatistics, distribution_value
 from dbplanmon_pipeline.core.incidents import IncidentScope
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, hash_text
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
@@ -54,7 +55,7 @@ def differs(kind, text="Orders: Index Seek became Table Scan", node="Orders"):
     return PlanDifference(kind, node, "", "", text)
 
 
-def view(*changes, before=("ix_a",), now=("pk",), rules=()):
+def view(*changes, before=("ix_a",), now=("pk",), rules=(), compared=()):
     return PlanView(
         frozenset({ORDERS}),
         frozenset(before),
@@ -63,10 +64,12 @@ def view(*changes, before=("ix_a",), now=("pk",), rules=()):
         is_changed=True,
         is_known=True,
         new_rules=frozenset(rules),
+        conditions=frozenset(compared),
     )
 
 
 STAYED = PlanView(frozenset({ORDERS}), frozenset({"ix_a"}), frozenset({"ix_a"}), is_same=True, is_known=True)
+COMPARING = replace(STAYED, conditions=frozenset({"(orders.customer_id = $1)"}))
 ACCESS = differs(DifferenceKind.ACCESS_PATH)
 
 
@@ -94,7 +97,15 @@ LEVEL = fact("compatibility level", "150", "160")
 GROWN = fact(f"rows of {ORDERS}", "1000000", "9000000")
 RESTARTED = fact("server started", "2026-01-01T00:00:00Z", "2026-03-01T11:50:00Z")
 COLUMN = fact(f"columns of {ORDERS}", '{"a":"int"}', '{"a":"int","b":"text"}')
+UPDATED = fact("SQL Server version", "16.0.4095.4", "16.0.4125.3")
 TYPE = fact(f"columns of {ORDERS}", '{"a":"int"}', '{"a":"nvarchar"}')
+UNIFORM, ALIKE = ColumnStatistics(12_000.0, 0.012, 0.0, 0.0001), ColumnStatistics(3.0, 3e-06, 0.0, 0.98)
+SKEWED = fact(
+    f"distribution of {ORDERS}",
+    distribution_value("2026-02-28T12:00:00Z by ANALYZE", {"customer_id": UNIFORM, "region": UNIFORM}),
+    distribution_value("2026-03-01T11:51:00Z by ANALYZE", {"customer_id": ALIKE, "region": UNIFORM}),
+)
+SKEW = CauseKind.DISTRIBUTION
 UNFORCED = fact(f"forced plan {QUERY} {OLD}", "forced", "")
 
 
@@ -120,6 +131,10 @@ UNFORCED = fact(f"forced plan {QUERY} {OLD}", "forced", "")
         ([GROWN, FRESH, MEMORY], STAYED, SAME_PLAN, CauseKind.VOLUME),
         ([TYPE, MEMORY], view(ACCESS), PLAN_REGRESSION, CauseKind.TABLE),
         ([RESTARTED, LEVEL, MEMORY], PlanView(), INSTANCE, CauseKind.RESTART),
+        ([RESTARTED, UPDATED], PlanView(), INSTANCE, CauseKind.VERSION),
+        ([RESTARTED, FRESH, UPDATED, GROWN], view(), PLAN_REGRESSION, CauseKind.VERSION),
+        ([FRESH, SKEWED, GROWN, MEMORY], view(ACCESS, compared=["(customer_id = $1)"]), PLAN_REGRESSION, SKEW),
+        ([FRESH, SKEWED, MEMORY], COMPARING, SAME_PLAN, SKEW),
         ([], view(ACCESS), PLAN_REGRESSION, CauseKind.PLAN),
     ],
     ids=[
@@ -132,6 +147,10 @@ UNFORCED = fact(f"forced plan {QUERY} {OLD}", "forced", "")
         "growth",
         "type of a column",
         "restart of an instance",
+        "update of an instance",
+        "update and another plan",
+        "other data and another plan",
+        "other data and the same plan",
         "nothing but the plan",
     ],
 )
@@ -226,6 +245,49 @@ def test_statistics_that_became_fresh_are_told_once():
     assert [one.kind for one in candidates_of_facts([stale])] == [CauseKind.STATISTICS]
 
 
+def test_other_data_of_a_column_is_told_in_numbers_instead_of_the_update_that_found_it():
+    found = ranked(FRESH, SKEWED, seen=view(ACCESS, compared=["(customer_id = $1)"]))
+    assert kinds(found) == [SKEW, CauseKind.PLAN]
+    assert found[0].candidate.what == (
+        "n_distinct of dbo.Orders.customer_id went from 12,000 to 3, its most common value from <0.1 % to 98 % of the "
+        "rows, found by ANALYZE at 2026-03-01 11:51:00 UTC"
+    )
+    assert found[0].evidence == (
+        "14 min before the first slow interval began",
+        "the plan reads dbo.Orders",
+        "it goes by customer_id",
+        "the plans differ at this table: Orders: Index Seek became Table Scan",
+    )
+
+
+@pytest.mark.parametrize("compared", [[], ["(old_customer_id = $1)"]])
+def test_other_data_of_a_column_that_no_condition_names_counts_less_than_the_statistics(compared):
+    found = ranked(FRESH, SKEWED, seen=view(ACCESS, compared=compared))
+    assert kinds(found) == [CauseKind.STATISTICS, CauseKind.PLAN, SKEW]
+    assert found[-1].evidence[-1] == "but does not go by customer_id"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("16.0.4095.4", "16.0.4125.3", "SQL Server was updated from 16.0.4095.4 to 16.0.4125.3"),
+        ("16.0.4125.3", "15.0.4430.1", "SQL Server went back from 16.0.4125.3 to 15.0.4430.1"),
+    ],
+)
+def test_another_version_came_with_the_restart(before, after, words):
+    version, restart = candidates_of_facts([replace(UPDATED, before=before, after=after), RESTARTED])
+    assert (version.what, version.at, version.covers_instance) == (words, restart.at, True)
+    assert candidates_of_facts([UPDATED])[0].at == UPDATED.seen_at
+
+
+def test_postgresql_and_editions_have_words_of_their_own():
+    changes = [fact("PostgreSQL version", "18beta1", "18.0"), fact("SQL Server edition", "Standard", "Enterprise")]
+    assert [one.what for one in candidates_of_facts(changes)] == [
+        "PostgreSQL was updated from 18beta1 to 18.0",
+        "SQL Server edition changed from Standard to Enterprise",
+    ]
+
+
 def test_loss_of_rows_counts_less_than_growth():
     shrunk = replace(GROWN, before=GROWN.after, after=GROWN.before)
     assert plausibility(shrunk, seen=STAYED, incident=SAME_PLAN) < 0.15 < plausibility(GROWN, seen=STAYED)
@@ -280,6 +342,29 @@ def test_a_deployment_right_before_is_named_and_one_elsewhere_is_not():
     assert kinds(found) == [CauseKind.DEPLOYMENT, CauseKind.PLAN]
     assert (found[0].word, "it came right before" in found[0].evidence) == ("plausible", True)
     assert ranked(deployed=[marked(300, instance="prod")])[1].plausibility < 0.2
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(30, "it came right before"), (-5, "it became slow with it"), (-6, "")])
+def test_a_deployment_is_near_from_half_an_hour_before_until_the_end_of_the_first_slow_interval(minutes, told):
+    at = NOW - timedelta(minutes=minutes)
+    found = ranked(deployed=[new_deployment("shop 2.4", deployed_at=at, now=NOW + GRACE, actor="ci")], seen=view())
+    (deployed,) = (one for one in found if one.candidate.kind is CauseKind.DEPLOYMENT)
+    assert deployed.evidence[1:] == ((told,) if told else ())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (replace(FRESH, after="2026-03-01T12:08:00Z by ANALYZE"), "3 min after the first slow interval began"),
+        (MEMORY, "seen 7 min after the first slow interval began"),
+        (replace(FRESH, after="2026-03-01T23:00:00Z by ANALYZE"), "seen 7 min after the first slow interval began"),
+    ],
+    ids=["told by the server", "seen by a reading", "a clock that is ahead"],
+)
+def test_a_moment_that_the_server_tells_is_not_told_as_seen(change, told):
+    found = ranked(replace(change, seen_at=NOW + timedelta(minutes=7)))
+    (cause,) = (one for one in found if one.candidate.kind is not CauseKind.PLAN)
+    assert cause.evidence[0] == told
 
 
 def test_what_only_two_plans_show_stands_without_a_moment_and_once():

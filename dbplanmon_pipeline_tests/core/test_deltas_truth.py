@@ -96,28 +96,28 @@ def lived(names_lives, steps, *, clock_goes_back):
 
 
 @given(STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_where_lives_have_names_all_that_could_be_seen_is_recorded(steps):
     world = lived(True, steps, clock_goes_back=False)
     np.testing.assert_array_equal(world.recorded, world.seen)
 
 
 @given(STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_where_lives_have_no_names_never_more_than_the_truth_is_recorded(steps):
     world = lived(False, steps, clock_goes_back=True)
     assert (world.recorded <= world.done).all()
 
 
 @given(STEPS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_clock_that_goes_back_never_makes_work_count_twice(steps):
     world = lived(True, steps, clock_goes_back=True)
     assert (world.recorded <= world.done).all()
 
 
 @given(STEPS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_recorded_intervals_of_a_statement_never_overlap(steps):
     world = lived(True, steps, clock_goes_back=True)
     ends = {}
@@ -135,7 +135,7 @@ HOURLY = st.lists(
 
 
 @given(HOURLY)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_counters_kept_per_hour_are_recorded_once_and_within_their_hour(steps):
     clock, state, counters, done, recorded = 0, reading(at(0)), {}, 0, 0
     for minutes, plan, executions, reads in steps:

@@ -5,7 +5,9 @@ import pytest
 from dbplanmon_pipeline.core.deployments import (
     AHEAD,
     LONGEST_NAME,
+    UnknownDeployment,
     UnusableDeployment,
+    chosen_deployment,
     deployment_words,
     new_deployment,
 )
@@ -57,3 +59,24 @@ def test_a_deployment_concerns_its_place_and_what_lies_in_it(instance, database,
 
 def test_a_deployment_to_another_database_does_not_concern_this_one():
     assert not marked(database="Other").concerns("prod", "Shop")
+
+
+def test_a_marker_is_chosen_by_its_id_before_its_name():
+    first = marked("shop 2.4")
+    named_like_it = marked(first.deployment_id)
+    assert chosen_deployment([named_like_it, first], first.deployment_id) == first
+    assert chosen_deployment([named_like_it, first], " shop\n2.4 ") == first
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("shop 2.5", r"no deployment 'shop 2\.5' is marked"),
+        ("", "no deployment '' is marked"),
+        ("shop 2.4", r"2 deployments have this name; give the id of one: \w{12} \(2026-03-01 11:00\), \w{12} \("),
+    ],
+)
+def test_a_marker_that_is_not_told_apart_is_refused_in_one_line(wanted, words):
+    known = [marked(deployed_at=NOW - timedelta(hours=1)), marked()]
+    with pytest.raises(UnknownDeployment, match=words):
+        chosen_deployment(known, wanted)

@@ -239,7 +239,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from([1, 15, 60, 1440]), st.sampled_from([0, 4, -7200, 3600]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_is_recorded_is_what_was_done(steps, length, ahead):
     store, minute, done = MemoryQueryStore(length=length, flush=1, ahead=ahead), 0, 0
     last_read = minute

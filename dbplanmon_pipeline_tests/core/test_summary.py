@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.ports.summary import KpiSpan, Watch
 from dbplanmon_pipeline.core.summary import Grade, summarise_days
 from dbplanmon_pipeline.core.summary_pages import summary_html, summary_markdown, summary_text
 from dbplanmon_pipeline.core.summary_rows import MOST_ROWS, tables_of
+from dbplanmon_pipeline.core.workload_changes import BusierInstance, GrowthKind, WorkloadChange
 from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -199,3 +200,18 @@ def test_the_page_tells_how_well_we_watched_and_at_what_cost():
     assert "2 gaps, together 10 min over all databases." in page
     assert "cost the servers 42 s" in page
     assert "Databases not read well" in page
+
+
+def test_what_grew_is_told_as_busier_and_never_what_is_slower():
+    grown = WorkloadChange(SHOP, 7, GrowthKind.MORE_EXECUTIONS, 90.0, 10.0, 900.0, 100.0, days=9)
+    slower = replace(grown, kind=GrowthKind.SLOWER, incident_id="abc")
+    busier = BusierInstance("prod", 280.0, 200.0, 9, (grown, slower))
+    found = of(growth=[grown, slower], busier=[busier], texts={(SHOP, 7): "SELECT 1"})
+    (table,) = [table for table in tables_of(found) if table.title == "Busier, not slower"]
+    assert table.rows == (
+        ("prod", "all of it", "40 % busier", "80", "280", "200"),
+        ("prod/Shop", "SELECT 1", "9.0 times as often", "80", "90", "10"),
+    )
+    assert found.grade is Grade.A
+    for page in (summary_text(found), summary_html(found, {}), summary_markdown(found)):
+        assert "9.0 times as often" in page

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from dbplanmon_pipeline.core.distribution import ColumnStatistics
 from dbplanmon_pipeline.core.table_facts import (
     LONGEST_LIST,
     TableShape,
@@ -59,6 +60,23 @@ def test_rows_are_told_with_two_digits(rows, told):
 )
 def test_rows_are_news_once_they_moved_and_not_too_often(fact, held, told, minutes, expected):
     assert is_news(fact, held, told, timedelta(minutes=minutes)) is expected
+
+
+UNIFORM, SKEWED = ColumnStatistics(12_000.0, 0.012, 0.0, 0.0001), ColumnStatistics(3.0, 3e-06, 0.0, 0.98)
+
+
+@pytest.mark.parametrize(
+    ("column", "minutes", "expected"), [(SKEWED, 60, True), (SKEWED, 59, False), (UNIFORM, 600, False)]
+)
+def test_data_is_news_once_it_moved_far_and_not_too_often(column, minutes, expected):
+    name = f"distribution of {ORDERS}"
+    held, told = (
+        table_facts(TableShape(ORDERS, updated=f"2026-03-01T1{hour}:00:00Z by ANALYZE", distribution={"a": one}))
+        for hour, one in ((0, UNIFORM), (1, column))
+    )
+    assert is_news(name, held[name], told[name], timedelta(minutes=minutes)) is expected
+    assert table_of(name) == ORDERS
+    assert name not in table_facts(TableShape(ORDERS, distribution={}))
 
 
 def test_lists_tell_what_came_went_and_changed():

@@ -135,21 +135,21 @@ def cases(draw, kinds):
 
 
 @given(cases((*SAFE, "late_flush", "eviction", "restart")))
-@settings(max_examples=220, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_query_store_recorded_is_what_it_showed(case):
     found, wanted = recorded_and_recordable(case, Source.QUERY_STORE)
     assert found == wanted
 
 
 @given(cases((*SAFE, "eviction", "restart", "crash")))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_plan_cache_recorded_is_what_could_be_seen(case):
     found, wanted = recorded_and_recordable(case, Source.PLAN_CACHE)
     assert found == wanted
 
 
 @given(cases((*SAFE, *LOSING, "late_flush", "restart")))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_the_server_lost_is_never_made_up(case):
     provider, now = case(Source.QUERY_STORE), [BEGIN]
     server = SimulatedProvider("fleet", 1, clock=lambda: now[0], statements=STATEMENTS, **provider.options)

@@ -134,8 +134,8 @@ class TestHealth:
         assert evaluation.severity.value == "ERROR"
         assert "| fleet/sim0001 |" in evaluation.metadata["table"].value
 
-    def test_store_without_tables_is_red_and_stays_untouched(self, location, tmp_path):
-        found = checks_of(location.run("health_job"))
+    def test_store_without_tables_is_red_and_stays_untouched(self, make_location, tmp_path):
+        found = checks_of(make_location(store_there=False).run("health_job"))
         assert not found["store_schema_is_current"].passed
         assert found["store_schema_is_current"].severity.value == "ERROR"
         assert not (tmp_path / "state").exists()

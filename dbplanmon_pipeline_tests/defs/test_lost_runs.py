@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from dbplanmon_pipeline.defs.naming import COLLECTION, JOB_TAG
-from dbplanmon_pipeline_tests.defs.locations import Location
+from dbplanmon_pipeline_tests.defs.locations import NO_DELAY, Location
 
 OF_DEFAULT_LAUNCHER = {".dagster/grpc_info": '{"host": "localhost", "port": 4000}'}
 CLEAN = multiprocessing.get_context("spawn")
@@ -74,6 +74,13 @@ def test_run_whose_number_another_program_got_has_failed(location: Location) -> 
     finally:
         other.kill()
         other.wait()
+    assert status(location, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+def test_run_of_a_shard_has_failed_too(make_location) -> None:
+    location = make_location(collection={**NO_DELAY, "shards": 2})
+    run_id = started(location, 2**22 + 1, {**OF_DEFAULT_LAUNCHER, JOB_TAG: f"{COLLECTION}:2"})
+    look(location)
     assert status(location, run_id) is dg.DagsterRunStatus.FAILURE
 
 

@@ -19,18 +19,18 @@ from dbplanmon_pipeline.demo.week_settings import DEAD, WORKING, WeekPlace, week
 from dbplanmon_pipeline.settings import load_settings
 from dbplanmon_pipeline.store import open_store
 
-DAYS, CADENCE_MINUTES = 7, 15
+DAYS, CADENCE_MINUTES = 7, 30
 
 SENT = [
     # A plan flips after sampled statistics; nobody takes it, and it is mended at 17:00.
-    ("Mon 14:30", "opened", "orders/06", "critical"),
-    ("Mon 15:30", "unacknowledged", "orders/06", "critical"),
+    ("Mon 15:00", "opened", "orders/06", "critical"),
     # The other channel has hung up on everybody for an hour; it is told once in the whole week.
-    ("Mon 15:30", "opened", f"channel:{DEAD}", "high"),
+    ("Mon 16:00", "opened", f"channel:{DEAD}", "high"),
+    ("Mon 16:00", "unacknowledged", "orders/06", "critical"),
     ("Mon 20:00", "auto_resolved", "orders/06", "critical"),
     ("Tue 08:01", "summary", "summary:2026-06-01", "low"),
     # Slower with the plan it always had; somebody takes it, so nobody is reminded.
-    ("Tue 10:45", "opened", "orders/18", "medium"),
+    ("Tue 11:30", "opened", "orders/18", "medium"),
     ("Tue 18:00", "auto_resolved", "orders/18", "medium"),
     # Found at 00:00 in the maintenance window and still there at its end; an hour later nobody has taken it.
     ("Wed 02:00", "opened", "billing/06", "high"),
@@ -38,22 +38,22 @@ SENT = [
     ("Wed 08:00", "auto_resolved", "billing/06", "high"),
     ("Wed 08:01", "summary", "summary:2026-06-02", "low"),
     ("Thu 08:01", "summary", "summary:2026-06-03", "low"),
-    # The whole instance; the monitor is killed while it sends the reminder of 11:30, and sends it again.
-    ("Thu 10:30", "opened", "shop", "medium"),
-    ("Thu 11:37", "unacknowledged", "shop", "medium"),
+    # The whole instance; the monitor is killed while it sends the reminder of 12:00, and sends it again.
+    ("Thu 11:00", "opened", "shop", "medium"),
+    ("Thu 12:15", "unacknowledged", "shop", "medium"),
     ("Thu 14:00", "auto_resolved", "shop", "medium"),
     # Two hours slow, four hours well, seven times; from the third return on there is silence until a day of calm.
-    ("Fri 06:30", "opened", "orders/32", "high"),
-    ("Fri 07:30", "unacknowledged", "orders/32", "high"),
+    ("Fri 07:00", "opened", "orders/32", "high"),
+    ("Fri 08:00", "unacknowledged", "orders/32", "high"),
     ("Fri 08:01", "summary", "summary:2026-06-04", "low"),
     ("Fri 11:00", "auto_resolved", "orders/32", "high"),
-    ("Fri 12:30", "reopened", "orders/32", "high"),
-    ("Fri 13:30", "unacknowledged", "orders/32", "high"),
+    ("Fri 13:00", "reopened", "orders/32", "high"),
+    ("Fri 14:00", "unacknowledged", "orders/32", "high"),
     ("Fri 17:00", "auto_resolved", "orders/32", "high"),
-    ("Fri 18:30", "reopened", "orders/32", "high"),
-    ("Fri 19:30", "unacknowledged", "orders/32", "high"),
+    ("Fri 19:00", "reopened", "orders/32", "high"),
+    ("Fri 20:00", "unacknowledged", "orders/32", "high"),
     ("Fri 23:00", "auto_resolved", "orders/32", "high"),
-    ("Sat 00:30", "flapping", "orders/32", "high"),
+    ("Sat 01:00", "flapping", "orders/32", "high"),
     ("Sat 08:01", "summary", "summary:2026-06-05", "low"),
     ("Sun 08:01", "summary", "summary:2026-06-06", "low"),
     ("Sun 23:00", "auto_resolved", "orders/32", "high"),
@@ -63,25 +63,26 @@ OWED = [(event, name) for _, event, name, _ in SENT if name != f"channel:{DEAD}"
 """What the dead channel should have got: everything but the news of its death."""
 
 NOT_SENT = [
-    ("Tue 11:45", "unacknowledged", "orders/18", "suppressed", "escalation"),
-    # Slow in the maintenance window, and well before its end.
-    ("Tue 22:45", "opened", "shop", "suppressed", "ended"),
-    ("Tue 23:45", "unacknowledged", "shop", "suppressed", "escalation"),
+    ("Tue 12:30", "unacknowledged", "orders/18", "suppressed", "escalation"),
+    # Slow in the maintenance window, worse for a while, and well before its end.
+    ("Tue 23:00", "opened", "shop", "suppressed", "ended"),
+    ("Tue 23:30", "escalated", "shop", "suppressed", "ended"),
+    ("Wed 00:00", "unacknowledged", "shop", "suppressed", "escalation"),
     ("Wed 00:30", "auto_resolved", "shop", "suppressed", "resolution"),
-    ("Wed 13:30", "opened", "billing/16", "muted", "mute"),
-    ("Wed 14:30", "unacknowledged", "billing/16", "muted", "mute"),
+    ("Wed 14:00", "opened", "billing/16", "muted", "mute"),
+    ("Wed 15:00", "unacknowledged", "billing/16", "muted", "mute"),
     ("Wed 19:00", "auto_resolved", "billing/16", "muted", "mute"),
-    ("Sat 00:30", "reopened", "orders/32", "grouped", "flapping"),
-    ("Sat 01:30", "unacknowledged", "orders/32", "suppressed", "flapping"),
+    ("Sat 01:00", "reopened", "orders/32", "grouped", "flapping"),
+    ("Sat 02:00", "unacknowledged", "orders/32", "suppressed", "flapping"),
     ("Sat 05:00", "auto_resolved", "orders/32", "suppressed", "ended"),
-    ("Sat 06:30", "reopened", "orders/32", "suppressed", "flapping"),
-    ("Sat 07:30", "unacknowledged", "orders/32", "suppressed", "flapping"),
+    ("Sat 07:00", "reopened", "orders/32", "suppressed", "flapping"),
+    ("Sat 08:00", "unacknowledged", "orders/32", "suppressed", "flapping"),
     ("Sat 11:00", "auto_resolved", "orders/32", "suppressed", "ended"),
-    ("Sat 12:30", "reopened", "orders/32", "suppressed", "flapping"),
-    ("Sat 13:30", "unacknowledged", "orders/32", "suppressed", "flapping"),
+    ("Sat 13:00", "reopened", "orders/32", "suppressed", "flapping"),
+    ("Sat 14:00", "unacknowledged", "orders/32", "suppressed", "flapping"),
     ("Sat 17:00", "auto_resolved", "orders/32", "suppressed", "ended"),
-    ("Sat 18:30", "reopened", "orders/32", "suppressed", "flapping"),
-    ("Sat 19:30", "unacknowledged", "orders/32", "suppressed", "flapping"),
+    ("Sat 19:00", "reopened", "orders/32", "suppressed", "flapping"),
+    ("Sat 20:00", "unacknowledged", "orders/32", "suppressed", "flapping"),
 ]
 STILL_WAITING = [("auto_resolved", "orders/32"), ("summary", "summary:2026-06-07")]
 """What the dead channel owes for less than a day; everything older is given up."""

@@ -197,17 +197,6 @@ def _whole_story(error: BaseException | None) -> str:
     return f"{error}\n{_whole_story(error.__cause__ or error.__context__)}" if error else ""
 
 
-def test_building_definitions_reads_no_settings_of_the_working_directory(tmp_path, monkeypatch):
-    """A broken file of the host does not keep it from importing what it merges."""
-    (tmp_path / "dbplanmon.yaml").write_text("collection: {nonsense: 1}\n")
-    code = "from dbplanmon_pipeline.defs.location import build_definitions; import dbplanmon_pipeline.component"
-    environ = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_python_makes_a_component_too(tmp_path):
     make: Callable[..., PlanMonitorComponent] = PlanMonitorComponent
     settings = Settings.model_validate({"state_dir": tmp_path, "instances": [FLEET]})

@@ -125,3 +125,18 @@ def test_instance_slow_concerns_every_statement_of_every_database():
 def test_a_fault_of_one_database_leaves_the_others_alone():
     broken, whole = fleet(fault("plan_regression"), at=NOON + minutes(9)), fleet(at=NOON + minutes(9))
     np.testing.assert_array_equal(read(broken, "sim0002").values, read(whole, "sim0002").values)
+
+
+def test_a_statement_that_runs_more_often_or_is_new_costs_per_execution_what_it_did():
+    begin, end = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
+    kinds = (("more_executions", 3), ("new_statement", 4))
+    faults = [fault(kind, factor=9.0, statement=number) for kind, number in kinds]
+    calm, busy = (fleet(*some, statements=8) for some in ((), faults))
+    before, after = (busy.truth("sim0001", *span) for span in ((begin, NOON - timedelta(microseconds=1)), (NOON, end)))
+    usual = calm.truth("sim0001", NOON, end)
+    often, new = ((profile.query_hash, profile.plan_hash) for profile in busy.profiles("sim0001")[3:5])
+    assert after[often].executions == pytest.approx(9 * usual[often].executions, abs=9)
+    cost = usual[often].elapsed_us / usual[often].executions
+    assert after[often].elapsed_us / after[often].executions == pytest.approx(cost, rel=0.3)
+    assert new not in before
+    assert after[new].executions == pytest.approx(usual[new].executions, abs=1)

@@ -172,7 +172,12 @@ def test_plans_and_texts_are_those_of_the_statements(clock, driver, source):
 
 
 def test_facts_are_the_same_as_in_process(clock, driver):
-    simulated = fleet(clock, fault("plan_regression", -60, factor=6.0), fault("forced_plan", -180, factor=1.0))
+    simulated = fleet(
+        clock,
+        fault("plan_regression", -60, factor=6.0),
+        fault("forced_plan", -180, factor=1.0),
+        fault("update", -90, -85),
+    )
     with served(simulated, clock, driver) as provider:
         with provider.open(ONE, budget()) as reader:
             over_the_wire = dict(reader.read_facts())
@@ -181,6 +186,7 @@ def test_facts_are_the_same_as_in_process(clock, driver):
     same = {name for name in in_process if over_the_wire.get(name) == in_process[name]}
     assert set(in_process) - same <= {"database identity"}
     assert any(name.startswith("engine advice ") for name in same)
+    assert over_the_wire["SQL Server version"] == "16.0.1010.1"
     assert any(value.startswith("forced, 3 failures") for value in in_process.values())
 
 

@@ -22,19 +22,9 @@ def store_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without rows, to be copied: making one takes longer than a short story."""
-    folder = tmp_path_factory.mktemp("empty")
-    store = open_store(f"sqlite:///{folder}/store.db")
-    store.upgrade()
-    store.close()
-    return folder / "store.db"
-
-
 @pytest.fixture
-def store(empty_file: Path, tmp_path: Path, store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
-    shutil.copy(empty_file, tmp_path / "store.db")
+def store(migrated_file: Path, tmp_path: Path, store_url: str, clock: FixedClock) -> Iterator[SqlStore]:
+    shutil.copy(migrated_file, tmp_path / "store.db")
     store = open_store(store_url, clock=clock)
     yield store
     store.close()
@@ -46,9 +36,9 @@ def disk(tmp_path: Path) -> Disk:
 
 
 @pytest.fixture
-def paged(empty_file: Path, tmp_path: Path) -> Iterator[Callable[..., PagedStory]]:
+def paged(migrated_file: Path, tmp_path: Path) -> Iterator[Callable[..., PagedStory]]:
     """Makes a story of a policy; it begins at `NOON`."""
-    shutil.copy(empty_file, tmp_path / "paged.db")
+    shutil.copy(migrated_file, tmp_path / "paged.db")
     clock = FixedClock(NOON)
     store = open_store(f"sqlite:///{tmp_path}/paged.db", clock=clock)
     with http_server(202) as (port, seen):

@@ -48,6 +48,9 @@ def troubled(seed=1):
     shop.slow_down(0, slice(3 * A_DAY + 1, None), 6)
     shop.calls[8, 2 * A_DAY + 10 :] = 0
     shop.calls[9][rng.random(DAYS * A_DAY) < 0.4] = 0
+    shop.fail(10, slice(2 * A_DAY + 3, 3 * A_DAY), 0.7, 78)
+    shop.fail(3, slice(3 * A_DAY + 2, None), 1.0, 79)
+    shop.fail(11, slice(None), 0.1)
     depot.slow_down(1, slice(2 * A_DAY + 2, None), 8)
     depot.cost[:, SLOW_AT : SLOW_AT + 5] *= 3
     depot.slow_down(5, slice(SLOW_AT + 2, None), 5)

@@ -16,6 +16,7 @@ from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuil
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.services.fleets import START, STEP, Fleet
+from dbplanmon_pipeline_tests.support.migrated import put_store
 
 INSTANCE = "fleet"
 STATEMENTS = 12
@@ -82,8 +83,8 @@ class Story:
 
 def open_story(folder: Path, moment: datetime) -> Story:
     clock = FixedClock(moment)
+    put_store(folder / "store.db")
     store = open_store(f"sqlite:///{folder}/store.db", clock=clock)
-    store.upgrade()
     provider = SimulatedProvider(INSTANCE, 2, clock=clock, statements=STATEMENTS, seed=7, faults=[fault()])
     return Story(Fleet(store, clock, provider), clock)
 

@@ -42,12 +42,20 @@ def past(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def story(past, tmp_path):
+@pytest.fixture(scope="module")
+def judged_past(past, tmp_path_factory):
     """The calm past, a baseline, and an analysis that has seen all of it."""
-    story = continue_story(past, tmp_path)
+    folder = tmp_path_factory.mktemp("judged") / "past"
+    story = continue_story(past, folder)
     story.learn()
     story.analyse()
+    story.store.close()
+    return folder
+
+
+@pytest.fixture
+def story(judged_past, tmp_path):
+    story = continue_story(judged_past, tmp_path)
     yield story
     story.store.close()
 

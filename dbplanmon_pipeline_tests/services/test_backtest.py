@@ -9,7 +9,7 @@ import pytest
 
 from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.model import DatabaseRef, Engine, Label
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.threshold import ThresholdDetector, ThresholdPolicy
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse
@@ -61,6 +61,8 @@ def test_a_back_test_says_exactly_what_production_says(store, clock, frame, repo
     statements = {one.incident.key for one in report.notifications if one.incident.scope is IncidentScope.QUERY}
     assert len(statements) >= 4
     assert any(one.incident.scope is IncidentScope.INSTANCE for one in report.notifications)
+    failing = {one.incident.query_hash for one in report.notifications if one.incident.label is Label.FAILING}
+    assert failing == {4, 11}
     assert any(one.incident.reopened_count for one in report.notifications)
     assert {one.raised_at.date() for one in report.notifications} == {FIRST.date(), (FIRST + DAY).date()}
 

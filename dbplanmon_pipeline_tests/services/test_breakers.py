@@ -179,7 +179,7 @@ class TestDiscovery:
 
         class Slow(SimulatedProvider):
             def databases(self):
-                released.wait(20)
+                released.wait(60)
                 return []
 
             def cancel(self):
@@ -193,7 +193,7 @@ class TestDiscovery:
         else:
             with interrupted_after(0.2), pytest.raises(Interrupted):
                 self.resolve(providers, clock)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
         assert released.is_set()
 
     def test_unknown_names_are_one_clear_error(self, clock):

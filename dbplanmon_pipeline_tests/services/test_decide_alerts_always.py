@@ -4,7 +4,6 @@ import shutil
 from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,15 +21,6 @@ NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 CHANNELS = ("dba", "ops")
 ENDED = {"muted", "suppressed", "grouped", "delivered", "given_up"}
 ACTS = ("open", "open many", "resolve", "reopen", "worsen", "take", "decide", "die", "send", "wait", "wait long")
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("empty")
-    store = open_store(f"sqlite:///{folder}/store.db")
-    store.upgrade()
-    store.close()
-    return folder
 
 
 class Life:
@@ -119,9 +109,9 @@ def _step(alert):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.sampled_from(ACTS), min_size=4, max_size=25), muted=st.booleans(), quiet=st.booleans())
-def test_each_step_ends_in_one_state_per_channel(empty, tmp_path_factory, acts, muted, quiet):
+def test_each_step_ends_in_one_state_per_channel(migrated_file, tmp_path_factory, acts, muted, quiet):
     folder = tmp_path_factory.mktemp("life")
-    shutil.copytree(empty, folder, dirs_exist_ok=True)
+    shutil.copy(migrated_file, folder)
     life = Life(folder)
     if muted:
         life.store.add_mute(MuteRule("m", NOON, "ann", "known", query_hash=1, expires_at=NOON + 6 * HOUR))

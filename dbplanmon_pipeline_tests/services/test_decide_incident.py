@@ -8,7 +8,7 @@ from dbplanmon_pipeline.core.incident_machine import IllegalTransition
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.services.decide_incident import UnknownIncident, decide_incident, find_incident
-from dbplanmon_pipeline.store import open_store
+from dbplanmon_pipeline.testing import FixedClock
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 OPEN = Incident(
@@ -38,11 +38,8 @@ OPEN = Incident(
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = open_store(f"sqlite:///{tmp_path / 'store.db'}", clock=lambda: AT)
-    store.upgrade()
-    yield store
-    store.close()
+def clock():
+    return FixedClock(AT)
 
 
 def save(store, incidents: Sequence[Incident]):

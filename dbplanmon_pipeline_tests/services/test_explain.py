@@ -50,6 +50,9 @@ class Store:
     def facts(self, ref, at=None):
         return self.present
 
+    def known_databases(self):
+        return []
+
     def interval_frame(self, start, end, **wanted):
         self.asked.append((start, end, wanted))
         columns = ["plan_hash", "execution_count", "rows"]
@@ -181,6 +184,15 @@ def test_tables_of_another_database_or_of_long_ago_explain_nothing(read):
 def test_settings_of_plans_are_compared_wherever_they_were_read():
     old, new = ({**context("prod/Other"), "settings": {"MAXDOP": value}} for value in ("8", "1"))
     assert around(old, new) == (["setting MAXDOP: 8 became 1"], ["setting MAXDOP"])
+
+
+def test_a_setting_that_changed_is_told_once_with_its_moment():
+    old, new = ({**context(), "settings": {"MAXDOP": value, "COST": value}} for value in ("8", "1"))
+    store = Store(changes=[FactChange(REF, "setting MAXDOP", NOW, "8", "1")])
+    store.plans = {0xCD: replace(store.plans[0xCD], context=old), -1: replace(store.plans[-1], context=new)}
+    seen, other = [line for line in explained(store).context_lines if line.startswith("setting ")]
+    assert seen.startswith("setting MAXDOP: 8 became 1, seen 2026-")
+    assert other == "setting COST: 8 became 1"
 
 
 def test_causes_are_ranked_and_the_telling_one_is_a_line():

@@ -16,9 +16,9 @@ from dbplanmon_pipeline.services.grant_access import (
     token_of_login,
 )
 from dbplanmon_pipeline.store import SqlStore
-from dbplanmon_pipeline_tests.store.conftest import SettableClock, clock, empty_store, store, store_url
+from dbplanmon_pipeline_tests.store.conftest import SettableClock, clock, store, store_url
 
-__all__ = ["clock", "empty_store", "store", "store_url"]
+__all__ = ["clock", "store", "store_url"]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

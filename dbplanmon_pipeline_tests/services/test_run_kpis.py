@@ -124,15 +124,29 @@ def test_one_that_fails_stops_no_other_and_tells_no_literal(store, clock, run):
 
 
 def test_no_more_than_the_limit_are_read_at_once(run):
-    provider = Answering(lambda _: time.sleep(0.03) or 1)
+    # Each answer waits until there are as many as there may be, so that they surely meet.
+    together = threading.Barrier(3)
+    provider = Answering(lambda _: together.wait(30) + 1)
     report = run([spec(f"k{number:02}") for number in range(12)], provider, policy=KpiRunPolicy(max_parallel=3))
     assert (len(report.results), provider.peak) == (12, 3)
 
 
 def test_one_never_overlaps_itself_however_many_ask(store, clock, run):
-    provider = Answering(lambda _: time.sleep(0.2) or 1)
+    others = threading.Semaphore(0)
+
+    def answer(_):
+        assert all(others.acquire(timeout=30) for _ in range(3))
+        return 1
+
+    provider = Answering(answer)
+
+    def ask(_):
+        report = run([spec()], provider, named=True)
+        others.release()
+        return report
+
     with ThreadPoolExecutor(4) as pool:
-        reports = list(pool.map(lambda _: run([spec()], provider, named=True), range(4)))
+        reports = list(pool.map(ask, range(4)))
     assert len(provider.asked) == 1
     assert sorted(report.under_way for report in reports) == [(), ("orders",), ("orders",), ("orders",)]
 
@@ -170,8 +184,8 @@ def test_a_named_one_is_read_although_it_is_not_due(run):
 
 def test_the_budget_is_the_timeout_of_the_kpi(run):
     provider = Answering(lambda _: 1)
-    run([spec(timeout_seconds=7.0)], provider)
-    assert 6 < provider.budget.remaining() <= 7
+    run([spec(timeout_seconds=70.0)], provider)
+    assert 10 < provider.budget.remaining() <= 70
 
 
 def test_a_stop_ends_within_seconds_and_leaves_the_kpi_free(store, clock, run):
@@ -179,14 +193,14 @@ def test_a_stop_ends_within_seconds_and_leaves_the_kpi_free(store, clock, run):
 
     def answer(_):
         stop.set()
-        provider.cancelled.wait(10)
+        provider.cancelled.wait(60)
         raise QueryTimedOut("reading stopped: the run was cancelled")
 
     provider = Answering(answer)
     with pytest.raises(KpiRunStopped):
         run([spec()], provider, stopped=stop.is_set)
-    assert time.monotonic() - began < 2
-    until = time.monotonic() + 5
+    assert time.monotonic() - began < 30
+    until = time.monotonic() + 30
     while store.kpi_memories(["orders"])["orders"].leased_until and time.monotonic() < until:
         time.sleep(0.01)
     assert store.kpi_memories(["orders"])["orders"].leased_until is None

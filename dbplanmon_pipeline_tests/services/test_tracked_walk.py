@@ -167,9 +167,9 @@ class Walk:
         return range(len(self.standing) + 1, len(self.standing) + 1 + count)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_every_key_ends_and_none_too_early(empty_file, tmp_path, seed):
-    shutil.copy(empty_file, tmp_path / "store.db")
+@pytest.mark.parametrize("seed", range(4))
+def test_every_key_ends_and_none_too_early(migrated_file, tmp_path, seed):
+    shutil.copy(migrated_file, tmp_path / "store.db")
     clock = FixedClock(NOON)
     store = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
     walk = Walk(store, clock, seed)

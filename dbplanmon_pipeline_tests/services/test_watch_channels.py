@@ -6,7 +6,6 @@ import pytest
 
 from dbplanmon_pipeline.core.ports import Alert, Delivery
 from dbplanmon_pipeline.services.watch_channels import watch_channels
-from dbplanmon_pipeline.store import open_store
 from dbplanmon_pipeline.testing import FixedClock
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -17,14 +16,6 @@ CHANNELS = ("mail", "pager", "chat")
 @pytest.fixture
 def clock():
     return FixedClock(START)
-
-
-@pytest.fixture
-def store(tmp_path, clock):
-    opened = open_store(f"sqlite:///{tmp_path}/store.db", clock=clock)
-    opened.upgrade()
-    yield opened
-    opened.close()
 
 
 def attempt(store, channel, at, *, succeeded=False, error="the mail server is busy"):

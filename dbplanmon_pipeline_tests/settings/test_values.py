@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbplanmon_pipeline.core.verdict.policy import DEFAULT_SCALES
+from dbplanmon_pipeline.settings.sections import AnalysisSettings, CollectionSettings
 from dbplanmon_pipeline.settings.suggest import did_you_mean, nearest
 from dbplanmon_pipeline.settings.values import format_clock, format_duration, parse_clock, parse_duration
 
@@ -68,3 +70,7 @@ def test_the_nearest_name_forgives_small_slips(name, expected):
 def test_without_a_near_name_a_short_list_is_shown_and_a_long_one_is_not():
     assert did_you_mean("zzz", ["a", "b"]) == "; known: a, b"
     assert did_you_mean("zzz", [str(number) for number in range(50)]) == ""
+
+
+def test_the_longest_window_of_the_rule_fits_into_the_default_lookback():
+    assert AnalysisSettings().lookback >= CollectionSettings().interval * DEFAULT_SCALES[-1].intervals

@@ -21,6 +21,7 @@ LONG_ENOUGH_SECONDS = 20 * 60
 
 TRUE_WORK = "recorded work is true work, per database, statement and plan"
 RECOVERED = "the last collection runs went well"
+STOPPED = "SIGTERM ends everything within 10 s"
 OF_SERVERS = (*OF_TARGETS, Trouble.SERVER_RESTART)
 STOP_WORDS = ("RUN_CANCELED", "STEP_FAILURE", "interrupt", "Interrupt")
 TARGET_WORDS = ("simulated server", "targets could not be read", "left alone")
@@ -64,7 +65,7 @@ def verdict(record: Record) -> list[Finding]:
             ", ".join(f"{role} {share:+.1%}" for role, share in grown.items()) + ("" if judged else " (not judged)"),
         ),
         Finding(
-            "SIGTERM ends everything within 10 s",
+            STOPPED,
             record.stop_seconds < 10 and not record.left and record.exit_code == 0,
             f"{record.stop_seconds:.1f} s, {len(record.left)} processes left",
         ),

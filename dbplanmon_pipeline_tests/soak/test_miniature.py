@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dbplanmon_pipeline_tests.soak.plan import Injection, Trouble, quiet_plan, read_plan, with_troubles
-from dbplanmon_pipeline_tests.soak.report import RECOVERED, TRUE_WORK, verdict
+from dbplanmon_pipeline_tests.soak.report import RECOVERED, STOPPED, TRUE_WORK, verdict
 from dbplanmon_pipeline_tests.soak.run import soak
 from dbplanmon_pipeline_tests.soak.truth import Comparison
 from dbplanmon_pipeline_tests.support.postgres import any_binaries
@@ -19,7 +19,9 @@ MINUTE = 60.0
 def test_a_minute_of_everything(tmp_path_factory: pytest.TempPathFactory) -> None:
     any_binaries()
     record = soak(tmp_path_factory.mktemp("soak") / "run", MINUTE, instances=2, databases=4, full_disk=False)
-    assert not [finding for finding in verdict(record) if not finding.holds and finding.claim != RECOVERED]
+    # How long the stop takes is judged by long runs on a machine of their own; here it must leave nothing.
+    assert not [found for found in verdict(record) if not found.holds and found.claim not in (RECOVERED, STOPPED)]
+    assert (record.left, record.exit_code) == ([], 0)
     kinds = {injection.kind for injection in record.plan.injections}
     assert {Trouble.STORE_RESTART, Trouble.SERVER_RESTART, Trouble.UNREACHABLE} <= kinds
     assert any(run.status == "SUCCESS" for run in record.runs if run.job == "collection_job")

@@ -1,5 +1,6 @@
 """Every test that asks for `store` runs on SQLite and on a real PostgreSQL."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.store.samples import NOON
+from dbplanmon_pipeline_tests.support.postgres import fresh_database
 
 
 class SettableClock:
@@ -26,21 +28,33 @@ def clock() -> SettableClock:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of a place without a store, or, for tests that ask for `store`, of one without rows."""
+    migrated = "store" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state/store.db"
+        path = tmp_path / "state" / "store.db"
+        if migrated:
+            path.parent.mkdir(parents=True)
+            shutil.copy(request.getfixturevalue("migrated_file"), path)
+        yield f"sqlite:///{path}"
+        return
     server = request.getfixturevalue("postgres_server")
-    return server.url(request.getfixturevalue("postgres_database"))
+    template = request.getfixturevalue("migrated_database") if migrated else "template0"
+    with fresh_database(server, template=template) as name:
+        yield server.url(name)
 
 
 @pytest.fixture
 def empty_store(store_url: str, tmp_path: Path, clock: SettableClock) -> Iterator[SqlStore]:
+    """A store that was never upgraded."""
     store = open_store(store_url, archive=str(tmp_path / "archive"), clock=clock)
     yield store
     store.close()
 
 
 @pytest.fixture
-def store(empty_store: SqlStore) -> SqlStore:
-    empty_store.upgrade()
-    return empty_store
+def store(store_url: str, tmp_path: Path, clock: SettableClock) -> Iterator[SqlStore]:
+    """A store with all tables."""
+    store = open_store(store_url, archive=str(tmp_path / "archive"), clock=clock)
+    yield store
+    store.close()

@@ -32,6 +32,20 @@ def test_the_same_marker_twice_is_one_and_audited_once(store: SqlStore) -> None:
     assert (entry.detail["name"], entry.detail["note"]) == ("shop 2.4", "why 'not'")
 
 
+def test_a_marker_taken_back_is_gone_and_the_audit_keeps_both(store: SqlStore) -> None:
+    marker, other = marked("shop 2.4", instance="prod"), marked("shop 2.5", 1)
+    store.add_deployment(marker)
+    store.add_deployment(other)
+    assert [store.remove_deployment(marker.deployment_id, "bob", "wrong server") for _ in range(2)] == [True, False]
+    assert store.deployments(NOON, NOON + 9 * HOUR) == [other]
+    told = [one for one in store.audit(NOON - HOUR) if one.subject == marker.deployment_id]
+    assert {(one.action, one.actor) for one in told} == {("deployment marked", "ann"), ("deployment removed", "bob")}
+    (removed,) = (one.detail for one in told if one.actor == "bob")
+    assert (removed["name"], removed["instance"], removed["reason"]) == ("shop 2.4", "prod", "wrong server")
+    assert removed["created_by"] == "ann"
+    assert store.add_deployment(marker)
+
+
 def test_their_table_comes_and_goes_with_its_migration(store: SqlStore) -> None:
     store.add_deployment(marked("shop 2.4"))
     store.downgrade("0001")

@@ -323,7 +323,8 @@ def test_a_file_that_is_mostly_free_room_is_rewritten_unless_somebody_writes(tmp
 
 def test_a_collector_does_not_wait_for_a_removal(tmp_path):
     url = f"sqlite:///{tmp_path}/store.db"
-    _, beside, report, _ = purge_while_collecting(url, Expired(10_000, 5_000, 10_000), 0.1, every=0.1)
+    _, beside, report, removing = purge_while_collecting(url, Expired(10_000, 5_000, 10_000), 0.1, every=0.1)
     assert beside.errors == 0
-    assert max(beside.seconds) < 1.0
+    assert len(beside.seconds) > 2
+    assert max(beside.seconds) < removing / 2
     assert {one.subject: one.removed for one in report.subjects}["hourly_rollup"] == 10_000

@@ -32,14 +32,15 @@ def connect(server: PostgresServer, database: str = "postgres", user: str = "pos
     return psycopg.connect(server.dsn(database, user), autocommit=True, connect_timeout=10)
 
 
-def create_database(server: PostgresServer, *statements: str, stem: str = "t") -> str:
-    """A new database with a name nobody else has, after running `statements` in it."""
+def create_database(server: PostgresServer, *statements: str, stem: str = "t", template: str = "template0") -> str:
+    """A new database with a name nobody else has, a copy of `template`, after running `statements` in it."""
     name = f"{stem}_{os.getpid()}_{next(_numbers)}"
     with connect(server) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    with connect(server, name) as session:
-        for statement in statements:
-            session.execute(statement.encode())
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template))))
+    if statements:
+        with connect(server, name) as session:
+            for statement in statements:
+                session.execute(statement.encode())
     return name
 
 
@@ -50,9 +51,11 @@ def drop_database(server: PostgresServer, name: str) -> None:
 
 
 @contextmanager
-def fresh_database(server: PostgresServer, *statements: str, stem: str = "t") -> Iterator[str]:
+def fresh_database(
+    server: PostgresServer, *statements: str, stem: str = "t", template: str = "template0"
+) -> Iterator[str]:
     """A database for the length of the block."""
-    name = create_database(server, *statements, stem=stem)
+    name = create_database(server, *statements, stem=stem, template=template)
     try:
         yield name
     finally:

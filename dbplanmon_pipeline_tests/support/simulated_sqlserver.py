@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.providers.simulated.provider import SimulatedProvider
+from dbplanmon_pipeline.providers.simulated.versions import EDITION
 from dbplanmon_pipeline_tests.support.simulated_index_views import IndexViews
 from dbplanmon_pipeline_tests.support.simulated_query_store_views import QueryStoreViews
 from dbplanmon_pipeline_tests.support.simulated_server_views import SYSTEM_DATABASES, ServerViews
@@ -26,7 +28,7 @@ class SimulatedSqlServer:
     Args:
         provider: the fleet; all its databases are on this server.
         clock: present moment; what is shown follows it.
-        version: release whose columns the views have; that of the provider where not given.
+        version: release that it calls itself and whose columns the views have; that of the provider where not given.
         remembers: figures of older intervals are not served, though the history has them.
         denied: as `DuckHandler` takes it.
         dropped: when indexes are dropped from every database, by their names.
@@ -44,7 +46,8 @@ class SimulatedSqlServer:
     ) -> None:
         self._provider = provider
         self._clock = clock
-        self._version = version or provider.version.number
+        self._release = replace(provider.version, number=version or provider.version.number)
+        self._version = self._release.number
         self._remembers = remembers
         self._dropped = dropped or {}
         self._shown = _Moments()
@@ -79,10 +82,14 @@ class SimulatedSqlServer:
             if view not in _DESCRIBING
         }
 
+    def _updates(self) -> int:
+        histories = (self._provider.history(name) for name in self._provider.databases())
+        return max((history.updates(self._clock()) for history in histories), default=0)
+
     def _scalars(self, database: str) -> Mapping[str, object]:
         return {
-            "SERVERPROPERTY('ProductVersion')": _product_version(self._version),
-            "SERVERPROPERTY('Edition')": "Developer Edition (64-bit)",
+            "SERVERPROPERTY('ProductVersion')": self._release.build(self._updates()),
+            "SERVERPROPERTY('Edition')": EDITION,
             "SERVERPROPERTY('EngineEdition')": 3,
             "DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_WRITE",
             "DB_ID()": database_id(self._provider, database),
@@ -177,8 +184,3 @@ def _blank(view: str, name: str, sql_type: str) -> Any:
     base = sql_type.partition("(")[0]
     moment = base in ("datetime", "datetime2", "datetimeoffset")
     return from_epoch_us(0) if moment else _NOTHING.get(base, 0)
-
-
-def _product_version(number: int) -> str:
-    major, rest = divmod(number, 1_000_000)
-    return f"{major}.{rest // 10_000}.{rest % 10_000}.1"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.plans.sources import joined_inputs
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator
 
 DOMINANT_SHARE = 0.5
@@ -59,7 +60,7 @@ def _shares(engine: Engine, root: Operator, named: Callable[[Operator], str]) ->
 
 def _executions(engine: Engine, operator: Operator, child: Operator) -> float:
     """How often a child runs per run of its parent; SQL Server's costs already hold the repetitions."""
-    repeats = engine == Engine.POSTGRES and operator.kind == NodeKind.NESTED_LOOPS and child is operator.children[-1]
-    if not repeats or child.kind == NodeKind.SPOOL:
+    if engine != Engine.POSTGRES or operator.kind != NodeKind.NESTED_LOOPS or child.kind == NodeKind.SPOOL:
         return 1.0
-    return max(1.0, operator.children[0].estimated_rows or 1.0)
+    inputs = joined_inputs(operator)
+    return max(1.0, inputs[0].estimated_rows or 1.0) if len(inputs) > 1 and child is inputs[-1] else 1.0

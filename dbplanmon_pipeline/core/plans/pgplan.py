@@ -1,9 +1,11 @@
 """PostgreSQL EXPLAIN (FORMAT JSON) as an operator tree."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.pgnested import REMOTE_PLAN, nested_plans, without_shard
 from dbplanmon_pipeline.core.plans.pgtext import plan_children, plan_statements
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
@@ -55,6 +57,12 @@ _KINDS = {
 }
 _SIGN_BIT = 1 << 63
 _HUGE = 1e300
+_IN_TEXT_FORM = re.compile(
+    r"^(?:(?:Async|Parallel) )+|(?<=^Hash) (?:Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?= Join$)"
+    r"|(?<=^Merge) (?:Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?= Join$)"
+)
+"""Tools that read EXPLAIN in text form leave in the name what JSON tells in attributes of their own."""
+
 _INDEX_READS = frozenset({"Index Scan", "Index Only Scan"})
 _CONDITIONS = (
     "Index Cond",
@@ -115,15 +123,17 @@ def _statement(entry: Mapping[str, Any]) -> PlanStatement:
     )
 
 
-def _operator(node: Mapping[str, Any]) -> Operator:
+def _operator(node: Mapping[str, Any], place: str = "") -> Operator:
+    """The operator of a plan node; `place` is the attribute that holds its tree where that is not `Plan`."""
+    name = without_shard if place == REMOTE_PLAN else str
     return Operator(
         kind=_kind(node),
         name=_text(node, "Node Type"),
-        role=_text(node, "Parent Relationship"),
-        relation=_text(node, "Relation Name"),
+        role=_text(node, "Parent Relationship") or place,
+        relation=name(_text(node, "Relation Name")),
         schema=_text(node, "Schema"),
-        alias=_text(node, "Alias"),
-        index=_text(node, "Index Name"),
+        alias=name(_text(node, "Alias")),
+        index=name(_text(node, "Index Name")),
         join_type=_text(node, "Join Type"),
         strategy=_text(node, "Strategy"),
         direction=_text(node, "Scan Direction"),
@@ -137,7 +147,10 @@ def _operator(node: Mapping[str, Any]) -> Operator:
         actual_loops=_number(node, "Actual Loops"),
         actual_ms=_number(node, "Actual Total Time"),
         rows_by_worker=_rows_by_worker(node),
-        children=tuple(_operator(child) for child in plan_children(node)),
+        children=(
+            *(_operator(child, attribute) for attribute, child in nested_plans(node)),
+            *(_operator(child, place) for child in plan_children(node)),
+        ),
         attributes={key: value for key, value in node.items() if key not in _FIELDS},
     )
 
@@ -152,7 +165,7 @@ def _rows_by_worker(node: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def _kind(node: Mapping[str, Any]) -> NodeKind:
-    name = _text(node, "Node Type")
+    name = _IN_TEXT_FORM.sub("", _text(node, "Node Type"))
     if name in _INDEX_READS:
         return NodeKind.INDEX_SEEK if node.get("Index Cond") else NodeKind.INDEX_SCAN
     return _KINDS.get(name) or (NodeKind.SUBQUERY if name.startswith("Subquery Scan") else NodeKind.OTHER)

@@ -40,9 +40,9 @@ def plan_statements(source: object) -> list[dict[str, Any]]:
 
 
 def _statement(entry: object) -> dict[str, Any]:
-    if isinstance(entry, dict) and _is_node(entry.get("Plan")):
+    if isinstance(entry, dict) and is_plan_node(entry.get("Plan")):
         return entry
-    if isinstance(entry, dict) and _is_node(entry):
+    if isinstance(entry, dict) and is_plan_node(entry):
         return {"Plan": entry}
     if entry == "Utility Statement":
         raise PlanParseError("no execution plan: a utility statement has none; explain a query or a data change")
@@ -58,7 +58,7 @@ def plan_children(node: Mapping[str, Any]) -> list[dict[str, Any]]:
     children = node.get("Plans")
     if children is None:
         return []
-    if isinstance(children, list) and all(_is_node(child) for child in children):
+    if isinstance(children, list) and all(is_plan_node(child) for child in children):
         return children
     raise PlanParseError('no readable execution plan: "Plans" must be a list of nodes with a "Node Type"')
 
@@ -104,12 +104,15 @@ def _decoded(text: str) -> Iterator[object]:
 def _holds_plan(document: object) -> bool:
     entries = document if isinstance(document, list) else [document]
     return any(
-        entry == "Utility Statement" or _is_node(entry) or (isinstance(entry, dict) and _is_node(entry.get("Plan")))
+        entry == "Utility Statement"
+        or is_plan_node(entry)
+        or (isinstance(entry, dict) and is_plan_node(entry.get("Plan")))
         for entry in entries
     )
 
 
-def _is_node(value: object) -> bool:
+def is_plan_node(value: object) -> bool:
+    """True for an object with a `Node Type`."""
     name = value.get("Node Type") if isinstance(value, dict) else None
     return isinstance(name, str) and name != ""
 
@@ -123,4 +126,6 @@ def _complaint(text: str) -> str:
         return "no readable showplan: this is SHOWPLAN_TEXT; use SET SHOWPLAN_XML ON, or save the plan as .sqlplan"
     if "(cost=" in text:
         return "no readable execution plan: this is EXPLAIN in text form; use EXPLAIN (FORMAT JSON)"
+    if "Node Type: " in text:
+        return "no readable execution plan: this is EXPLAIN in YAML form; use EXPLAIN (FORMAT JSON)"
     return "no execution plan: the text holds no output of EXPLAIN (FORMAT JSON)"

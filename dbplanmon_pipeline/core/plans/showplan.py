@@ -27,7 +27,6 @@ _COUNTED = {
 }
 _FUNCTION, _CURSOR = f"{MARK}UserDefinedFunction", f"{MARK}CursorPlan"
 _VISITED = (*_COUNTED, _QUERY_PLAN, _WARNINGS, _PARAMETERS, _FUNCTION, _CURSOR)
-_FIELDS = frozenset({"StatementText", "StatementType", "QueryHash", "QueryPlanHash", "StatementSubTreeCost"})
 _SUBQUERY = f"{MARK}Subquery"
 
 
@@ -148,8 +147,10 @@ def _in_expression(element: etree._Element) -> bool:
 
 def _statement(parts: _Parts) -> PlanStatement:
     said = dict(pairs_of(parts.element))
-    options = parts.element.find(_OPTIONS)
-    described = _Described({name: value for name, value in said.items() if name not in _FIELDS})
+    text, kind, cost = said.pop("StatementText", ""), said.pop("StatementType", ""), said.pop(_COST, None)
+    query_hash, plan_hash = hash_of(said.pop("QueryHash", None)), hash_of(said.pop("QueryPlanHash", None))
+    described = _Described({**said})
+    options = next((child for child in parts.element if child.tag == _OPTIONS), None)
     if options is not None:
         described.attributes["StatementSetOptions"] = dict(pairs_of(options))
     for plan in parts.plans:
@@ -160,11 +161,11 @@ def _statement(parts: _Parts) -> PlanStatement:
         described.attributes["CursorPlan"] = parts.cursor
     return PlanStatement(
         root=parts.roots[0] if parts.roots else None,
-        text=said.get("StatementText", ""),
-        kind=said.get("StatementType", ""),
-        query_hash=hash_of(said.get("QueryHash")),
-        plan_hash=hash_of(said.get("QueryPlanHash")),
-        estimated_cost=figure_of(said.get("StatementSubTreeCost")),
+        text=text,
+        kind=kind,
+        query_hash=query_hash,
+        plan_hash=plan_hash,
+        estimated_cost=figure_of(cost),
         missing_indexes=tuple(described.missing),
         warnings=tuple(parts.warnings),
         parameters=tuple(described.parameters),
@@ -173,6 +174,7 @@ def _statement(parts: _Parts) -> PlanStatement:
     )
 
 
+_COST = "StatementSubTreeCost"
 _OPTIONS = f"{MARK}StatementSetOptions"
 _SINGLE = frozenset(
     MARK + name for name in ("MemoryGrantInfo", "OptimizerHardwareDependentProperties", "QueryTimeStats", "ThreadStat")

@@ -8,6 +8,8 @@ from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pa
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, PlanColumn, PlanParameter, PlanWarning
 
+_REFERENCE = f"{MARK}ColumnReference"
+
 
 def warnings_of(element: etree._Element) -> Iterator[PlanWarning]:
     """Warnings of one element `Warnings`: its flags, then its children."""
@@ -41,13 +43,15 @@ def missing_indexes_of(element: etree._Element) -> Iterator[MissingIndex]:
 
 def parameters_of(element: etree._Element) -> Iterator[PlanParameter]:
     """Parameters of one element `ParameterList` of a query plan."""
-    for reference in element.iterchildren(f"{MARK}ColumnReference"):
-        yield PlanParameter(
-            reference.get("Column", ""),
-            reference.get("ParameterDataType", ""),
-            reference.get("ParameterCompiledValue", ""),
-            reference.get("ParameterRuntimeValue", ""),
-        )
+    for reference in element:
+        if reference.tag == _REFERENCE:
+            told = dict(pairs_of(reference)).get
+            yield PlanParameter(
+                told("Column", ""),
+                told("ParameterDataType", ""),
+                told("ParameterCompiledValue", ""),
+                told("ParameterRuntimeValue", ""),
+            )
 
 
 def _names(group: etree._Element) -> tuple[str, ...]:

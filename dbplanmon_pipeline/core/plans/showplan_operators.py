@@ -261,7 +261,7 @@ def _expression(element: etree._Element) -> str:
 
 
 def _columns(element: etree._Element) -> str:
-    return ", ".join(_column(child) for child in element if child.tag == _COLUMN)
+    return ", ".join([_column(child) for child in element if child.tag == _COLUMN])
 
 
 def _column(reference: etree._Element) -> str:
@@ -279,16 +279,20 @@ def _order(element: etree._Element) -> str:
 
 
 def _seeks(element: etree._Element) -> str:
-    return " AND ".join(part for place in _ranges(element) if (part := _range(place)))
+    return " AND ".join([part for place in _ranges(element) if (part := _range(place))])
 
 
-def _ranges(element: etree._Element, levels: int = 3) -> Iterator[etree._Element]:
+def _ranges(element: etree._Element) -> Iterator[etree._Element]:
     """Prefixes and ends of seeks, which stand one to three levels below, depending on the version."""
     for child in element:
         if child.tag in _RANGE:
             yield child
-        elif levels > 1:
-            yield from _ranges(child, levels - 1)
+            continue
+        for part in child:
+            if part.tag in _RANGE:
+                yield part
+            else:
+                yield from [place for place in part if place.tag in _RANGE]
 
 
 def _range(place: etree._Element) -> str:
@@ -307,7 +311,7 @@ def _range(place: etree._Element) -> str:
     sign = _SIGNS.get(word, word)
     values = [_expression(child) for child in expressions]
     names = [_column(child) for child in columns]
-    return " AND ".join(f"{name} {sign} {value}" for name, value in zip(names, values, strict=False))
+    return " AND ".join([f"{name} {sign} {value}" for name, value in zip(names, values, strict=False)])
 
 
 _READERS: dict[str, tuple[str, Callable[[etree._Element], str]]] = {

@@ -15,6 +15,10 @@ _END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?ShowPlanXML\s*>")
 _ESCAPED = "&lt;ShowPlanXML"
 _DOUBLED = re.compile(r'[^>]*?=""[^"\s>]')
 _IN_JSON = re.compile(r'[^>"]*?=\\"')
+_IN_SQL = re.compile(r"'\s*(?:<\?xml[^<>]*\?>\s*)?\Z")
+"""In front of a plan that is a string of T-SQL, as in USE PLAN and in plan guides."""
+
+_LONGEST_DECLARATION = 200
 _JSON_TEXT = re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL)
 _QUOTES = {"&quot;": '"', "&apos;": "'", "&#34;": '"', "&#39;": "'"}
 
@@ -74,6 +78,8 @@ def _unquoted(text: str) -> str:
         return text.replace('""', '"')
     if _IN_JSON.match(text, start.end()):
         return _json_text(text, start.start())
+    if _IN_SQL.search(text, max(0, start.start() - _LONGEST_DECLARATION), start.start()):
+        return text.replace("''", "'")
     return text
 
 
@@ -89,6 +95,8 @@ def _json_text(text: str, start: int) -> str:
 def _complaint(text: str) -> str:
     if not text.strip("\ufeff \t\r\n"):
         return "no execution plan: the text is empty"
+    if "<Node-Type>" in text:
+        return "no readable execution plan: this is EXPLAIN in XML form; use EXPLAIN (FORMAT JSON)"
     if "<?query" in text or "<?ClickMe" in text:
         return "no showplan: this is the text of a statement; save its plan as .sqlplan"
     return "no showplan: the text has no element ShowPlanXML; save the plan as .sqlplan"

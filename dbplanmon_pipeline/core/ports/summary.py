@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports.analysis import PlanChange
+from dbplanmon_pipeline.core.ports.workload import WorkloadStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,12 @@ class KpiSpan:
     message: str
 
 
-class SummaryStore(Protocol):
+class SummaryStore(WorkloadStore, Protocol):
     """What `summarise` needs; spans are half open."""
+
+    def latest_interval_end(self) -> datetime | None:
+        """End of the newest recorded interval, None in an empty store."""
+        ...
 
     def day_work(self, day: date) -> DayWork:
         """Work of one UTC day; of a sealed day from its hourly totals."""
@@ -82,14 +86,6 @@ class SummaryStore(Protocol):
 
     def alert_totals(self, start: datetime, end: datetime) -> dict[str, int]:
         """Alerts that were created in the span, summaries aside, by what became of them."""
-        ...
-
-    def open_incidents(self) -> list[Incident]:
-        """Incidents in the states new and acknowledged."""
-        ...
-
-    def recent_incidents(self, since: datetime) -> list[Incident]:
-        """Incidents closed since then."""
         ...
 
     def plan_changes(self, since: datetime) -> list[PlanChange]:

@@ -25,6 +25,16 @@ _KEEP_QUOTES_WORDS = """
 """
 _KEEP_QUOTES = frozenset(_KEEP_QUOTES_WORDS.split())
 """Without quotes these names mean something else, to the server or to this reading."""
+_MOMENTS = frozenset({"date", "interval", "time", "timestamp", "timestamptz", "timetz"})
+"""Types whose name stands before a value more often than `::` behind it; other words may be names of columns."""
+
+_NAMES_OF_SESSIONS = frozenset({"deallocate", "unlisten"})
+"""Behind them stands what a client made up for its own session, or all of it."""
+
+_DATE = re.compile(r"(?<=_)(?:19|20)\d\d_?(?:0[1-9]|1[0-2])(?:_?(?:0[1-9]|[12]\d|3[01]))?(?![^\W_])")
+"""At the end of a name or of a part of it."""
+
+_TABLE_FOLLOWS = frozenset({"from", "into", "join", "only", "table", "truncate", "update", "using"})
 _LONG_TYPES = frozenset({"varying", "precision", "zone", "time", "with", "without"})
 
 
@@ -37,6 +47,10 @@ def postgres_form(text: str) -> list[str]:
     atoms = _without_casts(_atoms(text))
     while atoms and atoms[-1] == ";":
         atoms.pop()
+    if atoms and atoms[0] in _NAMES_OF_SESSIONS and ";" not in atoms:
+        return [atoms[0], MARK]
+    if _DATE.search(text):
+        atoms = _without_dates(atoms)
     return _with_sorted_columns(ListFolder("$", _is_no_parameter, folds_arrays=True).fold(atoms))
 
 
@@ -58,18 +72,41 @@ def _is_no_parameter(atom: str, _: str) -> bool:
 
 
 def _without_casts(atoms: list[str]) -> list[str]:
-    """Literals and parameters without `::type` behind them."""
-    if "::" not in atoms:
+    """Literals and parameters without `::type` behind them, and without `date` or `interval` in front."""
+    typed = not _MOMENTS.isdisjoint(atoms)
+    if not typed and "::" not in atoms:
         return atoms
     kept: list[str] = []
     place = 0
     while place < len(atoms):
-        if atoms[place] == "::" and kept and (kept[-1] == MARK or kept[-1][0] == "$"):
+        atom = atoms[place]
+        if atom == "::" and kept and _is_value(kept[-1]):
             place = _end_of_type(atoms, place + 1)
+        elif typed and atom in _MOMENTS and (value := _typed_value(atoms, place)):
+            place = value
         else:
-            kept.append(atoms[place])
+            kept.append(atom)
             place += 1
     return kept
+
+
+def _is_value(atom: str) -> bool:
+    return atom == MARK or atom[0] == "$"
+
+
+def _typed_value(atoms: Sequence[str], place: int) -> int:
+    """Where the value in `date ?` or `timestamp (3) with time zone ?` stands; 0 where this is no type."""
+    if atoms[place + 1 : place + 2] == ["zone"] or (place and atoms[place - 1] == "."):
+        return 0
+    end = _end_of_type(atoms, place)
+    return end if end < len(atoms) and _is_value(atoms[end]) else 0
+
+
+def _without_dates(atoms: list[str]) -> list[str]:
+    """Tables of one day or month, as `t_20260131`, with a mark for the date wherever they are named."""
+    tables = (_end_of_name(atoms, place + 1) for place, atom in enumerate(atoms[:-1]) if atom in _TABLE_FOLLOWS)
+    dated = {name for name in tables if _DATE.search(name)}
+    return [_DATE.sub(MARK, atom) if atom in dated else atom for atom in atoms]
 
 
 def _end_of_type(atoms: Sequence[str], place: int) -> int:
@@ -95,6 +132,13 @@ def _behind_modifier(atoms: Sequence[str], opening: int) -> int:
         if atoms[place] not in (MARK, ","):
             return 0
     return 0
+
+
+def _end_of_name(atoms: Sequence[str], place: int) -> str:
+    """`t` of `s.t`."""
+    while place + 2 < len(atoms) and atoms[place + 1] == ".":
+        place += 2
+    return atoms[place]
 
 
 def _with_sorted_columns(atoms: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dbplanmon_pipeline.core.statements.tsql_frame import end_of_frame
 _ATOM = re.compile(
     r"""
       [^\W\d][\w@$#]*+ | [,.()?;] | [@#]++[\w@$#]*+ | \0 | [$£€¥][-+]?\?(?:,\?)*+ | \$[^\W\d]\w*+
-    | <\ ?[>=] | >\ ?= | !\ ?[=<>] | [-+*/%&|^]\ ?= | :: | \S
+    | <\s*+[>=] | >\s*+= | !\s*+[=<>] | [-+*/%&|^]\s*+= | :: | \S
     """,
     re.VERBOSE,
 )
@@ -21,14 +21,14 @@ _SPELLINGS = {
     "!=": "<>",
     "!<": ">=",
     "!>": "<=",
-    "! =": "<>",
-    "! <": ">=",
-    "! >": "<=",
-    **{f"{pair[0]} {pair[1]}": pair for pair in ("<>", "<=", ">=", *(f"{sign}=" for sign in "-+*/%&|^"))},
     "execute": "exec",
     "proc": "procedure",
     "tran": "transaction",
 }
+_APART = re.compile(r"[-+*/%&|^<>!](?:\s+[=<>]|\s*(?:/\*|--))")
+"""The server takes `> =` for `>=`, however far apart."""
+
+_SIGNS = frozenset("-+*/%&|^<>!")
 _CURRENCIES = "$£€¥"
 _PLAIN_NAME = re.compile(r"#{0,2}[^\W\d][\w@$#]*")
 _KEEP_BRACKETS_WORDS = """
@@ -71,6 +71,8 @@ def tsql_form(text: str) -> list[str]:
 def _atoms(text: str, tokens: Sequence[Token]) -> list[str]:
     replaced = _WITH_NAMES if has_quoted_names(text, tokens) else _WITH_STRINGS
     atoms = atoms_of(tokens, replaced, _name, _ATOM, ascii_only=False)
+    if _APART.search(text):
+        atoms = ["".join(atom.split()) if atom[0] in _SIGNS else atom for atom in atoms]
     if not _SPELLINGS.keys().isdisjoint(atoms):
         atoms = [_SPELLINGS.get(atom, atom) for atom in atoms]
     odd = "#" in text or any(sign in text for sign in _CURRENCIES)

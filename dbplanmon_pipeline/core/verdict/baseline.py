@@ -60,7 +60,7 @@ class Learnt:
 
 def layout_of(policy: DetectorPolicy) -> str:
     """Name of the parameter layout; it changes with the window lengths."""
-    return "statistical/2/" + "-".join(str(scale.intervals) for scale in policy.scales)
+    return "statistical/3/" + "-".join(str(scale.intervals) for scale in policy.scales)
 
 
 def pack(learnt: Learnt) -> Floats:

@@ -8,21 +8,30 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
-HOURS = 24
+HOURS, WEEKDAYS = 24, 7
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 _MONDAY = 3
-_SATURDAY = 5
+SATURDAY = 5
 _SAMPLES_OF_AN_HOUR = 2.0
 """Intervals of one hour resemble each other: a whole hour of them tells as much as this many independent ones."""
+
+_FURTHER = ((2, 0.6), (3, 0.3), (4, 0.1))
+"""What an hour tells of one so many hours away on the same day."""
 
 _MANY = 12
 """So many intervals are worth an hour even where the cadence is faster."""
 
 
+def weekday(end_us: Longs) -> Longs:
+    """Day of the week in UTC of what ended then, 0 for Monday."""
+    found: Longs = ((end_us - 1) // DAY_US + _MONDAY) % WEEKDAYS
+    return found
+
+
 def is_weekend(end_us: Longs) -> NDArray[np.bool_]:
     """True for moments of a Saturday or Sunday in UTC."""
-    weekend: NDArray[np.bool_] = ((end_us - 1) // DAY_US + _MONDAY) % 7 >= _SATURDAY
+    weekend: NDArray[np.bool_] = weekday(end_us) >= SATURDAY
     return weekend
 
 
@@ -91,6 +100,14 @@ def around_the_hour(hours: Floats) -> Floats:
     total[:, 0] += hours[:, -1]
     total[:, :-1] += hours[:, 1:]
     total[:, -1] += hours[:, 0]
+    return total
+
+
+def around_today(hours: Floats) -> Floats:
+    """Sum over the hours around each hour of the day, less of those further away [series, 24]."""
+    total: Floats = around_the_hour(hours)
+    for away, share in _FURTHER:
+        total = total + share * (np.roll(hours, away, axis=1) + np.roll(hours, -away, axis=1))
     return total
 
 

@@ -3,16 +3,26 @@
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.verdict.calendar import HOUR_US, HOURS, around_the_hour, by_hour, series_sums
+from dbplanmon_pipeline.core.verdict.calendar import (
+    HOUR_US,
+    HOURS,
+    WEEKDAYS,
+    around_the_hour,
+    by_hour,
+    series_sums,
+    weekday,
+)
 from dbplanmon_pipeline.core.verdict.history import Stretch
 from dbplanmon_pipeline.core.verdict.normal import Normal, row_variance
 from dbplanmon_pipeline.core.verdict.null import StrayingMeans, straying_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, SeriesRows
 from dbplanmon_pipeline.core.verdict.table import rough_medians
+from dbplanmon_pipeline.core.verdict.tails import learn_tails
+from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
 
 _ROUNDS = 2
-_CUT = 2.5
+_CUT, _DAY_CUT = 2.5, 1.5
 _FAR = 4.0
 _MEAN_ABS_TO_SD = 1.25
 _SMALLEST_SCALE = 0.02
@@ -58,6 +68,8 @@ class Fit:
         self._weekend = np.zeros(len(rows))
         self._offsets = np.zeros((len(rows), HOURS))
         self._sensitivity = np.ones(len(rows))
+        self._unproven = np.ones(len(rows))
+        self._weekdays, self._weekday_variance = np.zeros((len(rows), WEEKDAYS)), np.zeros(len(rows))
         self._mode: Floats | None = None
         self.scale = self._scale()
 
@@ -76,6 +88,18 @@ class Fit:
         rest = rest - self._learn_level(rest)
         self._forget_unknown()
         self.scale = self._scale()
+
+    def weekdays(self) -> None:
+        """Levels of weekdays, from what is left after all else."""
+        runs = self._runs
+        day = weekday(self._rows.end_us[runs.first])
+        cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
+        rest = runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
+        self._weekdays, self._weekday_variance = weekday_levels(runs, day, self._run_weight, rest, len(self._rows))
+        if self._weekdays.any():
+            self._rest -= runs.at_rows(np.nan_to_num(self._weekdays[runs.series, day]))
+            self._forget_unknown()
+            self.scale = self._scale()
 
     def give_back(self) -> None:
         """Put what was held to be common into the rest again; to be followed by `share`."""
@@ -98,6 +122,7 @@ class Fit:
         square = series_sums(weighted, rows.bounds)
         prior = self._mean_weight * self._policy.sensitivity_prior * self.scale**2
         self._sensitivity = np.clip((with_mode + prior) / (square + prior + _TINY), 0.0, 2.0)
+        self._unproven = prior / (square + prior + _TINY)
         self._mode = mode
         self._rest -= rows.spread(self._sensitivity) * mode
         self._forget_unknown()
@@ -107,6 +132,7 @@ class Fit:
         """Find how far the rest strays, and write one over the variance of each row into `weight` [rows]."""
         self._interval_variance = self._stray()
         weight[:] = self._known / row_variance(self._rows, self._interval_variance, self._execution_variance)
+        self._tail = learn_tails(self._rows, self._rest, weight)
         return straying_means(self._stretch.windows, self._rest, weight, self._rows.spread(_FAR * self.scale))
 
     def normal(self, inflation: Floats, highest: Floats) -> Normal:
@@ -114,20 +140,24 @@ class Fit:
         rows, policy = self._rows, self._policy
         habit = self._habit()
         seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
+        unsure = np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior)
         return Normal(
             level=np.where(self._blank, np.nan, self._level),
             slope=self._slope,
             slope_centre=self._load_centre,
             weekend=self._weekend,
+            weekdays=self._weekdays,
             sensitivity=self._sensitivity,
+            sensitivity_doubt=np.hypot(policy.sensitivity_doubt, policy.unproven_doubt * np.sqrt(self._unproven)),
             interval_variance=self._interval_variance,
             execution_variance=self._execution_variance,
             scale=self.scale,
             habit=habit,
-            level_variance=np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior),
+            level_variance=unsure + self._weekday_variance,
             offsets=self._offsets,
             inflation=inflation,
             highest=highest,
+            tail=self._tail,
         )
 
     def _forget_unknown(self) -> None:

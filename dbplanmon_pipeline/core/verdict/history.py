@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.verdict.calendar import DAY_US, HourRuns, around_the_hour, by_hour, hour_runs
+from dbplanmon_pipeline.core.verdict.calendar import DAY_US, HourRuns, around_the_hour, around_today, by_hour, hour_runs
 from dbplanmon_pipeline.core.verdict.null import Days, WindowLength, window_lengths
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.scopes import Scopes
@@ -31,7 +31,7 @@ class Stretch:
         fewness: float64 [rows], 1 / executions.
         load: float64 [rows], -1 / sqrt(executions).
         samples: float64 [series, 24], independent samples of each hour of the day and its neighbours; what ran today
-            tells what is normal today, even if nothing of habits.
+            tells what is normal today, even if nothing of habits, and the less the more hours have passed.
         young: bool [series], seen for less than a day.
     """
 
@@ -81,7 +81,7 @@ def days_of(runs: HourRuns) -> Days:
 def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Stretch:
     rows = all_rows.part(series)
     runs = hour_runs(rows)
-    samples = around_the_hour(by_hour(runs, runs.samples, len(rows)))
+    samples = by_hour(runs, runs.samples, len(rows))
     place = slice(int(all_rows.bounds[series.start]), int(all_rows.bounds[series.stop]))
     seen_us = rows.end_us[rows.bounds[1:] - 1] - rows.start_us[rows.bounds[:-1]]
     return Stretch(
@@ -92,6 +92,6 @@ def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Str
         windows=window_lengths(rows, days_of(runs), policy, place.start),
         fewness=1.0 / rows.executions,
         load=-1.0 / np.sqrt(rows.executions),
-        samples=np.where((seen_us < DAY_US)[:, None], _TODAY * samples, samples),
+        samples=np.where((seen_us < DAY_US)[:, None], _TODAY * around_today(samples), around_the_hour(samples)),
         young=seen_us < DAY_US,
     )

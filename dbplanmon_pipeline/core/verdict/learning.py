@@ -35,6 +35,8 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         mode = history.scopes.mode(deviation, _scale(fits), policy)
         for fit, stretch in zip(fits, stretches, strict=True):
             fit.share(mode[stretch.place])
+    for fit in fits:
+        fit.weekdays()
     weight = np.empty(len(known))
     means = [fit.weigh(weight[stretch.place]) for fit, stretch in zip(fits, stretches, strict=True)]
     inflation = inflation_of(means, policy)

@@ -9,6 +9,7 @@ from typing import Protocol
 import pandas as pd
 
 from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.failures import Failures
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 
@@ -58,19 +59,20 @@ class BaselineSet:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One statement is significantly and materially slower than its own normal, as of one moment.
+    """One statement is significantly and materially slower than its own normal, or fails, as of one moment.
 
     Attributes:
         ref / query_hash: which statement.
         plan_hash / previous_plan_hash: plan now and, where it changed, the one before; 0 unknown.
-        metric: `elapsed_time_us` or `worker_time_us`.
-        effect_ratio: cost per execution now over normal, > 1.
+        metric: `elapsed_time_us`, `worker_time_us`, or `failed_executions`, whose costs are not known and 0.
+        effect_ratio: cost per execution now over normal, or share of failed executions now over before, > 1.
         extra_seconds_per_hour (low, high): what it costs beyond normal, with a 95 % interval.
         baseline_us / observed_us: cost per execution, normal and now [microseconds].
         score: the test statistic that fired, in units of its own null spread.
         window_intervals: how many intervals with executions the verdict rests on.
         began_at: start of the first bad interval, aware UTC.
         evidence: short sentences for a person.
+        failures: how often it fails, where that rose with a new plan.
     """
 
     ref: DatabaseRef
@@ -90,6 +92,7 @@ class Verdict:
     window_intervals: int
     began_at: datetime
     evidence: tuple[str, ...] = ()
+    failures: Failures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Evaluation:
         slow_databases: databases that are slow while their instance is not; the same holds there.
         unchanged: start of the first bad interval, by (ref, query_hash), of statements that fire as well, of which the
             caller needed no verdict.
+        failing: share of failed executions in the last interval of each statement that had any then.
     """
 
     as_of: datetime
@@ -140,6 +144,7 @@ class Evaluation:
     slow_instances: frozenset[str] = frozenset()
     unchanged: Mapping[tuple[DatabaseRef, int], datetime] = field(default_factory=dict)
     slow_databases: frozenset[DatabaseRef] = frozenset()
+    failing: Mapping[tuple[DatabaseRef, int], float] = field(default_factory=dict)
 
     def is_slow_around(self, ref: DatabaseRef) -> bool:
         """True where a whole database, or its instance, is slow."""

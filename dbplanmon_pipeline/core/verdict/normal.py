@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.calendar import HOURS, is_weekend
+from dbplanmon_pipeline.core.verdict.calendar import HOURS, SATURDAY, WEEKDAYS, is_weekend, weekday
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
 MAX_EXECUTION_VARIANCE = 2.0
 """The mean of few heavy-tailed executions strays less on the logarithmic scale than their variance would have it."""
 
-_SINGLES = 10
+_SINGLES = 11
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,19 @@ class Normal:
             the logarithm of a mean of few heavy-tailed executions is too low.
         weekend: float64 [n], added on Saturdays and Sundays.
         sensitivity: float64 [n], share of what the instance has in common that this statement feels.
+        sensitivity_doubt: float64 [n], standard deviation of what that may be wrong by all through a window.
         interval_variance / execution_variance: float64 [n]; an interval of m executions strays with the variance
             `interval_variance + execution_variance / m`.
         scale: float64 [n], typical distance of an interval from its normal.
         habit: float64 [n], how large habits of this statement may well be that are not learnt yet.
         level_variance: float64 [n], how sure the level is.
+        weekdays: float64 [n, 7], added by day of the week (UTC), Monday first; NaN for a day not seen of a statement
+            whose days have levels of their own.
         offsets: float64 [n, 24], by hour of day (UTC).
         inflation: float64 [n, scales], standard deviation of a window's mean over what independent intervals would
             have; NaN: too few windows.
         highest: float64 [n, scales], second largest daily maximum of such a mean, in those standard deviations.
+        tail: float64 [n, levels], how rarely single intervals lie how far above normal; see `tails.py`.
     """
 
     level: Floats
@@ -41,24 +46,41 @@ class Normal:
     slope_centre: Floats
     weekend: Floats
     sensitivity: Floats
+    sensitivity_doubt: Floats
     interval_variance: Floats
     execution_variance: Floats
     scale: Floats
     habit: Floats
     level_variance: Floats
+    weekdays: Floats
     offsets: Floats
     inflation: Floats
     highest: Floats
+    tail: Floats
 
     def expected(self, rows: SeriesRows) -> Floats:
         """Expected logarithm of each row [rows]; row i of this belongs to series i."""
         fixed = self.level - self.slope * self.slope_centre
-        return (
-            self.offsets[rows.series, rows.hour]
+        days = np.nan_to_num(self.weekdays[rows.series, weekday(rows.end_us)]) if self.weekdays.any() else 0.0
+        expected: Floats = (
+            days
+            + self.offsets[rows.series, rows.hour]
             + rows.spread(fixed)
             - rows.spread(self.slope) / np.sqrt(rows.executions)
             + rows.spread(self.weekend) * is_weekend(rows.end_us)
         )
+        return expected
+
+    def unseen_day_variance(self, rows: SeriesRows) -> Floats | None:
+        """Variance that a row has because nothing of its weekday was seen [rows]; None: there are no such rows."""
+        unseen = np.isnan(self.weekdays)
+        if not unseen.any():
+            return None
+        levels = self.weekdays + self.weekend[:, None] * (np.arange(WEEKDAYS) >= SATURDAY)
+        seen = np.maximum(WEEKDAYS - unseen.sum(axis=1), 1)
+        variance = np.where(unseen, 0.0, np.nan_to_num(levels) ** 2).sum(axis=1) / seen
+        found: Floats = rows.spread(variance) * unseen[rows.series, weekday(rows.end_us)]
+        return found
 
     def variance(self, rows: SeriesRows) -> Floats:
         """Variance of each row about its expected logarithm while all is well [rows]."""
@@ -79,14 +101,17 @@ class Normal:
             self.slope_centre,
             self.weekend,
             self.sensitivity,
+            self.sensitivity_doubt,
             self.interval_variance,
             self.execution_variance,
             self.scale,
             self.habit,
             self.level_variance,
+            self.weekdays,
             self.offsets,
             self.inflation,
             self.highest,
+            self.tail,
         )
 
 
@@ -98,7 +123,7 @@ def row_variance(rows: SeriesRows, interval_variance: Floats, execution_variance
 
 def widths(scales: int) -> list[int]:
     """Columns of each part of `Normal.columns`."""
-    return [1] * _SINGLES + [HOURS, scales, scales]
+    return [1] * _SINGLES + [WEEKDAYS, HOURS, scales, scales, len(LEVELS)]
 
 
 def from_columns(parts: list[Floats]) -> Normal:

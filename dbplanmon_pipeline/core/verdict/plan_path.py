@@ -56,7 +56,7 @@ def judge_plan(judge: Judge, view: str, points: Points, since: Longs) -> Finding
     length = np.where(news, since, 0)
     scales = np.array([scale.intervals for scale in policy.scales], np.int64)
     column = np.maximum(np.searchsorted(scales, length, side="right") - 1, 0)
-    found = judge.ask(view, points, length, column, Demand(policy.plan_score, policy.plan_ratio))
+    found = judge.ask(view, points, length, column, Demand(policy.plan_score, policy.plan_ratio, policy.plan_chance))
     sharp = np.zeros(len(length), np.bool_)
     fired = np.flatnonzero(found.fired)
     mean = judge.views[view].mean(points.row[fired], length[fired])

@@ -45,10 +45,12 @@ class DetectorPolicy:
         lookback_intervals: how many steps of recent intervals a judgement gets to see.
         scales: windows tried, shortest first.
         ratio_margin: what elapsed per CPU time needs above `min_score`.
+        chance: how likely intervals as high as those of a short window may be to come together by chance.
         highest_margin: a mean must exceed the second highest daily maximum of the baseline by this factor.
         spread_floor: smallest believable standard deviation of ln cost of one interval.
         mode_doubt: standard deviation of what a statement feels of the common mode, as a share of it.
         sensitivity_doubt: standard deviation of what that may be wrong by all through a window, as a share of it.
+        unproven_doubt: the same besides, for a statement that was not yet seen in any disturbance.
         sensitivity_prior: how firmly a statement is held to feel the common mode as others do.
         season_samples: hour offsets are shrunk by samples / (samples + this), noisy statements more.
         weekend_samples: the same for the weekend.
@@ -57,6 +59,7 @@ class DetectorPolicy:
             spread of single executions.
         habit / young_habit: standard deviation of habits not learnt yet, natural logarithm; young is less than a day.
         level_prior: intervals after which a level is twice as sure.
+        ended_odds: logarithm of the odds, by the latest intervals, that a rise is over, from which it is not told.
         common_mode_statements: statements an instance needs in one tick before it can be called slow.
         common_mode_few: from this number on what they have in common is at least taken out of each of them.
         common_mode_few_ratio: up to this factor, as few statements may well be broken together.
@@ -69,7 +72,7 @@ class DetectorPolicy:
         common_mode_score: distance of the common factor from 1, in standard errors of the median.
         culprit_ratio: a statement this much above normal that costs more than the common rise explains that rise.
         plan_intervals: active intervals after a plan change in which the change is evidence.
-        plan_score / plan_ratio: the softer demands then.
+        plan_score / plan_ratio / plan_chance: the softer demands then.
         plan_sharp_ratio: mean cost ratio from which the second interval after the change is enough.
         plan_flip_share: with more plan changes per interval than this, a change is no news.
         uncorroborated_effect: factor on the demanded ln ratio where only elapsed time rose, or where nothing but
@@ -86,10 +89,12 @@ class DetectorPolicy:
     lookback_intervals: int = 288
     scales: tuple[ScaleRule, ...] = DEFAULT_SCALES
     ratio_margin: float = 1.0
+    chance: float = 1e-6
     highest_margin: float = 1.15
     spread_floor: float = 0.03
     mode_doubt: float = 0.6
-    sensitivity_doubt: float = 0.25
+    sensitivity_doubt: float = 0.2
+    unproven_doubt: float = 0.3
     sensitivity_prior: float = 67.0
     season_samples: float = 3.0
     weekend_samples: float = 6.0
@@ -98,6 +103,7 @@ class DetectorPolicy:
     habit: float = 0.15
     young_habit: float = 0.25
     level_prior: float = 72.0
+    ended_odds: float = 3.0
     common_mode_statements: int = 8
     common_mode_few: int = 4
     common_mode_few_ratio: float = 2.0
@@ -111,6 +117,7 @@ class DetectorPolicy:
     plan_intervals: int = 96
     plan_score: float = 4.5
     plan_ratio: float = 1.2
+    plan_chance: float = 1e-3
     plan_sharp_ratio: float = math.e
     plan_flip_share: float = 0.05
     uncorroborated_effect: float = 1.3

@@ -15,8 +15,10 @@ import pandas as pd
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.verdict.attempts import FailureCells, attempts_of, cells_of
 from dbplanmon_pipeline.core.verdict.baseline import unpack
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare, learnt_scopes, usual_waits
+from dbplanmon_pipeline.core.verdict.failing_step import FailingStep
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.past_modes import HeardScopes, KnownScopes, PastModes, nothing_common
@@ -61,6 +63,8 @@ class RunningState:
         plan: int64 [statements], plan known last, 0 unknown; first those with a baseline, then all others.
         since: int64 [statements], intervals since it changed, the changing one included; 0: no change in sight.
         others: int64 [m, 2], the statements without a baseline, as `Statement`.
+        failures: cells of the lookback.
+        astray: int64, statements that failed last under another plan than `plan`, with which nothing ended well.
     """
 
     as_of_us: int
@@ -73,6 +77,8 @@ class RunningState:
     plan: Longs
     since: Longs
     others: Longs
+    failures: FailureCells
+    astray: Longs
 
     def join(self, rows: SeriesRows, baselines: BaselineSet) -> Longs:
         """Number of the statement of each series; those never seen before become others."""
@@ -122,7 +128,8 @@ def begin(frame: IntervalFrame, baselines: BaselineSet, as_of: datetime, policy:
     ends = np.unique(rows.end_us)
     place = baseline_rows(rows, baselines.table)
     judged = rows.keep(place[rows.series] >= 0)
-    learnt = unpack(baselines.parameters, policy).at(place[place >= 0])
+    usual = unpack(baselines.parameters, policy)
+    learnt = usual.at(place[place >= 0])
     number, _ = tick_numbers(judged, np.array([now]), policy.step_us)
     heard = HeardScopes(learnt_scopes(judged, learnt, number, policy))
     comparison = compare(judged, learnt, number, policy, heard.view)
@@ -140,10 +147,14 @@ def begin(frame: IntervalFrame, baselines: BaselineSet, as_of: datetime, policy:
         np.zeros(len(baselines.table), np.int64),
         np.zeros(len(baselines.table), np.int64),
         np.empty((0, 2), np.int64),
+        cells_of(attempts_of(frame, now - _lookback_us(policy), now), baselines.table, usual.plan_hash),
+        np.empty(0, np.int64),
     )
     state.seen_us[place[place >= 0]] = _last_ends(judged)
     known = state.join(rows, baselines)
     state.plan[known], state.since[known] = _plans(rows)
+    failing = FailingStep(frame, now, usual.plan_hash, baselines.table, policy)
+    failing.changed(state, (), known[:0])
     return state
 
 
@@ -176,16 +187,19 @@ class Advance:
         """
         state, policy, now = self._state, self._policy, epoch_us(as_of)
         rows = series_rows(fresh, state.as_of_us, now)
-        if not len(rows) or not np.isin(rows.database_id, state.past.database_ids).all():
+        if not len(rows) or not fresh.databases.keys() <= state.past.refs.keys():
             return None
         idle = self._idle(rows, now)
-        around = joined([fresh, recent.of_databases(idle)]) if idle else fresh
+        around = joined([_without(fresh, idle), recent.of_databases(idle)]) if idle else fresh
         past = state.past.after(now - _lookback_us(policy))
         ends = np.unique(rows.end_us)
         if past is None or _back(ends, now, policy).any() or not _same_ticks(past, ends, now, policy):
             return None
         statement = state.join(rows, self._baselines)
         changed = self._move_plans(rows, statement, ends)
+        failing = FailingStep(around, now, self._learnt.plan_hash, self._baselines.table, policy)
+        failing.note(state, fresh)
+        changed = failing.changed(state, changed, statement)
         has_normal = statement < len(self._baselines.table)
         judged = rows.keep(has_normal[rows.series])
         state.ran_us = np.maximum(state.ran_us, _newest(past.database_ids, rows))
@@ -199,7 +213,7 @@ class Advance:
         if len(changed) > _MOST or self._may_be_slow(now):
             return None
         found = self._said(around, as_of, recent)
-        return None if found is None else Step(found, changed)
+        return None if found is None else Step(failing.into(found, state, recent), changed)
 
     def _idle(self, rows: SeriesRows, now: int) -> list[int]:
         """Databases without new rows whose last ones are so young that they are judged again."""
@@ -323,6 +337,11 @@ def _plans(rows: SeriesRows) -> tuple[Longs, Longs]:
     last = rows.bounds[1:] - 1
     changed = plan_changes_at(rows)[0][last] if len(rows) else last
     return plan, np.where(changed >= 0, last - changed + 1, 0)
+
+
+def _without(frame: IntervalFrame, database_ids: Sequence[int]) -> IntervalFrame:
+    """The rows of other databases."""
+    return replace(frame, rows=frame.rows[~frame.rows["database_id"].isin(database_ids)].reset_index(drop=True))
 
 
 def joined(frames: Sequence[IntervalFrame]) -> IntervalFrame:

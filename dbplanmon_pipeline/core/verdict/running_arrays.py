@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.attempts import FailureCells
 from dbplanmon_pipeline.core.verdict.past_modes import Cells, PastModes
 from dbplanmon_pipeline.core.verdict.running import RunningState
 from dbplanmon_pipeline.core.verdict.running_sums import Bounds, RunningSums
 from dbplanmon_pipeline.core.verdict.scopes import Parts
 from dbplanmon_pipeline.core.verdict.series import VIEWS
 
-FORM = "2"
+FORM = "3"
 """Changes with the meaning of the arrays, or with what the state has to know."""
 
-_PLAIN = ("ran_us", "judged_us", "seen_us", "plan", "since", "others")
+_PLAIN = ("ran_us", "judged_us", "seen_us", "plan", "since", "others", "astray")
 _GROUPS = ("instances", "databases", "waiting")
 _SUMS = ("rows", "sums", "bounded", "holds")
+_CELLS = ("database_id", "end_us", "failed", "tried")
 _BOUNDS = ("weight", "weighted", "extra", "span_us")
 
 
@@ -39,6 +41,7 @@ def to_arrays(state: RunningState) -> dict[str, "NDArray[Any]"]:
         found |= {f"{name}:supported": cells.supported, f"{name}:statements": cells.statements}
     found |= {name: getattr(state, name) for name in _PLAIN}
     found |= {f"sums:{name}": getattr(sums, name) for name in _SUMS}
+    found |= {f"failures:{name}": getattr(state.failures, name) for name in _CELLS}
     return found | {f"bounds:{name}": getattr(sums.bounds, name) for name in _BOUNDS}
 
 
@@ -65,5 +68,6 @@ def from_arrays(arrays: Mapping[str, "NDArray[Any]"]) -> RunningState:
         past=PastModes(arrays["ends_us"], arrays["tick"], refs, *groups),
         parts=Parts(bool(databases), bool(waiting)),
         sums=RunningSums(bounds=bounds, **sums),
+        failures=FailureCells(*(arrays[f"failures:{name}"] for name in _CELLS)),
         **{name: arrays[name] for name in _PLAIN},
     )

@@ -1,5 +1,6 @@
 """The rule of the means: how far the last intervals lie from normal, at several window lengths at once."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS
+from dbplanmon_pipeline.core.verdict.tails import log_chance, surprise_of
 from dbplanmon_pipeline.core.verdict.ticks import Points
 from dbplanmon_pipeline.core.verdict.windows import SHORT, CostSums, WeightedSums, between, running_sums
 
@@ -23,7 +25,8 @@ _PARTS, _PART_OF_MEAN = 3, 0.4
 _LAST_OF_MEAN, _LAST_OF_SHORT = 0.25, 0.6
 _ELEVATED_OF_MEAN = 0.4
 _SHARE_CALM, _SHARE_NOISY = 0.7, 0.55
-_LONG = 36
+_LATEST_ASKED = (3, 6, 12, 36, 72, 144)
+_LONG, _FEW = 36, 36
 _READS_CUT = 3.0
 
 
@@ -51,10 +54,12 @@ class Demand:
     Attributes:
         score: distance from normal.
         ratio: cost over normal.
+        chance: how likely its intervals may be to be as high as that together; asked of short windows.
     """
 
     score: float
     ratio: float
+    chance: float
 
 
 class Judge:
@@ -74,6 +79,10 @@ class Judge:
         reads = np.clip(comparison.costs[READS].residual, -_READS_CUT, _READS_CUT)
         self._reads = running_sums(reads)
         self._load = running_sums(-1.0 / np.sqrt(self.rows.executions))
+        scales = [scale.intervals for scale in policy.scales]
+        self._latest = [(latest, max(bisect_right(scales, latest) - 1, 0)) for latest in _LATEST_ASKED]
+        of_days = {view: self.learnt.views[view].unseen_day_variance(self.rows) for view in self.views}
+        self._unseen_days = {view: running_sums(np.sqrt(of)) for view, of in of_days.items() if of is not None}
         samples = self.learnt.samples[self.rows.series, self.rows.hour]
         self._unseen = running_sums(policy.season_samples / (samples + policy.season_samples))
 
@@ -113,7 +122,8 @@ class Judge:
     def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
         """Variance of the normal itself over a window.
 
-        Of its level, habits not seen yet, more load than learnt from, and what the statement feels of what is common.
+        Of its level, habits not seen yet, more load than learnt from, what the statement feels of what is common, and
+        weekdays not seen yet.
         """
         normal = self.learnt.views[view]
         unseen = between(self._unseen, row, length) / length
@@ -121,7 +131,9 @@ class Judge:
         more_load = np.maximum(between(self._load, row, length) / length - normal.slope_centre[series], 0.0)
         doubt: Floats = normal.level_variance[series] + normal.habit[series] ** 2 * unseen / hours
         doubt += self.policy.load_doubt**2 * normal.execution_variance[series] * more_load**2
-        doubt += (self.policy.sensitivity_doubt * self.views[view].common(row, length)) ** 2
+        doubt += (normal.sensitivity_doubt[series] * self.views[view].common(row, length)) ** 2
+        if view in self._unseen_days:
+            doubt += (between(self._unseen_days[view], row, length) / length) ** 2
         return doubt
 
     def _passes(self, view: str, row: Longs, length: Longs, mean: Floats, demand: Demand) -> NDArray[np.bool_]:
@@ -136,7 +148,35 @@ class Judge:
         passed &= span <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
         if view == ELAPSED_PER_WORKER:
             passed &= self.views[_ELAPSED].mean(row, length) >= _METRIC_CONFIRMS * effect
-        return passed & self._persists(view, row, length, mean, effect)
+        passed &= self._persists(view, row, length, mean, effect)
+        passed &= self._lasts(view, row, length)
+        few = np.flatnonzero(passed & (length <= _FEW))
+        passed[few] = self._unlikely(view, row[few], length[few], demand)
+        return passed
+
+    def _lasts(self, view: str, row: Longs, length: Longs) -> NDArray[np.bool_]:
+        """The latest intervals are not so much more like normal ones than like those before that the rise is over."""
+        sums, series = self.views[view], self.rows.series[row]
+        inflation = np.nan_to_num(self.learnt.views[view].inflation[series], nan=1.0)
+        lasts = np.ones(len(row), np.bool_)
+        for latest, column in self._latest:
+            asked = np.flatnonzero(length >= 2 * latest)
+            at, newest = row[asked], np.full(len(asked), latest, np.int64)
+            before = sums.mean(at - newest, length[asked] - newest)
+            odds = sums.weight(at, newest) * before * (before / 2 - sums.mean(at, newest))
+            lasts[asked] &= odds <= self.policy.ended_odds * inflation[asked, column] ** 2
+        return lasts
+
+    def _unlikely(self, view: str, row: Longs, length: Longs, demand: Demand) -> NDArray[np.bool_]:
+        """Intervals as high as these seldom come together, by how often the statement has single ones of them."""
+        sums, back = self.views[view], np.arange(length.max(initial=0))
+        inside = back < length[:, None]
+        at = np.maximum(row[:, None] - back, 0)
+        standard = np.nan_to_num(sums.residual[at] * np.sqrt(sums.weight(at, np.ones_like(at))))
+        tail = self.learnt.views[view].tail[self.rows.series[row]]
+        surprise = np.where(inside, surprise_of(standard, tail), 0.0).sum(axis=1)
+        unlikely: NDArray[np.bool_] = log_chance(surprise, length) <= np.log(demand.chance)
+        return unlikely
 
     def _uncorroborated(self, view: str, row: Longs, length: Longs, mean: Floats) -> Floats:
         """Factor on the demanded effect where only elapsed time tells of it."""
@@ -185,7 +225,8 @@ def judge_scale(judge: Judge, view: str, points: Points, number: int) -> Finding
     scale = judge.policy.scales[number]
     length = np.full(len(points.row), scale.intervals, np.int64)
     score = scale.min_score + (judge.policy.ratio_margin if view == ELAPSED_PER_WORKER else 0.0)
-    return judge.ask(view, points, length, np.full(len(length), number, np.int64), Demand(score, scale.min_ratio))
+    demand = Demand(score, scale.min_ratio, judge.policy.chance)
+    return judge.ask(view, points, length, np.full(len(length), number, np.int64), demand)
 
 
 def judged_views(judge: Judge) -> list[str]:

@@ -63,7 +63,7 @@ class Screen:
         windows = long_windows(policy)
         found = self._after_plan_change(view) if name in METRICS else np.zeros(len(self.statements), np.bool_)
         for number, scale in enumerate(policy.scales):
-            demand = Demand(scale.min_score + margin, scale.min_ratio)
+            demand = Demand(scale.min_score + margin, scale.min_ratio, policy.chance)
             if number in windows:
                 found |= self._long(view, number, windows.index(number), demand)
             else:
@@ -77,7 +77,7 @@ class Screen:
         news &= self.learnt.flip_share <= policy.plan_flip_share
         scales = np.array([scale.intervals for scale in policy.scales], np.int64)
         column = np.maximum(np.searchsorted(scales, self.since, side="right") - 1, 0)
-        demand = Demand(policy.plan_score, policy.plan_ratio)
+        demand = Demand(policy.plan_score, policy.plan_ratio, policy.plan_chance)
         short = self.since <= NEWEST
         fits = short & self._short(view, np.maximum(np.minimum(self.since, NEWEST), 1), column, demand)
         return news & (fits | (~short & self._lasts(view, demand)))

@@ -38,12 +38,17 @@ DETECTOR_COLUMNS = (
     "rows",
     "io_time_us",
     "wait_time_us",
+    "aborted_count",
+    "exception_count",
 )
 """Columns of an interval frame that the detectors use; a metric that is absent counts as unknown."""
 
 Figure = TypeVar("Figure", np.float64, np.int64, np.bool_)
 
-_SUMS = tuple(name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max"))
+_OF_FAILURES = ("aborted_count", "exception_count")
+_SUMS = tuple(
+    name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max") and name not in _OF_FAILURES
+)
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
 _TRIM_FROM = 5
 _EVEN, _DOMINANT = 0.4, 0.7

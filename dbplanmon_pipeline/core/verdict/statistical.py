@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack, without_excluded
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
+from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
@@ -24,6 +25,7 @@ class StatisticalDetector:
 
     A statement fires when the mean of its last intervals lies far outside what such means did in its baseline, the
     rise is large per execution, costs enough per hour and persists. A plan change lowers the bar for what came after.
+    It also fires when its executions fail far more often since a change of plan.
     """
 
     def __init__(self, policy: DetectorPolicy | None = None) -> None:
@@ -106,9 +108,9 @@ class StatisticalDetector:
         place = baseline_rows(rows, baselines.table)
         has_normal = place[rows.series] >= 0
         judged = rows.keep(has_normal)
-        comparison = compare(
-            judged, unpack(baselines.parameters, policy).at(place[place >= 0]), number[has_normal], policy
-        )
+        learnt = unpack(baselines.parameters, policy)
+        comparison = compare(judged, learnt.at(place[place >= 0]), number[has_normal], policy)
+        failing = failing_moments(recent, baselines.table, learnt.plan_hash, ticks_us, policy)
         found = JudgedMoments(
             frame=recent,
             active=(rows, points),
@@ -117,7 +119,7 @@ class StatisticalDetector:
             policy=policy,
         )
         for at, tick in enumerate(ticks):
-            yield found.evaluation(at, tick, int(moments[at]), known)
+            yield failing.into(at, found.evaluation(at, tick, int(moments[at]), known))
 
 
 def _table(rows: SeriesRows, until_us: int) -> pd.DataFrame:

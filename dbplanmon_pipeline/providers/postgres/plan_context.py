@@ -1,4 +1,4 @@
-"""What explains a plan and helps to restore it, read for all plans of a reading in five statements."""
+"""What explains a plan and helps to restore it, read for all plans of a reading in six statements."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,12 @@ from typing import Any
 from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 from dbplanmon_pipeline.core.table_facts import TableShape
 from dbplanmon_pipeline.errors import ProviderError
+from dbplanmon_pipeline.providers.postgres.distributions import (
+    AnalyzedTable,
+    Columns,
+    KnownDistributions,
+    read_distributions,
+)
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import statement
 
@@ -36,8 +42,13 @@ class PlanContexts:
     shapes: tuple[TableShape, ...] = ()
 
     @classmethod
-    def read(cls, session: Session, documents: list[Any]) -> "PlanContexts":
+    def read(cls, session: Session, documents: list[Any], distributions: KnownDistributions) -> "PlanContexts":
         """Ask for what the plans mention; nothing is asked when there is no plan.
+
+        Args:
+            session: open on the database.
+            documents: decoded plans.
+            distributions: what earlier readings found; brought up to date.
 
         Raises:
             ProviderError: the server did not answer.
@@ -51,11 +62,13 @@ class PlanContexts:
         rows = session.rows(statement("tables"), _arrays(tables))
         columns = {(row[0], row[1]): row[2] for row in session.rows(statement("columns"), _arrays(tables))}
         sizes = _sizes(session, tables)
+        analyzed = [AnalyzedTable((row[0], row[1]), row[2], row[3]) for row in rows]
+        data = read_distributions(session, analyzed, distributions)
         return cls(
             indexes=indexes,
             tables={(row[0], row[1]): _table(row) for row in rows},
             settings=dict(session.rows(statement("settings"))),
-            shapes=tuple(_shape(row, indexes, columns, sizes) for row in rows),
+            shapes=tuple(_shape(row, indexes, columns, sizes, data) for row in rows),
         )
 
     def of(self, document: Any, role_settings: Mapping[str, str]) -> dict[str, Any]:
@@ -125,6 +138,7 @@ def _shape(
     indexes: Mapping[Name, Mapping[str, str]],
     columns: Mapping[Name, Mapping[str, str]],
     sizes: Mapping[Name, float],
+    data: Mapping[Name, Columns],
 ) -> TableShape:
     """Rows as the planner reckons them; as counted while they change where it has no count yet."""
     schema, table, estimated, last_analyze, _, live, by_autovacuum = row
@@ -135,6 +149,7 @@ def _shape(
         _updated(last_analyze, by_autovacuum=by_autovacuum),
         indexes=indexes.get(name, {}),
         columns=columns.get(name),
+        distribution=data.get(name),
     )
 
 

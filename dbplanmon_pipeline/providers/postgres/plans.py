@@ -13,6 +13,7 @@ from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.table_facts import TableShape
 from dbplanmon_pipeline.core.what_if import WhatIf, as_context
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
+from dbplanmon_pipeline.providers.postgres.distributions import KnownDistributions
 from dbplanmon_pipeline.providers.postgres.explain import explain
 from dbplanmon_pipeline.providers.postgres.explainable import explainable
 from dbplanmon_pipeline.providers.postgres.plan_context import PlanContexts
@@ -66,7 +67,11 @@ class ReadPlans:
 
 
 def read_plans(
-    session: Session, facts: ServerFacts, query_hashes: Sequence[int], texts: Mapping[int, NormalisedText]
+    session: Session,
+    facts: ServerFacts,
+    query_hashes: Sequence[int],
+    texts: Mapping[int, NormalisedText],
+    distributions: KnownDistributions,
 ) -> ReadPlans:
     """Plans or reasons, one per statement, as far as the budget reaches.
 
@@ -75,6 +80,7 @@ def read_plans(
         facts: version and rights.
         query_hashes: statements, the most wanted first.
         texts: their normalised texts; a missing or cut one is a reason.
+        distributions: what earlier readings found of the tables; brought up to date.
 
     Raises:
         ProviderError: the connection broke. Running out of time is no error: what was read is returned.
@@ -88,7 +94,8 @@ def read_plans(
             _answer(session, facts, query_hash, known.get(query_hash), settings) for query_hash in query_hashes
         )
         session.limit_statements(session.budget.remaining())
-        contexts = PlanContexts.read(session, [answer.document for answer in answers if isinstance(answer, _Found)])
+        documents = [answer.document for answer in answers if isinstance(answer, _Found)]
+        contexts = PlanContexts.read(session, documents, distributions)
     except QueryTimedOut:
         if session.cancelled:
             raise

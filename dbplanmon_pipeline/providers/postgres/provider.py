@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -17,6 +18,7 @@ from dbplanmon_pipeline.core.table_facts import TableShape, table_facts
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.open_sessions import OpenSessions
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters
+from dbplanmon_pipeline.providers.postgres.distributions import KnownDistributions
 from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
 from dbplanmon_pipeline.providers.postgres.figures import read_figures
 from dbplanmon_pipeline.providers.postgres.plans import MAX_TEXT_CHARACTERS, NormalisedText, read_plans
@@ -38,6 +40,14 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier readings of one database found, so that it is not asked for again."""
+
+    own: OwnStatements = field(default_factory=OwnStatements)
+    distributions: KnownDistributions = field(default_factory=KnownDistributions)
+
+
 class PostgresReader:
     """One open connection to one database, as `core.ports.DatabaseReader` asks.
 
@@ -46,10 +56,14 @@ class PostgresReader:
     """
 
     def __init__(
-        self, session: Session, own: OwnStatements, clock: Clock, redact: Callable[[str], str] | None = None
+        self,
+        session: Session,
+        remembered: Remembered,
+        clock: Clock,
+        redact: Callable[[str], str] | None = None,
     ) -> None:
         self._session = session
-        self._own = own
+        self._remembered = remembered
         self._clock = clock
         self._redact = redact
         self._known_facts: ServerFacts | None = None
@@ -80,7 +94,7 @@ class PostgresReader:
         """
         del previous
         try:
-            return read_counters(self._session, self._facts(), self._own, self._clock)
+            return read_counters(self._session, self._facts(), self._remembered.own, self._clock)
         except FeatureUnavailable:
             self._known_facts = read_facts(self._session)
             self._known_facts.require_counters(self._session.target)
@@ -116,7 +130,8 @@ class PostgresReader:
             ProviderError: the connection broke, or the run was cancelled.
         """
         wanted = list(dict.fromkeys(key.query_hash for key in statements))
-        found = read_plans(self._session, self._facts(), wanted, self._normalised(wanted))
+        texts = self._normalised(wanted)
+        found = read_plans(self._session, self._facts(), wanted, texts, self._remembered.distributions)
         self._shapes = found.shapes
         return found.plans
 
@@ -230,7 +245,7 @@ class PostgresProvider:
         self._clock = clock
         self._guard = threading.Lock()
         self._sessions = OpenSessions[Session]()
-        self._own: dict[str, OwnStatements] = {}
+        self._remembered: dict[str, Remembered] = {}
 
     def databases(self) -> list[str]:
         """The names given, else those that this role may connect to and the patterns let through.
@@ -253,7 +268,7 @@ class PostgresProvider:
             ProviderError: it cannot be reached, refuses the login, or is older than PostgreSQL 15.
         """
         with self._session(database, budget) as session:
-            yield PostgresReader(session, self._own_statements(database), self._clock, self._redact)
+            yield PostgresReader(session, self._remembered_of(database), self._clock, self._redact)
 
     def cancel(self) -> None:
         """Break every running statement; readers that are open take no further one. Returns within a second."""
@@ -272,9 +287,9 @@ class PostgresProvider:
         with self._sessions.kept(session):
             yield session
 
-    def _own_statements(self, database: str) -> OwnStatements:
+    def _remembered_of(self, database: str) -> Remembered:
         with self._guard:
-            return self._own.setdefault(database, OwnStatements())
+            return self._remembered.setdefault(database, Remembered())
 
 
 _KEEPALIVES = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from dbplanmon_pipeline.core.context_facts import EDITION_FACT, SQL_SERVER_VERSION_FACT
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.query_store_health import (
@@ -16,6 +17,7 @@ from dbplanmon_pipeline.providers.simulated.faults import NORMAL_PLAN, REGRESSED
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory
 from dbplanmon_pipeline.providers.simulated.recorded_time import MINUTE_US
 from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash
+from dbplanmon_pipeline.providers.simulated.versions import EDITION, SimulatedVersion
 
 ADVICE_AFTER_US = 15 * MINUTE_US
 """The engine takes so long to advise on a regressed plan."""
@@ -33,18 +35,22 @@ _SETTINGS = {"setting max degree of parallelism": "8", "setting cost threshold f
 _HOUR_US = 60 * MINUTE_US
 
 
-def facts_of(history: DatabaseHistory, now: datetime, *, query_store: bool, compatibility_level: int) -> dict[str, str]:
+def facts_of(
+    history: DatabaseHistory, now: datetime, *, query_store: bool, version: SimulatedVersion
+) -> dict[str, str]:
     """Facts of one database; its server must be up.
 
     Args:
         history: of the database.
         now: aware.
         query_store: whether it has one.
-        compatibility_level: for example 160.
+        version: release of the server.
     """
     started = history.server_started_us(now)
     found = {
-        "compatibility level": str(compatibility_level),
+        "compatibility level": str(version.compatibility_level),
+        SQL_SERVER_VERSION_FACT: version.build(history.updates(now)),
+        EDITION_FACT: EDITION,
         **_SETTINGS,
         "replica role": "standalone",
         STATE_FACT: query_store_state(history, now, query_store=query_store),

@@ -29,9 +29,13 @@ class FaultKind(StrEnum):
     STATISTICS_UPDATE = "statistics_update"
     FORCED_PLAN = "forced_plan"
     ABORTED_EXECUTIONS = "aborted_executions"
+    FAILING_PLAN = "failing_plan"
+    MORE_EXECUTIONS = "more_executions"
+    NEW_STATEMENT = "new_statement"
     INSTANCE_SLOW = "instance_slow"
     QUIET = "quiet"
     RESTART = "restart"
+    UPDATE = "update"
     CRASH = "crash"
     EVICTION = "eviction"
     QUERY_STORE_OFF = "query_store_off"
@@ -49,8 +53,9 @@ _COSTLY = frozenset(
     }
 )
 _KEEPS_READS = frozenset({FaultKind.INSTANCE_SLOW, FaultKind.SMALL_BUT_DOUBLE})
-_STOPS = frozenset({FaultKind.RESTART, FaultKind.CRASH})
-_MOMENTARY = frozenset({*_STOPS, FaultKind.EVICTION, FaultKind.STATISTICS_UPDATE})
+_STOPS = frozenset({FaultKind.RESTART, FaultKind.UPDATE, FaultKind.CRASH})
+_MOMENTARY = frozenset({*_STOPS, FaultKind.EVICTION, FaultKind.STATISTICS_UPDATE, FaultKind.NEW_STATEMENT})
+_OF_WORKLOAD = frozenset({FaultKind.ABORTED_EXECUTIONS, FaultKind.MORE_EXECUTIONS, FaultKind.NEW_STATEMENT})
 WHOLE_DATABASE = frozenset(
     {
         *_STOPS,
@@ -76,13 +81,18 @@ class SimulatedFault:
             example 0.95), `small_but_double` (elapsed time and CPU x factor; the statement costs 3 ms once a minute all
             its life), `statistics_update` (costs stay; plans compiled later name it), `forced_plan` (its normal plan is
             forced and fails so often an hour as the factor says), `aborted_executions` (beside every factor-th
-            execution, rounded, another one is cut short by the client).
+            execution, rounded, another one is cut short by the client), `failing_plan` (another plan, with which of
+            one and factor executions, rounded, all but one are cut short by the client; that one costs as ever),
+            `more_executions` (it runs factor times as often, each run costs what it did), `new_statement` (it did not
+            run before).
             Of a whole database: `instance_slow` (elapsed time x factor, CPU x its fourth root), `quiet` (nothing
-            runs), `restart` (the plan cache is lost), `crash` (and what Query Store had not flushed), `eviction` (the
-            plan cache and all of Query Store are emptied), `query_store_off` (it records nothing), `late_flush`
-            (Query Store shows the work of the stretch only from `shows_at` on).
-        starts_at / ends_at: aware; without an end it lasts. A restart or crash is down in between, and comes back at
-            once without an end. An eviction and a statistics update are a moment and have no end.
+            runs), `restart` (the plan cache is lost), `update` (the same, and it comes back with a later build),
+            `crash` (and what Query Store had not flushed is lost), `eviction` (the plan cache and all of Query Store
+            are emptied), `query_store_off` (it records nothing), `late_flush` (Query Store shows the work of the
+            stretch only from `shows_at` on).
+        starts_at / ends_at: aware; without an end it lasts. A restart, update or crash is down in between, and comes
+            back at once without an end. An eviction, a statistics update and a new statement are a
+            moment and have no end.
         factor: > 0; without meaning where none is named.
         shows_at: of a late flush; its end where not given.
 
@@ -136,7 +146,7 @@ class SimulatedFault:
         """True where it changes how this statement runs."""
         if self.kind is FaultKind.INSTANCE_SLOW:
             return True
-        changes = self.kind in _COSTLY or self.kind is FaultKind.ABORTED_EXECUTIONS
+        changes = self.kind in _COSTLY or self.kind in _OF_WORKLOAD or self.kind is FaultKind.FAILING_PLAN
         return changes and self.statement == statement
 
     def is_on(self, moment_us: int) -> bool:
@@ -148,7 +158,8 @@ class SimulatedFault:
 class Span:
     """A stretch of time [epoch microseconds, half open] in which a statement keeps its plan and its cost factors.
 
-    `aborted_every`: beside each so-many-th execution another one is cut short; 0 for none.
+    `aborted_every`: beside each so-many-th execution another one is cut short; 0 for none. `often`: so many times as
+    often as usual it runs. `aborted_of_each`: so many are cut short for each one that ends; 0 for none.
     """
 
     start_us: int
@@ -158,6 +169,8 @@ class Span:
     worker: float = 1.0
     reads: float = 1.0
     aborted_every: int = 0
+    often: float = 1.0
+    aborted_of_each: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,20 +210,32 @@ def spans(faults: Sequence[SimulatedFault], statement: int, life: CacheLife) -> 
     moments = {moment for fault in [*mine, *quiet] for moment in (fault.start_us, fault.end_us)}
     inside = sorted(moment for moment in moments if life.start_us < moment < life.end_us)
     cuts = [life.start_us, *inside, life.end_us]
-    return [_span(mine, start, end) for start, end in pairwise(cuts) if not any(fault.is_on(start) for fault in quiet)]
+    born = max((fault.start_us for fault in mine if fault.kind is FaultKind.NEW_STATEMENT), default=life.start_us)
+    return [
+        _span(mine, start, end)
+        for start, end in pairwise(cuts)
+        if start >= born and not any(fault.is_on(start) for fault in quiet)
+    ]
 
 
 def _span(faults: Sequence[SimulatedFault], start_us: int, end_us: int) -> Span:
-    plan, elapsed, worker, reads, aborted_every = NORMAL_PLAN, 1.0, 1.0, 1.0, 0
+    plan, elapsed, worker, reads = NORMAL_PLAN, 1.0, 1.0, 1.0
+    aborted_every, often, of_each = 0, 1.0, 0
     for fault in sorted(faults, key=lambda fault: fault.start_us):
         if not fault.is_on(start_us):
             continue
         if fault.kind is FaultKind.ABORTED_EXECUTIONS:
             aborted_every = max(1, round(fault.factor))
+        elif fault.kind is FaultKind.MORE_EXECUTIONS:
+            often *= fault.factor
+        if fault.kind in _OF_WORKLOAD:
+            continue
+        if fault.kind is FaultKind.FAILING_PLAN:
+            plan, of_each = REGRESSED_PLAN, max(1, round(fault.factor))
             continue
         plan = _PLAN_OF.get(fault.kind, plan)
         elapsed *= fault.factor
         worker *= fault.factor**0.25 if fault.kind is FaultKind.INSTANCE_SLOW else fault.factor
         if fault.kind not in _KEEPS_READS:
             reads *= fault.factor
-    return Span(start_us, end_us, plan, elapsed, worker, reads, aborted_every)
+    return Span(start_us, end_us, plan, elapsed, worker, reads, aborted_every, often, of_each)

@@ -109,6 +109,11 @@ class DatabaseHistory:
         life = self.parts.life_at(epoch_us(moment))
         return None if life is None else self.parts.lives[life].boot_us
 
+    def updates(self, moment: datetime) -> int:
+        """How often the server had been updated by then."""
+        done = (fault.end_us <= epoch_us(moment) for fault in self.faults if fault.kind is FaultKind.UPDATE)
+        return sum(done)
+
     def compiled_us(self, statement: int, plan: int, now: datetime) -> tuple[int, int | None] | None:
         """When a plan was last compiled, and the update of statistics that came with it [epoch microseconds].
 

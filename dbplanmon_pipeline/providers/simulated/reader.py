@@ -99,7 +99,7 @@ class SimulatedReader:
                 history,
                 self._server.now(),
                 query_store=self._server.has_query_store,
-                compatibility_level=self._server.version.compatibility_level,
+                version=self._server.version,
             )
 
     def read_table_facts(self, tables: Sequence[str]) -> Mapping[str, str]:

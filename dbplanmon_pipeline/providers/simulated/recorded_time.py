@@ -63,7 +63,7 @@ class RecordedTime:
         phase, length = self.cadence.flush_phase_us, self.cadence.flush_us
         flushes = [now_us - (now_us - phase) % length]
         for fault in self._faults:
-            at_once = fault.kind in (FaultKind.RESTART, FaultKind.QUERY_STORE_OFF)
+            at_once = fault.kind in (FaultKind.RESTART, FaultKind.UPDATE, FaultKind.QUERY_STORE_OFF)
             if at_once and fault.start_us <= now_us:
                 flushes.append(fault.start_us - 1)
         return max(flushes)
@@ -111,6 +111,7 @@ class RecordedTime:
 _CHANGES = frozenset(
     {
         FaultKind.RESTART,
+        FaultKind.UPDATE,
         FaultKind.CRASH,
         FaultKind.EVICTION,
         FaultKind.QUERY_STORE_OFF,

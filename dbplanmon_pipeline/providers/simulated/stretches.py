@@ -47,7 +47,7 @@ class Layout:
         life: number of the life a stretch lies in; it never crosses the end of one.
         counter: the same number for stretches of one plan in one life, rising with the rows.
         start_us / end_us: epoch microseconds, half open.
-        elapsed / worker / reads: cost factors. `aborted_every`: see `Span`.
+        elapsed / worker / reads: cost factors. `aborted_every` / `often` / `aborted_of_each`: see `Span`.
     """
 
     lives: tuple[CacheLife, ...]
@@ -63,6 +63,8 @@ class Layout:
     worker: Floats
     reads: Floats
     aborted_every: Longs
+    often: Floats
+    aborted_of_each: Longs
 
     def __len__(self) -> int:
         return len(self.statement)
@@ -110,6 +112,8 @@ def layout(statements: int, faults: tuple[SimulatedFault, ...]) -> Layout:
         worker=np.array([span.worker for span in cut], float),
         reads=np.array([span.reads for span in cut], float),
         aborted_every=longs([span.aborted_every for span in cut]),
+        often=np.array([span.often for span in cut], float),
+        aborted_of_each=longs([span.aborted_of_each for span in cut]),
     )
 
 
@@ -127,9 +131,10 @@ class StretchWork:
         self._waiting_us = np.maximum(self.elapsed_us - self.worker_us, 0.0)
         self.reads_pages = np.rint(load.reads_pages[own] * parts.reads)
         self._pattern = load.pattern[own]
+        self._is_uneven = bool((parts.often != 1.0).any())
 
     def executions(self, moments_us: Longs, chosen: Longs) -> Longs:
-        """Executions of stretches since their beginning, up to and with each moment.
+        """Executions of stretches since their beginning that ended well, up to and with each moment.
 
         Args:
             moments_us: [moments], epoch microseconds.
@@ -142,7 +147,11 @@ class StretchWork:
         start_us, end_us = parts.start_us[chosen], parts.end_us[chosen]
         now = self._load.executions(at_us, parts.statement[chosen])
         count = np.where(at_us >= end_us, self._at_end[chosen], now) - self._before[chosen]
-        return np.where(at_us >= start_us, count, 0)
+        if self._is_uneven:
+            count = np.ceil(count * parts.often[chosen]).astype(np.int64)
+        lost = parts.aborted_of_each[chosen]
+        # The first one ends, else there would be no row of the plan that tells of the others.
+        return np.where(at_us >= start_us, (count + lost) // (1 + lost), 0)
 
     def totals(self, executions: Longs, chosen: Longs) -> Floats:
         """What so many first executions of each stretch did, float64 [..., stretches, TOTALS]."""
@@ -162,7 +171,8 @@ class StretchWork:
         found[..., AT["physical_reads_pages"]] = np.floor(_PHYSICAL_SHARE * reads)
         found[..., AT["rows"]] = count * load.rows[own]
         found[..., AT["wait_time_us"]] = _MILLISECOND * np.floor(self._waiting_us[chosen] * total / _MILLISECOND)
-        found[..., AT["aborted_count"]] = np.where(every > 0, count // np.maximum(every, 1), 0)
+        beside = np.where(every > 0, count // np.maximum(every, 1), 0)
+        found[..., AT["aborted_count"]] = beside + count * self._parts.aborted_of_each[chosen]
         return found
 
     def bounds(self, begin: Longs, end: Longs, chosen: Longs) -> tuple[Floats, Floats]:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.errors import SettingsError
 
+EDITION = "Developer Edition (64-bit)"
+_BUILDS_APART = 10
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedVersion:
@@ -17,6 +20,11 @@ class SimulatedVersion:
     def product(self) -> str:
         """`SQL Server 2022`."""
         return f"SQL Server {self.name}"
+
+    def build(self, updates: int) -> str:
+        """`16.0.1000.1`, as the server writes it after so many updates."""
+        major, rest = divmod(self.number + updates * _BUILDS_APART, 1_000_000)
+        return f"{major}.{rest // 10_000}.{rest % 10_000}.1"
 
     @property
     def has_waits_and_spills(self) -> bool:

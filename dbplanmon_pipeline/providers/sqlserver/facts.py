@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dbplanmon_pipeline.core.context_facts import SETTING_FACT
+from dbplanmon_pipeline.core.context_facts import EDITION_FACT, SETTING_FACT, SQL_SERVER_VERSION_FACT
 from dbplanmon_pipeline.core.plan_forcing import REPLICA_GROUPS_FACT
 from dbplanmon_pipeline.core.query_store import PRIMARY_REPLICA
 from dbplanmon_pipeline.core.query_store_health import (
@@ -83,6 +83,7 @@ def _on_off(value: bool | None) -> str:
 
 def _identity(facts: ServerFacts) -> dict[str, str]:
     found = {"replica role": facts.role.value, IDENTITY_FACT: facts.identity}
+    found |= {SQL_SERVER_VERSION_FACT: facts.version, EDITION_FACT: facts.edition}
     if facts.started_at is not None:
         found["server started"] = f"{facts.started_at:%Y-%m-%dT%H:%M:%SZ}"
     return {name: value for name, value in found.items() if value}

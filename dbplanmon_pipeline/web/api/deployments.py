@@ -1,4 +1,4 @@
-"""`/api/deploys`: pipelines mark what they roll out; a listing of the last weeks."""
+"""`/api/deploys`: pipelines mark what they roll out, and take a marker back; a listing of the last weeks."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,13 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.deployments import AHEAD, UnusableDeployment
+from dbplanmon_pipeline.core.deployments import AHEAD, UnknownDeployment, UnusableDeployment
 from dbplanmon_pipeline.core.records import Record, deployment_record
 from dbplanmon_pipeline.services import mark_deployment as marking
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.api.answers import Answer, body_of
 from dbplanmon_pipeline.web.context import context_of
+from dbplanmon_pipeline.web.pages.mutes import reason_of
 
 LISTED_FOR = timedelta(days=30)
 _KEYS = ("name", "instance", "database", "at", "note")
@@ -36,6 +37,13 @@ async def mark_deployment(request: Request) -> Response:
     return Answer(await run_in_threadpool(_mark, request, given), status_code=201)
 
 
+@require(Role.OPERATOR)
+async def take_back_deployment(request: Request) -> Response:
+    """Remove one by its id, or by its name where only one has it: `{"reason": "why"}` or nothing."""
+    given = await body_of(request, ("reason",))
+    return Answer(await run_in_threadpool(_take_back, request, given))
+
+
 def _mark(request: Request, given: Mapping[str, str]) -> Record:
     context = context_of(request)
     try:
@@ -53,6 +61,16 @@ def _mark(request: Request, given: Mapping[str, str]) -> Record:
     except UnusableDeployment as problem:
         raise HTTPException(400, str(problem)) from None
     return deployment_record(marker)
+
+
+def _take_back(request: Request, given: Mapping[str, str]) -> Record:
+    context, actor = context_of(request), user_of(request).name
+    wanted, reason = request.path_params["deployment"], reason_of(given.get("reason", ""))
+    try:
+        removed = marking.take_back_deployment(context.session.store, wanted, actor=actor, reason=reason)
+    except UnknownDeployment as problem:
+        raise HTTPException(404, str(problem)) from None
+    return {**deployment_record(removed), "removed_by": actor}
 
 
 def _moment(text: str) -> datetime | None:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from dbplanmon_pipeline.core.records import Record, hotspot_record, plan_change_record
 from dbplanmon_pipeline.core.records_of_people import alert_row_record
+from dbplanmon_pipeline.core.workload_words import busier_record, growth_record
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.api.answers import Answer, limit_of
@@ -60,7 +61,11 @@ def hotspots_json(request: Request) -> Response:
             "window_start": ranking.window_start if ranking else None,
             "window_end": ranking.window_end if ranking else None,
             "rank_by": found.by.column,
-            "hotspots": [hotspot_record(line.hotspot, line.statement) for line in found.lines],
+            "hotspots": [
+                {**hotspot_record(line.hotspot, line.statement), "growth": growth_record(line.growth)}
+                for line in found.lines
+            ],
+            "busier": [busier_record(one) for one in found.busier],
         }
     )
 

@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from dbplanmon_pipeline.web.api.databases import database_json
-from dbplanmon_pipeline.web.api.deployments import deployments_json, mark_deployment
+from dbplanmon_pipeline.web.api.deployments import deployments_json, mark_deployment, take_back_deployment
 from dbplanmon_pipeline.web.api.fleet import fleet_json
 from dbplanmon_pipeline.web.api.kpis import kpi_json, kpis_json
 from dbplanmon_pipeline.web.api.lists import alerts_json, audit_json, hotspots_json, plan_changes_json
@@ -34,6 +34,7 @@ def api_routes() -> list[BaseRoute]:
         Route("/api/mutes/{mute_id}/remove", unmute_json, methods=["POST"], name="unmute_json"),
         Route("/api/deploys", deployments_json, name="deployments_json"),
         Route("/api/deploys", mark_deployment, methods=["POST"], name="mark_deployment"),
+        Route("/api/deploys/{deployment:path}", take_back_deployment, methods=["DELETE"], name="take_back_deployment"),
         Route("/api/collector", collector_json, name="collector_json"),
         Route("/api/settings", settings_json, name="settings_json"),
         Route("/api/audit", audit_json, name="audit_json"),

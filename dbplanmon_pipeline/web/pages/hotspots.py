@@ -9,14 +9,17 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dbplanmon_pipeline.composition.detectors import workload_policy
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.core.ports.page_lists import HotspotRanking, ListFilter
+from dbplanmon_pipeline.core.workload_changes import BusierInstance, WorkloadChange
+from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, totals_of
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.charts.bars import bar
-from dbplanmon_pipeline.web.context import context_of
+from dbplanmon_pipeline.web.context import WebContext, context_of
 from dbplanmon_pipeline.web.pages.list_query import ListQuery, list_query, one_of
 from dbplanmon_pipeline.web.pages.templating import render
 
@@ -49,7 +52,7 @@ RANKINGS: Mapping[str, Ranking] = {
 
 @dataclass(frozen=True, slots=True)
 class HotspotLine:
-    """One statement; means per execution, NaN unknown, and its share of the whole as a bar."""
+    """One statement; means per execution, NaN unknown, its share of the whole as a bar, and why it costs more."""
 
     hotspot: Hotspot
     statement: str
@@ -57,6 +60,7 @@ class HotspotLine:
     cpu_us: float
     reads_pages: float
     bar: Markup
+    growth: WorkloadChange | None = None
 
 
 def chosen_ranking(text: str, known: Sequence[str]) -> str:
@@ -69,7 +73,11 @@ def chosen_ranking(text: str, known: Sequence[str]) -> str:
     return one_of("ranking", text, list(RANKINGS)) or default
 
 
-def lines(top: Sequence[Hotspot], texts: Mapping[tuple[DatabaseRef, int], StatementText]) -> list[HotspotLine]:
+def lines(
+    top: Sequence[Hotspot],
+    texts: Mapping[tuple[DatabaseRef, int], StatementText],
+    workload: Workload = NO_WORKLOAD,
+) -> list[HotspotLine]:
     """Hotspots as a table shows them."""
     largest = max((one.share for one in top if math.isfinite(one.share)), default=0.0)
     found = []
@@ -78,18 +86,22 @@ def lines(top: Sequence[Hotspot], texts: Mapping[tuple[DatabaseRef, int], Statem
         words = one_line(text.text[: 4 * STATEMENT_WORDS], STATEMENT_WORDS) if text else ""
         count = one.execution_count if one.execution_count > 0 else math.nan
         means = (one.elapsed_time_us / count, one.worker_time_us / count, one.logical_reads_pages / count)
-        found.append(HotspotLine(one, words, *means, bar(one.share, largest)))
+        found.append(HotspotLine(one, words, *means, bar(one.share, largest), workload.of(one.ref, one.query_hash)))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class HotspotList:
-    """What is asked for, the way to rank that holds, and the ranking; None where there is none."""
+    """What is asked for, the way to rank that holds, and the ranking; None where there is none.
+
+    `busier`: instances that did more than usual in its window.
+    """
 
     query: ListQuery
     by: Ranking
     ranking: HotspotRanking | None
     lines: list[HotspotLine]
+    busier: Sequence[BusierInstance] = ()
 
 
 @require(Role.VIEWER)
@@ -102,6 +114,7 @@ def hotspots(request: Request) -> Response:
         ranking=found.ranking,
         by=found.by,
         lines=found.lines,
+        busier=found.busier,
         chosen={**found.query.chosen, "by": next(key for key, one in RANKINGS.items() if one is found.by)},
         is_narrowed=found.query.is_narrowed,
         instances=sorted({ref.instance for ref in context_of(request).session.store.known_databases()}),
@@ -126,4 +139,15 @@ def hotspot_list(request: Request) -> HotspotList:
         ranking = store.hotspot_ranking(moment, RANKINGS[by].column, chosen)
     top = ranking.rows if ranking else ()
     texts = store.statement_texts([(one.ref, one.query_hash) for one in top])
-    return HotspotList(query, RANKINGS[by or "cpu"], ranking, lines(top, texts))
+    workload = _workload(context, ranking) if ranking else NO_WORKLOAD
+    busier = [one for one in workload.instances if chosen.instance in ("", one.instance)]
+    return HotspotList(query, RANKINGS[by or "cpu"], ranking, lines(top, texts, workload), busier)
+
+
+def _workload(context: WebContext, ranking: HotspotRanking) -> Workload:
+    """What of the ranked statements, and of those that take most time, is more than usual."""
+    store, by = context.session.store, RANKINGS["elapsed"].column
+    dearest = store.hotspot_ranking(ranking.window_end, by, ListFilter())
+    ranked = [*ranking.rows, *(dearest.rows if dearest else ())]
+    policy = workload_policy(context.settings)
+    return compare_workload(store, totals_of(ranked), ranking.window_start, ranking.window_end, policy)

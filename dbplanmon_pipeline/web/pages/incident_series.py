@@ -1,17 +1,19 @@
 """Cost of a statement, or load of an instance, around an incident, as its chart shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
+from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, share_words
 from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.plain_words import cost_words, hash_words, seconds_words
 from dbplanmon_pipeline.core.ports import PlanChange
+from dbplanmon_pipeline.core.verdict.attempts import FAILED_COLUMNS
 from dbplanmon_pipeline.web.charts.history import HistoryChart, Point
 from dbplanmon_pipeline.web.context import WebContext
 from dbplanmon_pipeline.web.pages.words import METRICS, counted, incident_title, place_words, short_moment
@@ -49,9 +51,15 @@ def statement_series(context: WebContext, incident: Incident, changes: Sequence[
     start, end = shown_span(incident, now)
     ref = DatabaseRef(incident.instance, incident.database)
     metric = incident.metric if incident.metric in METRICS else "elapsed_time_us"
+    name = f"{METRICS[metric]} per execution"
+    words: Callable[[float], str] = cost_words
+    columns = FAILED_COLUMNS if incident.failing else (metric,)
     rows = store.interval_frame(
-        start, end, columns=(metric, "execution_count"), databases=[ref], query_hash=incident.query_hash
+        start, end, columns=(*columns, "execution_count"), databases=[ref], query_hash=incident.query_hash
     ).rows
+    if incident.failing:
+        metric, name, words = FAILED_EXECUTIONS, "share of executions that fail", share_words
+        rows = _with_failed(rows)
     width = max(timedelta(0), (end - start) / MOST_POINTS)
     table = _binned(rows, metric, width)
     last = _last_bad(incident, now)
@@ -60,11 +68,13 @@ def statement_series(context: WebContext, incident: Incident, changes: Sequence[
     median = normal.median_us.get(metric, np.nan) if normal else np.nan
     p95 = normal.p95_us.get(metric, np.nan) if normal else np.nan
     usual = median if np.isfinite(median) else incident.baseline_us
+    if incident.failing:
+        usual, p95 = incident.failing.share_before, np.nan
     chart = HistoryChart(
-        title=f"{METRICS[metric]} per execution: {incident_title(incident)}",
-        description=_description(incident, points, usual),
-        unit=f"{METRICS[metric]} per execution",
-        words=cost_words,
+        title=f"{name}: {incident_title(incident)}",
+        description=_description(incident, points, usual, words),
+        unit=name,
+        words=words,
         start=start,
         end=end,
         points=points,
@@ -79,7 +89,7 @@ def statement_series(context: WebContext, incident: Incident, changes: Sequence[
             int(point.middle.timestamp()),
             (
                 f"{short_moment(point.start)} to {short_moment(point.end)}",
-                cost_words(point.value),
+                words(point.value),
                 f"{count:,.0f} executions",
                 plan,
             ),
@@ -88,7 +98,8 @@ def statement_series(context: WebContext, incident: Incident, changes: Sequence[
             points, table["execution_count"], map(_plan_word, table["plan_hash"]), strict=True
         )
     )
-    return IncidentSeries(chart, ("Interval (UTC)", METRICS[metric], "Executions", "Plan"), found)
+    head = "Failed" if incident.failing else METRICS[metric]
+    return IncidentSeries(chart, ("Interval (UTC)", head, "Executions", "Plan"), found)
 
 
 def instance_series(context: WebContext, incident: Incident) -> IncidentSeries:
@@ -162,6 +173,12 @@ def database_loads(context: WebContext, incident: Incident) -> list[DatabaseLoad
 def _per_execution(work: np.ndarray, column: int) -> float:
     executions = float(np.nansum(work[:, 0]))
     return float(np.nansum(work[:, column])) / executions if executions > 0 else np.nan
+
+
+def _with_failed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Failed executions as a figure of all that were tried."""
+    failed = rows[list(FAILED_COLUMNS)].sum(axis=1, skipna=False)
+    return rows.assign(**{FAILED_EXECUTIONS: failed, "execution_count": rows["execution_count"] + failed})
 
 
 def _binned(rows: pd.DataFrame, metric: str, width: timedelta) -> pd.DataFrame:

@@ -69,11 +69,15 @@ def timeline(
 
 
 def _causes(explanation: Explanation) -> Iterator[TimelineEntry]:
-    """Those that have a moment; the change of plan is told by its own entry."""
+    """Those that have a moment; the change of plan is told by its own entry.
+
+    What was seen by a reading came before it, maybe before the first slow interval that stands above it.
+    """
     for rank, cause in enumerate(explanation.ranked, 1):
         one = cause.candidate
         if one.at is not None and one.kind is not CauseKind.PLAN:
-            yield TimelineEntry(one.at, "cause", one_line(one.what, _WORDS), rank, cause.word)
+            what = one.what if one.is_dated else f"Seen: {one.what}"
+            yield TimelineEntry(one.at, "cause", one_line(what, _WORDS), rank, cause.word)
 
 
 def history(steps: Sequence[IncidentChange]) -> tuple[HistoryStep, ...]:

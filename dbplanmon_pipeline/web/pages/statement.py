@@ -9,12 +9,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dbplanmon_pipeline.composition.detectors import workload_policy
 from dbplanmon_pipeline.composition.fingerprints import stored_fingerprint
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText, hash_int, hash_text
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, PlanUse, StatementSeen
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter, IncidentPage, Normal
+from dbplanmon_pipeline.core.workload_changes import WorkloadChange
+from dbplanmon_pipeline.services.compare_statement import statement_growth
 from dbplanmon_pipeline.services.mute_alerts import SPANS, MuteScope, mute_alerts
 from dbplanmon_pipeline.web.access.guard import form_of, require
 from dbplanmon_pipeline.web.access.user import Role, user_of
@@ -54,6 +57,7 @@ class StatementFacts:
         rows: of the span that is asked for, which ended at `end`.
         normal: what is normal per execution; None unknown.
         mutes: rules in force under which its messages fall.
+        growth: why it costs more per hour than usual; None where it does not.
     """
 
     seen: StatementSeen
@@ -66,6 +70,7 @@ class StatementFacts:
     incidents: IncidentPage
     normal: Normal | None
     mutes: Sequence[MuteRule]
+    growth: WorkloadChange | None
 
 
 @require(Role.VIEWER)
@@ -102,6 +107,7 @@ def statement(request: Request) -> Response:
         changes=found.changes,
         incidents=found.incidents,
         mutes=found.mutes,
+        growth=found.growth,
         mute_spans=[(one, SPAN_WORDS.get(one, one)) for one in SPANS],
         told=TOLD.get(request.query_params.get("told", ""), ""),
     )
@@ -141,6 +147,13 @@ def statement_facts(request: Request) -> StatementFacts:
         incidents=store.incident_page(chosen, limit=MOST_INCIDENTS),
         normal=store.normal(ref, query_hash, context.session.detector.layout, now),
         mutes=[mute for mute in store.mutes(at=now) if _is_muted(mute, ref, query_hash, text)],
+        growth=statement_growth(
+            store,
+            ref,
+            query_hash,
+            window=context.settings.hotspots.window,
+            policy=workload_policy(context.settings),
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute
 
+from dbplanmon_pipeline.core.failures import share_words
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
@@ -22,6 +23,7 @@ from dbplanmon_pipeline.core.plain_words import (
     ratio_words,
     seconds_words,
 )
+from dbplanmon_pipeline.core.workload_words import busier_words, growth_sentence, growth_words
 from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.charts.svg import value_rows
@@ -116,9 +118,13 @@ def _environment() -> Environment:
         "mute_words": words.mute_words,
         "title_of": words.incident_title,
         "effect_of": words.effect_words,
+        "share_of": share_words,
         "lasted": words.lasted_words,
         "LABELS": words.LABELS,
         "with_query": with_query,
+        "growth_words": growth_words,
+        "growth_sentence": growth_sentence,
+        "busier_words": busier_words,
     }
     return environment
 

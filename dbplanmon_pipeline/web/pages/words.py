@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dbplanmon_pipeline.core.failures import failing_words, share_words
 from dbplanmon_pipeline.core.incidents import Incident, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, Label, Severity
 from dbplanmon_pipeline.core.plain_words import cost_words, duration_words, hash_words, one_line, ratio_words
@@ -30,6 +31,7 @@ STATES: Mapping[IncidentState, str] = {
 
 LABELS: Mapping[Label, str] = {
     Label.PLAN_REGRESSION: "Plan regression",
+    Label.FAILING: "Executions fail",
     Label.PARAMETER_SENSITIVITY: "Parameter sensitivity",
     Label.DATA_GROWTH: "More work per execution",
     Label.CONTENTION: "Contention",
@@ -39,6 +41,7 @@ LABELS: Mapping[Label, str] = {
 }
 
 METRICS: Mapping[str, str] = {"worker_time_us": "CPU time", "elapsed_time_us": "elapsed time"}
+"""Of time; a statement may also be judged by `FAILED_EXECUTIONS`."""
 ENGINES: Mapping[str, str] = {"sqlserver": "SQL Server", "postgres": "PostgreSQL", "simulated": "Simulated"}
 
 _INCIDENT_ID = re.compile(r"[0-9a-f]{12}")
@@ -100,11 +103,16 @@ def incident_title(incident: Incident) -> str:
     """What happened, in a sentence without a full stop."""
     if incident.scope is not IncidentScope.QUERY:
         return f"The whole {incident.scope.value} became {ratio_words(incident.effect_ratio)} slower"
+    if incident.failing:
+        return f"Statement {hash_words(incident.query_hash)[:8]}: {failing_words(incident.failing)}"
     return f"Statement {hash_words(incident.query_hash)[:8]} became {ratio_words(incident.effect_ratio)} slower"
 
 
 def effect_words(incident: Incident) -> str:
     """`12 ms → 98 ms CPU time per execution`; empty where normal is not known."""
+    if incident.failing:
+        now, before = share_words(incident.failing.share), share_words(incident.failing.share_before)
+        return f"{before} → {now} of executions fail"
     metric = METRICS.get(incident.metric, "time")
     if incident.scope is not IncidentScope.QUERY or not incident.baseline_us > 0:
         return f"{metric} per execution"

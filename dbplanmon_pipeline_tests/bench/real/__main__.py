@@ -8,7 +8,7 @@ from pathlib import Path
 from dbplanmon_pipeline.demo.postgres_binaries import find_postgres
 from dbplanmon_pipeline.logs import configure_logging
 from dbplanmon_pipeline_tests.bench.real.faults import FAULTS
-from dbplanmon_pipeline_tests.bench.real.play import RealReport, play
+from dbplanmon_pipeline_tests.bench.real.play import FaultOutcome, RealReport, play
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
 
 def page(report: RealReport, version: int) -> str:
     """In Markdown."""
-    faults = [one for one in report.outcomes if not one.fault.owes_silence]
+    faults = [one for one in report.outcomes if one.happened and not one.fault.owes_silence]
     found = [one for one in faults if one.ticks is not None]
     false = [words for one in report.outcomes for words in one.false]
     lines = [
@@ -54,14 +54,22 @@ def page(report: RealReport, version: int) -> str:
         + (f" ({'; '.join(report.normal)})" if report.normal else ""),
         f"- Faults: {len(found)} of {len(faults)} found, {len(false)} false incidents beside them or after them",
         "",
-        "| fault | kind | found after | said | false |",
-        "|---|---|---|---|---|",
+        "| fault | kind | in truth | found after | said | false |",
+        "|---|---|---|---|---|---|",
     ]
     for one in report.outcomes:
-        owed = "owes silence" if one.fault.owes_silence else "**missed**"
-        after = owed if one.ticks is None else f"{one.ticks} readings"
-        lines.append(f"| {one.fault.name} | {one.fault.kind} | {after} | {one.said} | {'; '.join(one.false)} |")
+        truth = "" if one.fault.owes_silence else f"x{one.slowdown:.3g}"
+        cells = (one.fault.name, one.fault.kind, truth, _found(one), one.said, "; ".join(one.false))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _found(outcome: FaultOutcome) -> str:
+    if outcome.ticks is not None:
+        return f"{outcome.ticks} readings"
+    if outcome.fault.owes_silence:
+        return "owes silence"
+    return "**missed**" if outcome.happened else "did not get slower"
 
 
 if __name__ == "__main__":

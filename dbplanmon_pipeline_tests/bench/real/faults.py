@@ -6,8 +6,19 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.demo import faults as story
 from dbplanmon_pipeline.demo.shop import BUSIEST_WAREHOUSE, DATABASE
-from dbplanmon_pipeline_tests.bench.real.application import FAILED_JOBS, FAILED_JOBS_ORDERS
-from dbplanmon_pipeline_tests.bench.real.server import LivingServer, cold_restart, other_plan_cache, owner_does, pulses
+from dbplanmon_pipeline_tests.bench.real.application import (
+    ASK_FOR_SEAT,
+    FAILED_JOBS_ORDERS,
+    OLDEST_FAILED,
+    TAKE_TICKET,
+)
+from dbplanmon_pipeline_tests.bench.real.server import (
+    LivingServer,
+    cold_restart,
+    holds_row,
+    other_plan_cache,
+    owner_does,
+)
 
 INDEX, SKEW, MEMORY, LOCKS, RESTART, PLAN_CACHE = (
     "index dropped",
@@ -57,11 +68,12 @@ def _work_mem(size: str) -> tuple[Sequence[str], Sequence[str]]:
 FAULTS = (
     _ours("lines_product dropped", INDEX, _DROPPED),
     _ours("400,000 orders placed now, no ANALYZE", SKEW, _LOADED),
+    RealFault("a ticket held half of the time", LOCKS, frozenset({TAKE_TICKET.name}), holds_row("tickets", 0.3, 0.3)),
     RealFault(
-        "lock on orders, half of the time", LOCKS, frozenset({"order_status"}), pulses("orders", "exclusive", 0.3, 0.3)
-    ),
-    RealFault(
-        "other plan cache mode for a scan", PLAN_CACHE, frozenset({FAILED_JOBS.name}), other_plan_cache(FAILED_JOBS)
+        "other plan cache mode for a short list",
+        PLAN_CACHE,
+        frozenset({OLDEST_FAILED.name}),
+        other_plan_cache(OLDEST_FAILED),
     ),
     _ours("work_mem at 64kB", MEMORY, _LOWERED),
     RealFault(
@@ -85,12 +97,7 @@ FAULTS = (
             ("delete from lines where id > 10000000", "vacuum analyze lines"),
         ),
     ),
-    RealFault(
-        "lock on customers, a third of the time",
-        LOCKS,
-        frozenset({"customer_by_id", "name_search", "new_customers", "recent_by_country"}),
-        pulses("customers", "access exclusive", 0.2, 0.4),
-    ),
+    RealFault("a seat held a third of the time", LOCKS, frozenset({ASK_FOR_SEAT.name}), holds_row("seats", 0.2, 0.4)),
     RealFault(
         "other plan cache mode for a join",
         PLAN_CACHE,

@@ -1,5 +1,7 @@
 """Learn from normal life, watch more of it, then break the server in twelve ways."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +15,17 @@ from dbplanmon_pipeline.demo.ticks import DemoRuns
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.bench.real.faults import RealFault
 from dbplanmon_pipeline_tests.bench.real.noise import natural_noise
-from dbplanmon_pipeline_tests.bench.real.server import LivingServer
+from dbplanmon_pipeline_tests.bench.real.server import LivingServer, Work
 
 LEARN_SHARE = 0.4
 WATCH_TICKS = 8
 """How long a fault lasts."""
+
+BEFORE_TICKS = 20
+"""What a fault made of its statements is measured against so many readings before it."""
+
+REAL_FROM = 1.3
+"""A fault that slowed its statements by less did not happen."""
 
 
 @dataclass(slots=True)
@@ -25,15 +33,23 @@ class FaultOutcome:
     """What was said of a fault.
 
     Attributes:
+        slowdown: of the statement that suffered most, as the server counted it: time per execution during the fault
+            over that before; NaN where none was to suffer.
         ticks: readings until its first incident; None where there was none.
         said: the incident in a few words.
         false: incidents on statements that it does not slow down.
     """
 
     fault: RealFault
+    slowdown: float = math.nan
     ticks: int | None = None
     said: str = ""
     false: list[str] = field(default_factory=list)
+
+    @property
+    def happened(self) -> bool:
+        """False where an incident would be owed, had the statements really got slower."""
+        return self.fault.owes_silence or self.slowdown >= REAL_FROM
 
 
 @dataclass(slots=True)
@@ -88,6 +104,7 @@ class _Life:
         self._report = RealReport()
         self._seen: set[str] = set()
         self._monitor = server.monitor()
+        self._work: deque[dict[str, Work]] = deque(maxlen=BEFORE_TICKS)
 
     def whole(self, faults: Sequence[RealFault], minutes: float, settle: int) -> RealReport:
         report, ticks = self._report, round(minutes * 60 / self._server.tick_seconds)
@@ -106,10 +123,15 @@ class _Life:
         for fault in faults:
             self._tell(f"{fault.kind}: {fault.name}")
             report.outcomes.append(outcome := FaultOutcome(fault))
+            before, begin = self._work[0], self._server.work()
             with fault.during(self._server):
                 self._watch(outcome, WATCH_TICKS, counting=True)
+                outcome.slowdown = _slowdown(fault, before, begin, self._server.work())
             self._watch(outcome, settle, counting=False)
-            self._tell(f"  {outcome.said or 'nothing'}; false: {', '.join(outcome.false) or 'none'}")
+            self._tell(
+                f"  x{outcome.slowdown:.3g} in truth; said: {outcome.said or 'nothing'}; "
+                f"false: {', '.join(outcome.false) or 'none'}"
+            )
         return report
 
     def _watch(self, outcome: FaultOutcome, ticks: int, *, counting: bool) -> None:
@@ -123,6 +145,7 @@ class _Life:
 
     def _tick(self, *, analyse: bool) -> None:
         self._server.next_tick()
+        self._work.append(self._server.work())
         self._runs.collect()
         if analyse:
             self._runs.analyse()
@@ -136,3 +159,14 @@ class _Life:
     def _words(self, incident: Incident) -> str:
         name = self._server.names().get(incident.query_hash, hash_text(incident.query_hash) or "the whole instance")
         return f"{name} x{incident.effect_ratio:.3g} ({incident.label.value})"
+
+
+def _slowdown(fault: RealFault, before: dict[str, Work], begin: dict[str, Work], end: dict[str, Work]) -> float:
+    """Of the statement that suffers most."""
+    nothing = Work(0, 0.0)
+    ratios = [
+        (end.get(name, nothing) - begin.get(name, nothing)).mean_ms
+        / (begin.get(name, nothing) - before.get(name, nothing)).mean_ms
+        for name in fault.affects
+    ]
+    return max((one for one in ratios if not math.isnan(one)), default=math.nan)

@@ -1,9 +1,11 @@
 """The shop of the demo with a second application on it, and the ways in which it can be broken."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -14,13 +16,44 @@ from dbplanmon_pipeline.demo.postgres_binaries import PostgresBinaries
 from dbplanmon_pipeline.demo.postgres_source import PostgresSource
 from dbplanmon_pipeline.demo.shop import DATABASE
 from dbplanmon_pipeline.demo.statements import ShopStatement
-from dbplanmon_pipeline_tests.bench.real.application import CUSTOM, GENERIC, STATEMENTS, TABLE, SecondApplication
+from dbplanmon_pipeline_tests.bench.real.application import (
+    CUSTOM,
+    GENERIC,
+    HOT_ROW,
+    STATEMENTS,
+    TABLES,
+    SecondApplication,
+)
 
 Breaking = Callable[["LivingServer"], AbstractContextManager[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a statement did.
+
+    Attributes:
+        executions: how many.
+        elapsed_ms: their time altogether.
+    """
+
+    executions: int
+    elapsed_ms: float
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.executions + other.executions, self.elapsed_ms + other.elapsed_ms)
+
+    def __sub__(self, other: "Work") -> "Work":
+        return Work(self.executions - other.executions, self.elapsed_ms - other.elapsed_ms)
+
+    @property
+    def mean_ms(self) -> float:
+        """Of one execution; NaN where there was none."""
+        return self.elapsed_ms / self.executions if self.executions > 0 else math.nan
+
+
 class LivingServer(PostgresSource):
-    """The server of the demo, with the table of the second application."""
+    """The server of the demo, with the tables of the second application."""
 
     def __init__(self, binaries: PostgresBinaries, folder: Path, tick_seconds: int) -> None:
         super().__init__(binaries, folder, tick_seconds)
@@ -34,7 +67,7 @@ class LivingServer(PostgresSource):
     def prepare(self) -> Iterator[str]:
         yield from super().prepare()
         yield "loading 0.5 million jobs"
-        story.apply(self.dsn, TABLE)
+        story.apply(self.dsn, TABLES)
 
     def start(self) -> None:
         super().start()
@@ -47,6 +80,17 @@ class LivingServer(PostgresSource):
             number: statement.name for number, text in rows for statement in STATEMENTS if statement_in(statement, text)
         }
         return super().names() | more
+
+    def work(self) -> dict[str, Work]:
+        """Executions and time of each statement since the server counts, as it says itself."""
+        names = self.names()
+        with psycopg.connect(self.dsn, autocommit=True) as owner:
+            rows = owner.execute("select queryid, calls, total_exec_time from pg_stat_statements").fetchall()
+        found = dict.fromkeys(names.values(), Work(0, 0.0))
+        for number, calls, elapsed_ms in rows:
+            if number in names:
+                found[names[number]] += Work(calls, elapsed_ms)
+        return found
 
     def restart(self, *, evict: bool) -> None:
         """Stop and start the server; with `evict`, its files leave the memory of the machine in between."""
@@ -82,13 +126,17 @@ def owner_does(break_it: Sequence[str], mend_it: Sequence[str], *, reconnect: bo
     return during
 
 
-def pulses(table: str, mode: str, held: float, free: float) -> Breaking:
-    """Somebody locks a table again and again [seconds]."""
+def holds_row(table: str, held: float, free: float) -> Breaking:
+    """Somebody holds the row that everybody wants, again and again [seconds].
+
+    A row and not the table: what waits for a table waits before its execution begins, and `pg_stat_statements` does
+    not count that.
+    """
 
     @contextmanager
     def during(server: LivingServer) -> Iterator[None]:
         stop = threading.Event()
-        thread = threading.Thread(target=_lock, args=(server.dsn, (table, mode), (held, free), stop), daemon=True)
+        thread = threading.Thread(target=_hold, args=(server.dsn, table, (held, free), stop), daemon=True)
         thread.start()
         try:
             yield
@@ -125,12 +173,11 @@ def cold_restart(*, evict: bool) -> Breaking:
     return during
 
 
-def _lock(dsn: str, what: tuple[str, str], seconds: tuple[float, float], stop: threading.Event) -> None:
-    table, mode = what
-    statement = sql.SQL("lock table {} in {} mode").format(sql.Identifier(table), sql.SQL(mode))  # type: ignore[arg-type]
+def _hold(dsn: str, table: str, seconds: tuple[float, float], stop: threading.Event) -> None:
+    statement = sql.SQL("select 1 from {} where id = %s for update").format(sql.Identifier(table))
     with psycopg.connect(dsn, application_name="batch") as session:
         while not stop.is_set():
-            session.execute(statement)
+            session.execute(statement, (HOT_ROW,))
             stop.wait(seconds[0])
             session.rollback()
             stop.wait(seconds[1])

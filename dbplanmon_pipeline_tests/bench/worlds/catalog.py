@@ -22,6 +22,7 @@ from dbplanmon_pipeline_tests.bench.worlds.statement import Statement, rows_of
 _ORDER = ["database_id", "query_hash", "interval_end_us", "plan_hash"]
 _EVERYDAY = ((faults.spikes, 0.06), (faults.harmless_plan, 0.06), (faults.growth, 0.04))
 _FAULTY = 0.2
+_ALL = ("lognormal", "gamma", "weibull", "pareto", "waits", "stalls")
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,16 @@ def _quiet(draft: Draft) -> None:
     draft.troubled(faults.spikes, share=0.02)
 
 
+def _restless(draft: Draft) -> None:
+    disturbances.restless_levels(draft.rng, draft.statements, draft.fleet)
+    _quiet(draft)
+
+
+def _drifting(draft: Draft) -> None:
+    disturbances.restless_levels(draft.rng, draft.statements, draft.fleet)
+    _plain(draft)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a world is made.
@@ -192,7 +203,10 @@ RECIPES = {
     "hourly": Recipe("one interval per hour", _hourly),
     "two_plans": Recipe("two plans in one interval", _two_plans),
     "gaps": Recipe("many gaps and restarts", _gaps),
+    "stalls": Recipe("waits that are hardly ever there, and long then", _plain, ("stalls",)),
+    "drifting": Recipe("levels that drift, and days that differ by weekday", _drifting, _ALL),
     "quiet": Recipe("a large fleet without a fault", _quiet, ("lognormal", "gamma", "waits"), 2, 5.0, 1.0),
+    "restless": Recipe("a large fleet that drifts, heavy-tailed, without a fault", _restless, _ALL, 2, 10.0, 1.0),
 }
 """By name; each world is made by one seed."""
 
@@ -207,7 +221,7 @@ def make_world(name: str, seed: int, statements: int, days: int = 14) -> World:
         days: how long; the first week is only learnt from.
     """
     recipe = RECIPES[name]
-    rng = np.random.default_rng([seed, sorted(RECIPES).index(name)])
+    rng = np.random.default_rng([seed, *name.encode()])
     fleet = Fleet(round(statements * recipe.larger), days * DAY, 3, recipe.databases, recipe.calls)
     collections = [every_tick(fleet.ticks) for _ in range(fleet.instances)]
     draft = Draft(rng, fleet, Labels(), ordinary(rng, fleet, recipe.families), collections)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dbplanmon_pipeline_tests.bench.worlds.clock import DAY, HOUR, WEEK
+from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline_tests.bench.worlds.clock import DAY, HOUR, WEEK, wander
 from dbplanmon_pipeline_tests.bench.worlds.labels import Labels
 from dbplanmon_pipeline_tests.bench.worlds.population import Fleet
 from dbplanmon_pipeline_tests.bench.worlds.statement import Statement
@@ -73,6 +74,29 @@ def weekday_levels(rng: np.random.Generator, statements: Sequence[Statement], fl
         one.cpu_us *= level
         one.wait_us *= level
         one.reads *= level
+
+
+def restless_levels(rng: np.random.Generator, statements: Sequence[Statement], fleet: Fleet) -> None:
+    """Costs that remember what they were hours ago, levels that drift by a tenth, days that differ by weekday."""
+    number, ticks = len(statements), np.arange(fleet.ticks)
+    memory = 1 - np.exp(rng.uniform(np.log(1 / 150), np.log(1 / 5), number))
+    costs = wander(rng, number, fleet.ticks, rng.uniform(0.03, 0.2, number), memory)
+    for one, cost in zip(statements, costs, strict=True):
+        drift = np.log(rng.uniform(1.0, 1.1)) * np.sin(
+            ticks * 2 * np.pi / (rng.uniform(2, 12) * DAY) + rng.uniform(0, 6)
+        )
+        level = np.exp(cost + drift + rng.uniform(0, 0.25) * _week_of(rng)[ticks % WEEK])
+        one.cpu_us *= level
+        one.wait_us *= level
+        one.reads *= level
+
+
+def _week_of(rng: np.random.Generator) -> Floats:
+    """The shape of a day, another one for each weekday, about 0 and seldom beyond 1 [ticks of a week]."""
+    hour = np.arange(DAY) * 2 * np.pi / DAY
+    waves = [np.cos(times * hour + shift) for times, shift in enumerate(rng.uniform(0, 2 * np.pi, 3), 1)]
+    shape: Floats = (rng.normal(0, 0.5, (7, 3)) @ np.array(waves)).ravel()
+    return shape
 
 
 def _of(statements: Sequence[Statement], instance: int) -> list[Statement]:

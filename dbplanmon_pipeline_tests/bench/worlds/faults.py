@@ -93,8 +93,8 @@ def other_plan(rng: np.random.Generator, statement: Statement, labels: Labels) -
     """A part of the executions gets another, dearer plan beside the one that stays."""
     span = _span(rng, len(statement.calls))
     with labels.regression(statement, "other_plan", "plan"):
-        statement.other_share[span] = rng.uniform(0.2, 0.6)
-        statement.other_factor[span] = float(rng.choice([5.0, 10.0, 30.0]))
+        statement.other_share[span] = np.maximum(statement.other_share[span], rng.uniform(0.2, 0.6))
+        statement.other_factor[span] *= float(rng.choice([5.0, 10.0, 30.0]))
 
 
 def spikes(rng: np.random.Generator, statement: Statement, labels: Labels) -> None:

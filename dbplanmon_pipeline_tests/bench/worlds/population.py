@@ -88,5 +88,9 @@ def _shaped(rng: np.random.Generator, statement: Statement) -> None:
         statement.shape = lognormal(rng.uniform(0.2, 0.6))
         statement.wait_shape = zero_inflated(rng.uniform(0.02, 0.15))
         statement.wait_us = statement.wait_us * rng.uniform(0.5, 3.0)
+    elif statement.family == "stalls":
+        statement.shape = lognormal(rng.uniform(0.2, 0.6))
+        statement.wait_shape = zero_inflated(float(np.exp(rng.uniform(np.log(0.001), np.log(0.5)))))
+        statement.wait_us = statement.wait_us * np.exp(rng.uniform(np.log(0.3), np.log(6.0)))
     else:
         statement.shape = lognormal(rng.uniform(0.25, 1.2))

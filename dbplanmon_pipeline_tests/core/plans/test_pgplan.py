@@ -224,3 +224,28 @@ def test_walk_goes_parents_first_and_outer_before_inner():
     }
     names = [operator.name for operator in parse_pg_plan(tree).operators()]
     assert names == ["Hash Join", "Seq Scan", "Hash", "Index Scan"]
+
+
+def test_plans_of_other_servers_stand_below_the_operator_that_asks_them():
+    shard = {"Node Type": "Seq Scan", "Relation Name": "orders_102008", "Alias": "o", "Total Cost": 20.0}
+    worker = {"Node Type": "Sort", "Plans": [{**shard, "Parent Relationship": "Outer"}]}
+    asked = {"Node": "host=w1", "Remote Plan": [[{"Plan": worker, "Execution Time": 1.0}]]}
+    first = {"Node Type": "Result"}
+    query = {"Subplans": [{"PlannedStmt": [{"Plan": first}]}], "Job": {"Task Count": 8, "Tasks": [asked]}}
+    plan = parse_pg_plan([{"Plan": {"Node Type": "Custom Scan", "Distributed Query": query, "Plans": [SCAN]}}])
+    operators = list(plan.operators())
+    assert [(one.name, one.role) for one in operators] == [
+        ("Custom Scan", ""),
+        ("Result", "PlannedStmt"),
+        ("Sort", "Remote Plan"),
+        ("Seq Scan", "Outer"),
+        ("Index Scan", "Outer"),
+    ]
+    assert (operators[3].relation, operators[3].alias) == ("orders", "o")
+    assert plan.counts["operators"] == 5
+
+
+def test_a_node_below_an_attribute_nobody_knows_is_not_lost():
+    loop = {"Node Type": "Nested Loop", "Aside": [{"Node Type": "Seq Scan", "Relation Name": "t_100001"}]}
+    operators = list(parse_pg_plan([{"Plan": loop}]).operators())
+    assert [(one.name, one.relation, one.role) for one in operators[1:]] == [("Seq Scan", "t_100001", "Aside")]

@@ -387,3 +387,15 @@ def test_what_happened_several_times_is_told_once():
     spools = [relop("Table Spool", scan(), detail="Spool", logical="Eager Spool") for _ in range(2)]
     assert told(old, new) == [("index", "dbo.A: Index Seek now uses j instead of i")]
     assert ("spool", "new: 2 times Table Spool (Eager)") in told(loops(scan(), scan()), loops(*spools))
+
+
+def test_a_string_that_is_cut_off_ends_with_its_expression():
+    def sought(value):
+        keys = [element("ColumnReference", Table="[Orders]", Column=name) for name in ("A", "B")]
+        values = [element("ScalarOperator", ScalarString=text) for text in (value, "'x'")]
+        ends = element("Prefix", element("RangeColumns", *keys), element("RangeExpressions", *values), ScanType="EQ")
+        return showplan(statement(seek("Orders", "IX", element("SeekPredicates", element("SeekPredicateNew", ends)))))
+
+    old, new = (parse_showplan(text) for text in (sought("[@p]"), sought("'secret")))
+    (change,) = diff_plans(old, new).changes
+    assert change.after == "Orders.A = ? AND Orders.B = ?"

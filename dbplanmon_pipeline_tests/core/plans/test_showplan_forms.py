@@ -46,8 +46,10 @@ def event(plan):
         element("value", escape(ONE)),
         f"<?query --\nselect 1\n--?>{ONE}",
         f"Plan\n----\n{ONE}\n\n(1 row affected)",
+        "select 'a' option (use plan N'" + ONE.replace("'", "''") + "')",
+        '@hints = N\'<?xml version="1.0"?>\n' + ONE.replace("'", "''") + "'",
     ],
-    ids=["cell", "csv", "json", "json slashes", "event", "escaped", "behind a query", "grid"],
+    ids=["cell", "csv", "json", "json slashes", "event", "escaped", "behind a query", "grid", "hint", "guide"],
 )
 def test_a_plan_in_another_wrapping_is_the_same_plan(text):
     assert parse_plan(text).statements == parse_showplan(ONE).statements

@@ -26,6 +26,19 @@ def test_what_is_neither_is_refused(text):
         parse_plan(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("<explain><Query><Plan><Node-Type>Result</Node-Type></Plan></Query></explain>", "XML"),
+        ('- Plan:\n    Node Type: "Result"\n    Startup Cost: 0.00', "YAML"),
+        ("Result  (cost=0.00..0.01 rows=1 width=4)", "text"),
+    ],
+)
+def test_the_other_forms_of_explain_are_told_by_name(text, form):
+    with pytest.raises(PlanParseError, match=rf"EXPLAIN in {form} form; use EXPLAIN \(FORMAT JSON\)"):
+        parse_plan(text)
+
+
 @pytest.mark.parametrize(("form", "body", "engine"), [("pgjson", JSON, "postgres"), ("showplan", XML, "sqlserver")])
 def test_a_captured_plan_is_read_by_its_format(form, body, engine):
     assert tree_of(CapturedPlan(1, 1, form, body)).engine == engine

@@ -10,11 +10,19 @@ from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression,
         ("[Shop].[dbo].[Orders].[Id]=(1)", "Orders.Id=(1)"),
         ("[o].[Total Sum]>[Expr1003]", "o.[Total Sum]>Expr1003"),
         ("[a]]b].[c].[d].[e]", "d.e"),
+        ("[Total Sum] as [t].[c]", "[Total Sum] as t.c"),
+        ("[a].[b].[c d", "b.[c d"),
         ("", ""),
     ],
 )
 def test_names_are_written_as_short_as_they_are_clear(expression, short):
     assert short_expression(expression) == short
+
+
+@pytest.mark.parametrize("part", ["[", "[a].", "[a].[b] as ", "[a]]"])
+def test_the_time_is_linear_in_the_text(part):
+    """With one step for each pair of brackets this would take minutes."""
+    assert len(short_expression(part * 100_000)) <= len(part) * 100_000
 
 
 def test_values_and_numbers_of_the_optimizer_do_not_count_in_a_comparison():

@@ -41,6 +41,10 @@ SAME_TSQL = {
     "a call within a call": ("exec sp_executesql N'exec sp_executesql N''select 1'''", "select 2"),
     "semicolon": ("select a from t;;", "select a from t"),
     "operators": ("where a != 1 and b !< 2 and c > = 3", "where a <> 1 and b >= 2 and c >= 3"),
+    "operators far apart": (
+        "where a <\r\n> 1 and b ! /* not */ = 2 set c +\t= 3",
+        "where a <> 1 and b <> 2 set c += 3",
+    ),
     "temporary table of the engine": (f"select a from {LONG_NAME}", "select a from #tmp"),
     "temporary table of a program": ("select a from #orders_20260131", "select a from #orders"),
     "temporary table with a guid": ("drop table ##x_3f2504e0_4f89_41d3_9a0c_0305e82c3301", "drop table ##x"),
@@ -88,6 +92,15 @@ SAME_POSTGRES = {
         "where a = 5 and b = 'x' and c = 'y'",
     ),
     "cast": ("where a = cast('5' as numeric(10, 2))", "where a = 5"),
+    "typed values": (
+        "where a > date '2026-01-31' - interval '1 day' and b < timestamp(3) with time zone $1 and c = interval (0) $2",
+        "where a > $1 - $2 and b < '2026-01-31' and c = '1 hour'",
+    ),
+    "tables of a day or month": (
+        "select p_20260131.a from s.p_20260131 join q_2026_01_x on true",
+        "select p_20251201.a from s.p_20251201 join q_2025_12_x on true",
+    ),
+    "prepared statement": ("DEALLOCATE PREPARE a1", "deallocate all"),
     "in list": ("where a in (1, 2, 3)", "where a in (1)"),
     "in and equal": ("where a in ($1::uuid, $2::uuid)", "where a = 'x'"),
     "squashed list": ("where a in ($1 /*, ... */)", "where a in (1, 2)"),
@@ -109,6 +122,10 @@ OTHER_POSTGRES = {
     "not in": ("where a not in (1)", "where a in (1)"),
     "all": ("where a > all ($1)", "where a > any ($1)"),
     "tables with numbers": ("select * from t_2", "select * from t_3"),
+    "columns of a day": ("select sales_20260131 from t", "select sales_20260201 from t"),
+    "a time zone": ("select a at time zone 'utc'", "select a at 'utc'"),
+    "a column that is called like a type": ("select t.date", "select t"),
+    "statements behind another": ("deallocate a; select b", "deallocate a; select c"),
     "operators": ("select a -> 'x'", "select a ->> 'x'"),
     "minus": ("select a - 1 from t", "select a from t"),
 }

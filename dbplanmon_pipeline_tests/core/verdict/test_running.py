@@ -29,6 +29,9 @@ LENIENT = replace(
     plan_score=0.5,
     plan_ratio=1.02,
     highest_margin=0.0,
+    chance=1.0,
+    plan_chance=1.0,
+    ended_odds=np.inf,
     uncorroborated_effect=1.0,
     min_extra_seconds_per_hour=0.0,
 )
@@ -84,6 +87,12 @@ def troubled(seed):
     workload.calls[rng.random(workload.calls.shape) < rng.uniform(0, 0.3)] = 0
     workload.calls[rng.integers(24), LEARNT:] *= rng.random(LAST - LEARNT) < 0.3
     workload.calls[1::3, LEARNT:] *= rng.random(LAST - LEARNT) < 0.8
+    for statement in rng.choice(24, 5, replace=False).tolist():
+        begun, length = int(rng.integers(LEARNT, LAST - 9)), int(rng.integers(2, 20))
+        workload.fail(statement, slice(begun, begun + length), rng.choice([0.1, 0.6, 1.0]), 8000 + statement)
+    outage = int(rng.integers(LEARNT, LAST - 9))
+    workload.fail(slice(None), slice(outage, outage + 3), 0.3)
+    workload.fail(3, slice(None), 0.2)
     return workload.on_postgres() if seed % 3 == 0 else workload
 
 
@@ -138,13 +147,15 @@ def walk(frame, baselines, ticks, policy=POLICY):
 def test_each_tick_says_what_the_lookback_says(made, seed, policy):
     frame, moments = fleet(made(seed), seed)
     baselines = StatisticalDetector(policy).learn(frame, moments[LEARNT])
-    stepped = found = asked = judged = 0
+    stepped = found = asked = judged = failing = 0
     for whole, step, again in walk(frame, baselines, [moments[tick] for tick in range(LEARNT + 1, LAST)], policy):
         found, judged = found + len(whole.verdicts), judged + whole.judged
         if step is not None:
             stepped, asked = stepped + 1, asked + again
+            failing += sum(verdict.failures is not None for verdict in whole.verdicts)
             assert said(step.evaluation) == said(whole)
     assert found > 10
+    assert failing > 5
     assert stepped > (LAST - LEARNT) // 2
     assert asked < max(judged // 4, 2 * found)
 

@@ -1,5 +1,7 @@
 """What an evaluation says, to be compared with another one."""
 
+from dataclasses import replace
+
 _FIGURES = (
     "effect_ratio",
     "extra_seconds_per_hour",
@@ -20,6 +22,7 @@ def said(evaluation):
             *(getattr(v, name) for name in _WORDS),
             v.previous_plan_hash,
             v.evidence,
+            v.failures and replace(v.failures, per_hour=round(v.failures.per_hour, 6)),
             *(f"{getattr(v, name):.8g}" for name in _FIGURES),
         )
         for v in evaluation.verdicts
@@ -35,4 +38,4 @@ def said(evaluation):
         evaluation.slow_instances,
         evaluation.slow_databases,
     )
-    return sorted(verdicts), slow, counts, set(evaluation.active)
+    return sorted(verdicts, key=repr), slow, counts, set(evaluation.active), dict(evaluation.failing)

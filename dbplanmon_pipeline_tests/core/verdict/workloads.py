@@ -47,6 +47,7 @@ class Workload:
         self.variation = np.full(shape, CALLS_VARY)
         self.plan = np.repeat(1000 + np.arange(1, statements + 1)[:, None], ticks, axis=1)
         self.gap_before = np.zeros(ticks, int)
+        self.failed = None
         self.knows_cpu = True
         self.knows_largest = True
 
@@ -54,6 +55,15 @@ class Workload:
         """CPU and the largest execution of an interval are unknown."""
         self.knows_cpu = self.knows_largest = False
         return self
+
+    def fail(self, statement, ticks, share, plan=0):
+        """Of the executions such a share is cut short, with another plan where one is given."""
+        if self.failed is None:
+            self.failed = np.zeros(self.calls.shape)
+        lost = np.floor(self.calls[statement, ticks] * share)
+        self.failed[statement, ticks] += lost
+        self.calls[statement, ticks] -= lost
+        self.plan[statement, ticks] = plan or self.plan[statement, ticks]
 
     def slow_down(self, statement, ticks, factor):
         """More work per execution: CPU and elapsed time alike, reads unchanged."""
@@ -88,6 +98,8 @@ class Workload:
             "wait_time_us": calls * self.wait[query, column],
             "counter_reset": np.zeros(len(query), bool),
         }
+        if self.failed is not None:
+            data |= {"aborted_count": self.failed[query, column], "exception_count": np.zeros(len(query))}
         known = {"elapsed_time_us": self.cost} | ({"worker_time_us": self.worker} if self.knows_cpu else {})
         for metric, costs in known.items():
             mean = costs[query, column]
@@ -97,5 +109,7 @@ class Workload:
                 data[f"{metric}_max"] = np.where(calls > 1, 2 * mean, mean)
         order = ["database_id", "query_hash", "interval_end_us", "plan_hash"]
         table = pd.DataFrame(data)[list(INTERVAL_COLUMNS)]
-        table = table[table["execution_count"] > 0].sort_values(order, ignore_index=True)
+        table = table[table["execution_count"] + table["aborted_count"].fillna(0) > 0].sort_values(
+            order, ignore_index=True
+        )
         return IntervalFrame(table, {number: DatabaseRef("shop", f"db{number}") for number in range(databases)})

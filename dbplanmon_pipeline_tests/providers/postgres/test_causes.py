@@ -40,6 +40,7 @@ CHANGES = {
     "growth": ["INSERT INTO orders SELECT id + 1000 * g, 1, placed, 'new', 1 FROM orders, generate_series(1, 8) g"],
     "index dropped": ["DROP INDEX orders_customer", "ANALYZE orders"],
     "index made": ["CREATE INDEX orders_again ON orders (customer_id)"],
+    "other data": ["UPDATE orders SET customer_id = id % 3", "ANALYZE orders"],
 }
 AFTERWARDS = ("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()", "ALTER ROLE outsider RESET ALL")
 
@@ -114,6 +115,11 @@ def suspected(found):
         ("growth", (CauseKind.VOLUME, ""), "table public.orders grew from about 1,000 to 8,400 rows (x8.4)"),
         ("index dropped", (CauseKind.INDEX, "orders_customer"), "index orders_customer of public.orders is gone"),
         ("index made", (CauseKind.INDEX, "orders_again"), "index orders_again of public.orders is new"),
+        (
+            "other data",
+            (CauseKind.DISTRIBUTION, "customer_id"),
+            "n_distinct of public.orders.customer_id went from 100 to 3, its most common value from 89 % to 33 % of",
+        ),
     ],
 )
 def test_what_somebody_changed_is_suspected_first(explained, change, first, what):
@@ -142,13 +148,14 @@ def test_what_the_plans_show_makes_a_cause_likely(explained, change, told):
 
 
 def test_other_changes_of_the_same_moment_stand_behind(explained):
-    assert (CauseKind.STATISTICS, "") in suspected(explained["index dropped"])[1:]
+    assert (CauseKind.DISTRIBUTION, "customer_id") in suspected(explained["index dropped"])[1:]
+    assert suspected(explained["other data"])[1:] == []
 
 
 def test_a_role_without_rights_tells_what_it_may_see(monitored_server, steady_database):
     with provider_of(monitored_server, "outsider").open(steady_database, budget()) as reader:
         facts = reader.read_facts()
-    assert {"server started", "timeline", "server version", "setting work_mem", "role settings"} <= facts.keys()
+    assert {"server started", "timeline", "PostgreSQL version", "setting work_mem", "role settings"} <= facts.keys()
     assert facts["replica role"] == "primary"
 
 

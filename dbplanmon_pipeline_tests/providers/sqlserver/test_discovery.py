@@ -15,6 +15,6 @@ def test_discovery_leaves_out_what_is_not_the_users_and_what_is_not_open(driver)
     assert asked(pretended, driver, find_databases, "master") == ["books", "shop"]
 
 
-def test_discovery_on_azure_lists_the_logical_server(driver):
+def test_discovery_on_azure_lists_the_logical_server(microsoft):
     pretended = azure(rows={"sys.databases": [{"name": "books", "state": 0}, {"name": "master", "state": 0}]})
-    assert asked(pretended, driver, find_databases, "master") == ["books", "shop"]
+    assert asked(pretended, microsoft, find_databases, "master") == ["books", "shop"]

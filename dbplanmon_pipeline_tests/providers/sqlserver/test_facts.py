@@ -48,6 +48,8 @@ def test_what_holds_of_a_quiet_database(driver):
         "setting read_committed_snapshot": "on",
         "setting parameterization_forced": "off",
         "replica role": "standalone",
+        "SQL Server version": "16.0.4135.4",
+        "SQL Server edition": "Developer Edition (64-bit)",
         "server started": "2026-11-18T23:54:54Z",
         "database identity": "created 2025-03-01 08:30:00, fork 0f8fad5b-d9cb-469f-a165-70867728950e",
         "query store state": "READ_WRITE",

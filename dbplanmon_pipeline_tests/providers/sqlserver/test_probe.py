@@ -1,3 +1,5 @@
+"""What a server tells of itself; what does not depend on how values come over the wire is asked through one driver."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,8 +67,8 @@ def test_columns_of_the_version_are_told(driver, version, there, not_there):
     assert facts.refused == {}
 
 
-def test_2016_keeps_no_waits_and_that_is_no_fault(driver):
-    facts = probed(Pretended(version="13.0.6300.2"), driver)
+def test_2016_keeps_no_waits_and_that_is_no_fault(microsoft):
+    facts = probed(Pretended(version="13.0.6300.2"), microsoft)
     assert facts.query_store.keeps_waits is None
     assert missing(facts) == {}
 
@@ -94,30 +96,30 @@ def test_azure_is_not_asked_for_what_it_lacks(driver):
     assert facts.identity == "created 2025-03-01 08:30:00"
 
 
-def test_a_view_that_is_not_there_costs_no_more_than_itself(driver):
+def test_a_view_that_is_not_there_costs_no_more_than_itself(microsoft):
     lacks = ("sys.database_recovery_status", "sys.database_query_store_options")
-    facts = probed(Pretended(engine_edition=8, version="12.0.2000.8", lacks=lacks), driver)
+    facts = probed(Pretended(engine_edition=8, version="12.0.2000.8", lacks=lacks), microsoft)
     assert set(facts.refused) == {"recovery_fork", "query_store_options"}
     assert facts.identity == "created 2025-03-01 08:30:00"
     assert facts.query_store is None
 
 
-def test_amazon_is_told_by_its_own_database(driver):
-    facts = probed(Pretended(scalars={"DB_ID('rdsadmin')": 6}, rights=NO_RIGHTS), driver)
+def test_amazon_is_told_by_its_own_database(microsoft):
+    facts = probed(Pretended(scalars={"DB_ID('rdsadmin')": 6}, rights=NO_RIGHTS), microsoft)
     assert facts.is_rds
     assert missing(facts)["read_plan_cache"] == "Run GRANT VIEW SERVER STATE TO [mon]; in master."
     assert capabilities_of(facts).facts["engine_edition"] == "SQL Server in Amazon RDS"
 
 
-def test_too_old_is_refused_in_one_line(driver):
+def test_too_old_is_refused_in_one_line(microsoft):
     with pytest.raises(FeatureUnavailable, match=r"SQL Server 12\.0\.6024\.0 is too old.* 2016 or newer is needed"):
-        probed(Pretended(version="12.0.6024.0"), driver)
+        probed(Pretended(version="12.0.6024.0"), microsoft)
 
 
 @pytest.mark.parametrize("engine_edition", [6, 9, 11])
-def test_kin_of_sql_server_that_are_no_sql_server_are_refused(driver, engine_edition):
+def test_kin_of_sql_server_that_are_no_sql_server_are_refused(microsoft, engine_edition):
     with pytest.raises(FeatureUnavailable, match="is not supported"):
-        probed(Pretended(engine_edition=engine_edition), driver)
+        probed(Pretended(engine_edition=engine_edition), microsoft)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,9 @@ def test_without_any_right_the_database_is_refused_with_the_grant(driver, preten
     assert caught.value.remedy == remedy
 
 
-def test_the_narrow_right_of_2022_is_enough(driver):
+def test_the_narrow_right_of_2022_is_enough(microsoft):
     rights = {**NO_RIGHTS, "server_performance": 1, "database_performance": 1}
-    facts = probed(Pretended(rights=rights), driver)
+    facts = probed(Pretended(rights=rights), microsoft)
     assert set(missing(facts)) == {"read_indexes"}
     require_readable(facts, "sql1/shop")
 
@@ -194,8 +196,8 @@ def test_the_narrow_right_of_2022_is_enough(driver):
     ],
     ids=["box", "azure"],
 )
-def test_definitions_are_optional_and_their_right_is_named(driver, pretending, remedy):
-    facts = probed(pretending(rights={**dict.fromkeys(RIGHTS, 1), "definitions": 0}), driver)
+def test_definitions_are_optional_and_their_right_is_named(microsoft, pretending, remedy):
+    facts = probed(pretending(rights={**dict.fromkeys(RIGHTS, 1), "definitions": 0}), microsoft)
     assert missing(facts) == {"read_indexes": remedy}
     (item,) = capabilities_of(facts).missing
     assert item.detail == "optional: login mon may not see all tables, so an index that is gone may stay unnamed"
@@ -225,24 +227,24 @@ def test_definitions_are_optional_and_their_right_is_named(driver, pretending, r
         ({"query_capture_mode_desc": "NONE"}, "READ_WRITE", "SET QUERY_STORE (QUERY_CAPTURE_MODE = AUTO);"),
     ],
 )
-def test_a_query_store_that_does_not_record_comes_with_the_way_out(driver, options, words, remedy):
-    facts = probed(Pretended(options=OPTIONS | options), driver)
+def test_a_query_store_that_does_not_record_comes_with_the_way_out(microsoft, options, words, remedy):
+    facts = probed(Pretended(options=OPTIONS | options), microsoft)
     assert facts.query_store.words == words
     assert not facts.query_store.records
     assert remedy in missing(facts)["query_store"]
 
 
-def test_remedies_ask_a_version_for_nothing_it_lacks(driver):
+def test_remedies_ask_a_version_for_nothing_it_lacks(microsoft):
     off = OPTIONS | {"actual_state_desc": "OFF"}
-    old = missing(probed(Pretended(version="13.0.6300.2", options=off), driver))["query_store"]
-    new = missing(probed(Pretended(options=off), driver))["query_store"]
+    old = missing(probed(Pretended(version="13.0.6300.2", options=off), microsoft))["query_store"]
+    new = missing(probed(Pretended(options=off), microsoft))["query_store"]
     assert "WAIT_STATS_CAPTURE_MODE" not in old
     assert "WAIT_STATS_CAPTURE_MODE = ON" in new
 
 
-def test_a_nearly_full_query_store_and_waits_that_are_off_are_told(driver):
+def test_a_nearly_full_query_store_and_waits_that_are_off_are_told(microsoft):
     options = OPTIONS | {"current_storage_size_mb": 905, "wait_stats_capture_mode_desc": "OFF"}
-    assert missing(probed(Pretended(options=options), driver)) == {
+    assert missing(probed(Pretended(options=options), microsoft)) == {
         "query_store_room": "Run ALTER DATABASE [shop] SET QUERY_STORE (MAX_STORAGE_SIZE_MB = 2000);",
         "query_store_waits": "Run ALTER DATABASE [shop] SET QUERY_STORE (WAIT_STATS_CAPTURE_MODE = ON);",
     }
@@ -260,62 +262,62 @@ def test_a_group_tells_the_role_and_keeps_its_identity_over_a_failover(driver, p
     assert facts.identity == f"group {GROUP.lower()}"
 
 
-def test_the_forwarder_of_a_distributed_group_is_a_secondary(driver):
+def test_the_forwarder_of_a_distributed_group_is_a_secondary(microsoft):
     states = [{"database_id": 5, "is_local": True, "is_primary_replica": primary} for primary in (True, False)]
     pretended = Pretended(
         database={"group_database_id": GROUP},
         rows={"sys.dm_hadr_database_replica_states": states},
         scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
     )
-    assert probed(pretended, driver).role is ReplicaRole.SECONDARY
+    assert probed(pretended, microsoft).role is ReplicaRole.SECONDARY
 
 
 @pytest.mark.parametrize("states", [(True, False), (None, False)], ids=str)
-def test_one_group_that_says_secondary_is_enough_for_a_read_only_database(driver, states):
+def test_one_group_that_says_secondary_is_enough_for_a_read_only_database(microsoft, states):
     rows = [{"database_id": 5, "is_local": True, "is_primary_replica": primary} for primary in states]
     pretended = Pretended(
         database={"group_database_id": GROUP, "is_read_only": True},
         rows={"sys.dm_hadr_database_replica_states": rows},
         scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
     )
-    assert probed(pretended, driver).role is ReplicaRole.SECONDARY
+    assert probed(pretended, microsoft).role is ReplicaRole.SECONDARY
 
 
-def test_a_secondary_is_known_without_the_right_to_ask_the_group(driver):
+def test_a_secondary_is_known_without_the_right_to_ask_the_group(microsoft):
     pretended = Pretended(
         database={"group_database_id": GROUP},
         scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
         denied=dict.fromkeys(NEEDS_SERVER, 300),
     )
-    assert probed(pretended, driver).role is ReplicaRole.SECONDARY
+    assert probed(pretended, microsoft).role is ReplicaRole.SECONDARY
 
 
 @pytest.mark.parametrize("state", ["READ_ONLY", "READ_CAPTURE_SECONDARY"])
-def test_query_store_of_a_secondary_records_at_its_primary(driver, state):
+def test_query_store_of_a_secondary_records_at_its_primary(microsoft, state):
     options = OPTIONS | {"desired_state_desc": state, "actual_state_desc": state, "readonly_reason": 8}
-    facts = probed(Pretended(options=options), driver)
+    facts = probed(Pretended(options=options), microsoft)
     assert facts.query_store.words == "READ_ONLY (secondary replica)"
     assert missing(facts) == {}
 
 
-def test_a_secondary_sends_its_administrator_to_the_primary(driver):
+def test_a_secondary_sends_its_administrator_to_the_primary(microsoft):
     pretended = Pretended(
         rights=NO_RIGHTS,
         options=OPTIONS | {"actual_state_desc": "OFF"},
         scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
     )
-    found = missing(probed(pretended, driver))
+    found = missing(probed(pretended, microsoft))
     assert found["query_store"] == "Turn Query Store on at the primary replica."
     assert found["read_query_store"].endswith("TO [mon]; in this database at its primary replica.")
     assert "TO [mon]; in this database at its primary replica, " in found["read_indexes"]
 
 
-def test_a_read_only_database_is_no_secondary(driver):
+def test_a_read_only_database_is_no_secondary(microsoft):
     pretended = Pretended(
         database={"is_read_only": True},
         scalars={"DATABASEPROPERTYEX(DB_NAME(), 'Updateability')": "READ_ONLY"},
     )
-    assert probed(pretended, driver).role is ReplicaRole.STANDALONE
+    assert probed(pretended, microsoft).role is ReplicaRole.STANDALONE
 
 
 def test_a_clock_that_goes_wrong_is_told(driver):
@@ -334,7 +336,7 @@ def test_the_start_of_a_server_is_the_same_at_every_reading(zone_hours, drift_ms
     assert started_at(NOW, uptime_ms, local_ms) == start.replace(microsecond=0)
 
 
-def test_a_query_store_on_azure_grows_to_what_azure_allows(driver):
+def test_a_query_store_on_azure_grows_to_what_azure_allows(microsoft):
     options = OPTIONS | {"current_storage_size_mb": 9_900, "max_storage_size_mb": 10_000}
-    found = missing(probed(azure(options=options), driver))
+    found = missing(probed(azure(options=options), microsoft))
     assert found["query_store_room"] == "Run ALTER DATABASE [shop] SET QUERY_STORE (MAX_STORAGE_SIZE_MB = 10240);"

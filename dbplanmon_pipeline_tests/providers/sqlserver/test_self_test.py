@@ -22,15 +22,15 @@ def test_the_self_test_runs_what_fits_the_server(driver, pretended):
     assert all(trial.duration_ms > 0 for trial in found if trial.ok)
 
 
-def test_a_trial_leaves_no_plan_for_the_collection_to_use(driver):
-    with TdsServer(Pretended().handler()) as server, session_to(server, driver, database="shop") as session:
+def test_a_trial_leaves_no_plan_for_the_collection_to_use(microsoft):
+    with TdsServer(Pretended().handler()) as server, session_to(server, microsoft, database="shop") as session:
         run_self_test(session, read_server_facts(session, lambda: NOW))
         tried = [sql for kind, sql, _ in server.log if kind != "sp_unprepare" and "sys.query_store_runtime" in sql]
     assert len(tried) > 1
     assert [sql for sql in tried if "SELECT /* dbplanmon */ /* trial */" not in sql] == []
 
 
-def test_a_plan_handle_of_nobody_proves_that_the_statement_runs(driver):
+def test_a_plan_handle_of_nobody_proves_that_the_statement_runs(microsoft):
     answers = Pretended().handler()
 
     def handler(request):
@@ -38,19 +38,19 @@ def test_a_plan_handle_of_nobody_proves_that_the_statement_runs(driver):
             ServerError(569, "The handle is invalid.") if "sys.dm_exec_sql_text(" in request.sql else answers(request)
         )
 
-    with TdsServer(handler) as server, session_to(server, driver) as session:
+    with TdsServer(handler) as server, session_to(server, microsoft) as session:
         found = {trial.name: trial for trial in run_self_test(session, read_server_facts(session, lambda: NOW))}
     assert found["cached_text"].ok
     assert found["cached_text"].message == ""
 
 
-def test_the_self_test_goes_on_after_a_refusal(driver):
+def test_the_self_test_goes_on_after_a_refusal(microsoft):
     pretended = Pretended(denied={"sys.query_store_plan": 229})
 
     def trials(session):
         return {trial.name: trial for trial in run_self_test(session, read_server_facts(session, lambda: NOW))}
 
-    found = asked(pretended, driver, trials)
+    found = asked(pretended, microsoft, trials)
     assert not found["forced_plans"].ok
     assert found["forced_plans"].message
     assert found["forced_plans"].remedy

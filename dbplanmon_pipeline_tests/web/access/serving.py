@@ -27,6 +27,7 @@ from dbplanmon_pipeline.web.access.user import user_of
 from dbplanmon_pipeline.web.app import build_app
 from dbplanmon_pipeline.web.server import status_server
 from dbplanmon_pipeline_tests.services.fleets import START
+from dbplanmon_pipeline_tests.support.migrated import put_store
 
 
 @require(Role.VIEWER)
@@ -133,8 +134,7 @@ def serving(
     (folder / "dbplanmon.yaml").write_text("environment: test\n" + (f"web:\n{lines}" if lines else ""))
     monitor = Monitor(load_settings(environ={}, cwd=folder), FixedClock(START))
     if store_there:
-        with monitor.session():
-            pass
+        put_store(monitor.settings.state_dir / "store.db")
     done.clear()
     with running(monitor, PAGES, path=path, bind=bind) as site:
         yield site

@@ -1,9 +1,12 @@
 """Deployments over HTTP, and on the page of an incident that came after one."""
 
 from datetime import timedelta
+from urllib.parse import quote
 
+import httpx
 import pytest
 
+from dbplanmon_pipeline.core.deployments import new_deployment
 from dbplanmon_pipeline.core.ports.access import Role
 from dbplanmon_pipeline_tests.web.pages.site import serving
 
@@ -92,3 +95,32 @@ def test_only_operators_mark(own_site, role, status):
     answer = own_site.post("/api/deploys", headers=headers, json={"name": "x"})
     assert answer.status_code == status
     assert own_site.get("/api/deploys").json() == {"deployments": []}
+
+
+def take_back(site, wanted, headers, **given):
+    url = f"{site.url}/api/deploys/{quote(wanted, safe='')}"
+    return httpx.request("DELETE", url, headers=headers, trust_env=False, timeout=30, **given)
+
+
+def test_a_marker_is_taken_back_and_no_incident_names_it(own_site):
+    (incident,) = own_site.store.incidents()
+    headers, at = own_site.bearer(), incident.began_at - timedelta(minutes=7)
+    marked = {"name": "shop/2.4 %41", "at": at.isoformat()}
+    made = own_site.post("/api/deploys", headers=headers, json=marked).json()
+    answer = take_back(own_site, made["name"], headers, json={"reason": "wrong one"})
+    assert (answer.status_code, answer.json()) == (200, {**made, "removed_by": "robot"})
+    told = own_site.get(f"/api/incidents/{incident.incident_id}").json()["causes"]
+    assert "deployment" not in {one["kind"] for one in told}
+    (entry,) = (one for one in own_site.store.audit(at) if one.action == "deployment removed")
+    assert (entry.actor, entry.subject, entry.detail["reason"]) == ("robot", made["deployment_id"], "wrong one")
+    again = take_back(own_site, made["deployment_id"], headers)
+    assert (again.status_code, again.json()["error"][:13]) == (404, "no deployment")
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), (Role.VIEWER, 403)])
+def test_only_operators_take_back(own_site, role, status):
+    made = new_deployment("x", now=own_site.clock(), actor="ann")
+    own_site.store.add_deployment(made)
+    answer = take_back(own_site, made.deployment_id, own_site.bearer(role) if role else {})
+    assert answer.status_code == status
+    assert own_site.store.deployments(made.deployed_at, made.deployed_at) == [made]

@@ -18,6 +18,7 @@ from dbplanmon_pipeline.web.held import Held
 from dbplanmon_pipeline.web.probes import Probes
 from dbplanmon_pipeline.web.server import status_server
 from dbplanmon_pipeline_tests.services.fleets import START
+from dbplanmon_pipeline_tests.support.migrated import put_store
 
 FLEET = "instances: [{name: fleet, engine: simulated, databases: 3, options: {statements: 20}}]\n"
 
@@ -63,8 +64,7 @@ def watched(folder: Path, settings: str = FLEET, *, store_there: bool = True) ->
     clock = FixedClock(START)
     monitor = Monitor(load_settings(environ={}, cwd=folder), clock)
     if store_there:
-        with monitor.session():
-            pass
+        put_store(monitor.settings.state_dir / "store.db")
     app = build_app(monitor)
     session = monitor.open_session()
     with socket.create_server(("127.0.0.1", 0)) as listener:

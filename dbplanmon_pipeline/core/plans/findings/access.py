@@ -6,6 +6,7 @@ from dbplanmon_pipeline.core.index_ddl import index_scripts
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import (
+    MEDIUM_SHARE,
     POSTGRES,
     SQLSERVER,
     Found,
@@ -14,6 +15,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     Weight,
     rows,
     rule,
+    weight_of,
 )
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
 from dbplanmon_pipeline.core.plans.tree import NodeKind
@@ -23,6 +25,9 @@ from dbplanmon_pipeline.core.what_if import what_ifs
 MANY_ROWS = 10_000.0
 FEW_LEFT = 0.1
 """A filter that leaves less of what was read is worth an index."""
+
+SURELY_FEW = 0.01
+"""Of more than this an index may be no better than the scan, so it is no grave matter."""
 
 WORTH_SHARE = 0.05
 MANY_LOOKUPS = 1_000.0
@@ -75,7 +80,8 @@ def scan_filters_most_rows(view: StatementView) -> Iterator[Found]:
         text = f"{node.words} looks at {figure(read)} rows and keeps {figure(kept)} ({_percent(kept, read)})"
         advice, script = _proven(view, node)
         measures = (rows("rows_read", read), rows("rows_kept", kept))
-        yield Found(text, node, node.share, measures, advice=advice, script=script)
+        weight = weight_of(node.share if kept <= SURELY_FEW * read else min(node.share, MEDIUM_SHARE))
+        yield Found(text, node, node.share, measures, advice=advice, script=script, weight=weight)
     if view.engine == Engine.POSTGRES:
         yield from _scans_by_estimate(view)
 
@@ -250,7 +256,8 @@ def late_filter(view: StatementView) -> Iterator[Found]:
                 f"{node.words} gets {figure(given)} rows and keeps {figure(node.rows)}, after they were read and joined"
             )
             share = max((child.tree_share for child in view.inputs(node)), default=node.share)
-            yield Found(text, node, share, (rows("rows_read", given), rows("rows_kept", node.rows)))
+            if share >= WORTH_SHARE:
+                yield Found(text, node, share, (rows("rows_read", given), rows("rows_kept", node.rows)))
 
 
 def _given(view: StatementView, node: Node) -> float:

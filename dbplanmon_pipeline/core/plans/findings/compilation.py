@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.estimates import off_times
 from dbplanmon_pipeline.core.plans.findings.model import POSTGRES, SQLSERVER, Found, Measure, Rule, Weight, rule
-from dbplanmon_pipeline.core.plans.findings.view import StatementView
+from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 
@@ -186,15 +186,18 @@ def disabled_operator(view: StatementView) -> Iterator[Found]:
         if isinstance(settings, dict)
         else []
     )
-    forced = next(
-        (node for node in view.nodes if node.flag("Disabled") or (node.operator.startup_cost or 0.0) >= DISABLED_COST),
-        None,
-    )
+    forced = next((node for node in view.nodes if node.flag("Disabled") or _is_fined(view, node)), None)
     if off or forced:
         by = f"{', '.join(off)} {'are' if len(off) > 1 else 'is'} off" if off else "a setting enable_* is off"
         where = f"; {forced.words} is used all the same" if forced else ""
         weight = Weight.HIGH if forced and view.matters else Weight.LOW
         yield Found(f"{by}{where}", forced, forced.share if forced else 0.3, subject=" ".join(off), weight=weight)
+
+
+def _is_fined(view: StatementView, node: Node) -> bool:
+    """Whether the operator itself adds what is asked for the forbidden; a statement may as well be as dear as that."""
+    inputs = sum(child.operator.estimated_cost or 0.0 for child in view.inputs(node))
+    return (node.operator.startup_cost or 0.0) - inputs >= DISABLED_COST
 
 
 RULES: tuple[Rule, ...] = (

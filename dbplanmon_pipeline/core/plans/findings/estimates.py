@@ -12,6 +12,9 @@ from dbplanmon_pipeline.core.plans.tree import NodeKind
 
 OFF_TIMES = 10.0
 WORTH_ROWS = 1_000.0
+WORTH_TOO_MANY = 10_000.0
+"""Rows that were expected and did not come; they only cost memory and a heavier way of joining."""
+
 
 _SIZED = frozenset(
     {NodeKind.SORT, NodeKind.HASH, NodeKind.HASH_JOIN, NodeKind.AGGREGATE, NodeKind.ADAPTIVE_JOIN, NodeKind.MERGE_JOIN}
@@ -28,9 +31,22 @@ def off_times(node: Node) -> float:
     return max(came / expected, expected / came)
 
 
-def _is_off(node: Node) -> bool:
-    largest = max(node.actual or 0.0, node.estimated or 0.0) * max(1.0, node.executions)
-    return off_times(node) >= OFF_TIMES and largest >= WORTH_ROWS
+def _is_off(view: StatementView, node: Node) -> bool:
+    came, expected = node.actual or 0.0, node.estimated or 0.0
+    least = WORTH_ROWS if came > expected else WORTH_TOO_MANY
+    return (
+        off_times(node) >= OFF_TIMES
+        and max(came, expected) * max(1.0, node.executions) >= least
+        and not _counts_otherwise(view, node)
+    )
+
+
+def _counts_otherwise(view: StatementView, node: Node) -> bool:
+    """Below a merge join PostgreSQL counts rows again that it goes back to; a table being built delivers none."""
+    above = node.parent
+    if view.engine == Engine.SQLSERVER or above is None:
+        return node.operator.name == "Batch Hash Table Build"
+    return above.operator.kind == NodeKind.MERGE_JOIN and node is view.inputs(above)[-1]
 
 
 @rule(
@@ -44,7 +60,7 @@ def row_estimate_off(view: StatementView) -> Iterator[Found]:
     if not view.matters:
         return
     for node in view.nodes:
-        if not _is_off(node) or any(_is_off(child) for child in view.inputs(node)) or _is_cut_short(node):
+        if not _is_off(view, node) or any(_is_off(view, child) for child in view.inputs(node)) or _is_cut_short(node):
             continue
         consequence, share = _consequence(view, node)
         if consequence and share >= WORTH_SHARE:
@@ -172,7 +188,7 @@ def generic_plan_skew(view: StatementView) -> Iterator[Found]:
     }
     for node in view.nodes:
         used = set(_PARAMETER.findall(node.condition("Filter", "Index Cond", "Recheck Cond"))) - computed - {"0"}
-        if used and node.operator.kind.reads_relation and _is_off(node):
+        if used and node.operator.kind.reads_relation and _is_off(view, node):
             expected, came = node.estimated or 0.0, node.actual or 0.0
             names = ", ".join(f"${number}" for number in sorted(used, key=int))
             text = (

@@ -79,20 +79,22 @@ def sort_on_disk(view: StatementView) -> Iterator[Found]:
         if view.engine == Engine.SQLSERVER:
             yield from _spilled(view, node, "sorted through")
         elif used := _sorted_on_disk_kb(node):
-            text = f"{node.words} sorted {figure(node.rows)} rows through {figure(used / 1024)} MB on disk"
-            measures = (Measure("disk", used, "kB"),)
+            # What it delivers is counted again where a merge join goes back; what it gets is not.
+            sorted_rows = sum(child.rows for child in view.inputs(node)) or node.rows
+            text = f"{node.words} sorted {counted(sorted_rows, 'row')} through {figure(sum(used) / 1024)} MB on disk"
+            measures = (Measure("disk", sum(used), "kB"),)
             weight = _at_least_medium(node, view)
-            yield Found(text, node, node.share, measures, script=_more_work_mem(used), weight=weight)
+            yield Found(text, node, node.share, measures, script=_more_work_mem(max(used)), weight=weight)
 
 
-def _sorted_on_disk_kb(node: Node) -> float:
-    """Of the process and of its parallel workers; an incremental sort tells the most that a group took."""
-    kilobytes = sum(_of(told, "Sort Space Used") for told in _tellers(node) if told.get("Sort Space Type") == "Disk")
+def _sorted_on_disk_kb(node: Node) -> list[float]:
+    """Of the process and of each parallel worker; an incremental sort tells the most that a group took."""
+    told = [_of(one, "Sort Space Used") for one in _tellers(node) if one.get("Sort Space Type") == "Disk"]
     for name in ("Full-sort Groups", "Pre-sorted Groups"):
         groups = node.operator.attributes.get(name)
         disk = groups.get("Sort Space Disk") if isinstance(groups, dict) else None
-        kilobytes += _of(disk, "Peak Sort Space Used") if isinstance(disk, dict) else 0.0
-    return kilobytes
+        told.append(_of(disk, "Peak Sort Space Used") if isinstance(disk, dict) else 0.0)
+    return [kilobytes for kilobytes in told if kilobytes]
 
 
 def _tellers(node: Node) -> list[Mapping[str, Any]]:
@@ -107,7 +109,7 @@ def _of(told: Mapping[str, Any], name: str) -> float:
 
 
 def _more_work_mem(disk_kb: float) -> str:
-    """Enough for the rows of a sort, which take more room in memory than on disk; empty where that were too much."""
+    """Enough for the rows that one process sorts, which take more room in memory than on disk; empty if too much."""
     wanted = disk_kb / 1024 * MEMORY_PER_DISK
     return f"SET LOCAL work_mem = '{math.ceil(wanted)}MB';" if 0.0 < wanted <= MOST_WORK_MEM_MB else ""
 

@@ -50,6 +50,7 @@ class Wish:
     equality: int
     impact_percent: float
     merged: int = 1
+    database: str = ""
 
     @property
     def table(self) -> str:
@@ -83,13 +84,19 @@ def merged_wishes(wishes: Iterable[MissingIndex]) -> list[Wish]:
 def _wish(index: MissingIndex) -> Wish:
     keys = (*index.equality_columns, *index.inequality_columns)
     return Wish(
-        index.schema, index.relation, keys, index.included_columns, len(index.equality_columns), index.impact_percent
+        index.schema,
+        index.relation,
+        keys,
+        index.included_columns,
+        len(index.equality_columns),
+        index.impact_percent,
+        database=index.database,
     )
 
 
 def _serves(wide: Wish, narrow: Wish) -> bool:
     """True where the keys of the narrow one can lead those of the wide one."""
-    if (wide.schema, wide.relation) != (narrow.schema, narrow.relation):
+    if (wide.database, wide.schema, wide.relation) != (narrow.database, narrow.schema, narrow.relation):
         return False
     if wide.keys[: len(narrow.keys)] == narrow.keys:
         return True
@@ -187,9 +194,10 @@ def index_name(wish: Wish) -> str:
     return "_".join(("IX", wish.relation, *wish.keys))[:NAME_LENGTH]
 
 
-def index_script(wish: Wish) -> str:
-    """The statement that makes the index; never run by us."""
-    table = ".".join(_quoted(part) for part in (wish.schema, wish.relation) if part)
+def index_script(wish: Wish, *, with_database: bool = False) -> str:
+    """The statement that makes the index, on demand with the database of its table; never run by us."""
+    database = wish.database if with_database and wish.schema else ""
+    table = ".".join(_quoted(part) for part in (database, wish.schema, wish.relation) if part)
     included = f" INCLUDE ({_list(wish.included)})" if wish.included else ""
     return f"CREATE NONCLUSTERED INDEX {_quoted(index_name(wish))} ON {table} ({_list(wish.keys)}){included};"
 
@@ -220,9 +228,21 @@ def missing_index(view: StatementView) -> Iterator[Found]:
             measures=(Measure("estimated_gain", wish.impact_percent, "%"),),
             subject=f"{wish.table} ({', '.join(wish.keys)})",
             advice=_advice(wish, near),
-            script=wider[0] if wider else "" if near else index_script(wish),
+            script=wider[0] if wider else "" if near else _script(wish, view),
             weight=Weight.HIGH if wish.impact_percent >= HIGH_PERCENT and not wish.is_wide else Weight.MEDIUM,
         )
+
+
+def _script(wish: Wish, view: StatementView) -> str:
+    """Of a wide wish the keys alone, as the advice says; empty where these are too many already.
+
+    A statement that reads several databases does not say which one it runs in.
+    """
+    if len(wish.keys) > WIDE_KEYS:
+        return ""
+    databases = {node.operator.attributes.get("Database") for node in view.nodes} - {None, "[tempdb]"}
+    narrow = replace(wish, included=()) if wish.is_wide else wish
+    return index_script(narrow, with_database=len(databases) > 1)
 
 
 def _advice(wish: Wish, near: str) -> str:

@@ -1,6 +1,6 @@
 """Work that a plan does again and again: spools, subplans, functions called row by row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.access import MANY_ROWS, WORTH_SHARE
@@ -16,7 +16,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     rule,
     weight_of,
 )
-from dbplanmon_pipeline.core.plans.findings.view import WORTH_COST, StatementView, number_of
+from dbplanmon_pipeline.core.plans.findings.view import WORTH_COST, Node, StatementView, number_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, plain_name
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
@@ -108,10 +108,12 @@ def trigger_time(view: StatementView) -> Iterator[Found]:
         spent, calls = number_of(trigger.get("Time")) or 0.0, number_of(trigger.get("Calls"))
         if calls is None or spent < 20.0:
             continue
-        share = min(1.0, spent / (elapsed or 1.0))
+        # Without a time of the whole there is that of the operators, in which triggers are not.
+        whole = max(elapsed or 0.0, spent if view.figure("Execution Time") else spent + (elapsed or 0.0))
+        share = spent / whole
         if share >= 0.1:
             name = trigger.get("Constraint Name") or trigger.get("Trigger Name") or "a trigger"
-            text = f"{name} took {figure(spent)} of {figure(elapsed or 0.0)} ms in {counted(calls, 'call')}"
+            text = f"{name} took {figure(spent)} of {figure(whole)} ms in {counted(calls, 'call')}"
             measures = (Measure("spent", spent, "ms"), Measure("calls", calls, "calls"))
             yield Found(text, share=share, measures=measures, subject=str(name))
 
@@ -177,13 +179,25 @@ def remote_query(view: StatementView) -> Iterator[Found]:
         return
     # Each access to another server has a fixed price, which alone is no news.
     dear = 10 * WORTH_COST[view.engine]
+    for nodes in _remote_reads(view):
+        fetched, share = sum(node.rows for node in nodes), min(1.0, sum(node.tree_share for node in nodes))
+        if fetched < WORTH_EXECUTIONS and share * view.cost < dear:
+            continue
+        node = max(nodes, key=lambda one: one.tree_share)
+        again = f" in {figure(node.executions)} executions" if node.executions > 1 and len(nodes) == 1 else ""
+        who = f"{node.words} fetches" if len(nodes) == 1 else f"{node.words} and {len(nodes) - 1} like it fetch"
+        yield Found(f"{who} {figure(fetched)} rows{again}", node, share, (rows("rows", fetched),))
+
+
+def _remote_reads(view: StatementView) -> Iterable[list[Node]]:
+    """Remote operators, those of one server or of the partitions of one table together."""
+    reads: dict[object, list[Node]] = {}
     for node in view.nodes:
-        if node.operator.kind == NodeKind.REMOTE and (
-            node.rows >= WORTH_EXECUTIONS or node.tree_share * view.cost >= dear
-        ):
-            again = f" in {figure(node.executions)} executions" if node.executions > 1 else ""
-            text = f"{node.words} fetches {figure(node.rows)} rows{again}"
-            yield Found(text, node, node.tree_share, (rows("rows", node.rows),))
+        if node.operator.kind == NodeKind.REMOTE:
+            above = node.parent
+            of_one = above.number if above and above.operator.kind == NodeKind.APPEND else node.words
+            reads.setdefault(of_one, []).append(node)
+    return reads.values()
 
 
 @rule(

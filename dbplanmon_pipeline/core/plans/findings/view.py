@@ -7,6 +7,7 @@ from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of
+from dbplanmon_pipeline.core.plans.sources import joined_inputs
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanStatement
 
 WORTH_COST = {Engine.SQLSERVER: 1.0, Engine.POSTGRES: 100.0}
@@ -199,8 +200,10 @@ def _planned(engine: Engine, operator: Operator, above: _Draft | None) -> float:
     parent = above.operator
     if operator.role == "SubPlan":
         return above.executions * (1.0 if _runs_once(operator, parent) else max(1.0, parent.estimated_rows or 1.0))
-    if parent.kind == NodeKind.NESTED_LOOPS and operator is parent.children[-1] and len(parent.children) > 1:
-        return above.executions * max(1.0, parent.children[0].estimated_rows or 1.0)
+    if parent.kind == NodeKind.NESTED_LOOPS:
+        inputs = joined_inputs(parent)
+        if operator is inputs[-1] and len(inputs) > 1:
+            return above.executions * max(1.0, inputs[0].estimated_rows or 1.0)
     return above.executions
 
 

@@ -8,7 +8,7 @@ FROM (
         'server started' AS fact_name,
         to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS fact_value
     UNION ALL
-    SELECT 'server version', current_setting('server_version')
+    SELECT 'PostgreSQL version', split_part(current_setting('server_version'), ' ', 1)
     UNION ALL
     SELECT 'replica role', CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'replica' ELSE 'primary' END
     UNION ALL

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from dbplanmon_pipeline.core.plans.findings.missing_indexes import existing_for, index_script, merged_wishes
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.tree import MissingIndex
-from dbplanmon_pipeline_tests.core.plans.findings.made_up import named, select
+from dbplanmon_pipeline_tests.core.plans.findings.made_up import loops, named, scan, select
 from dbplanmon_pipeline_tests.core.plans.findings.test_sqlserver import WISH, wishing
 from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, table
 
@@ -119,3 +121,35 @@ def test_an_index_of_a_constraint_cannot_be_widened():
     unique = "ALTER TABLE [dbo].[Orders] ADD CONSTRAINT [UQ] UNIQUE NONCLUSTERED ([CustomerId])"
     (found,) = found_with(known(unique, "UQ on dbo.Orders"))
     assert found.script.startswith("CREATE NONCLUSTERED INDEX [IX_Orders_CustomerId] ON [dbo].[Orders]")
+
+
+READS = scan("Orders")
+
+
+def script_for(keys, included=(), reads=READS):
+    groups = [
+        element("ColumnGroup", *(element("Column", Name=f"[{name}]") for name in names), Usage=usage)
+        for usage, names in (("EQUALITY", keys), ("INCLUDE", included))
+    ]
+    asked = element("MissingIndex", *groups, Database="[Shop]", Schema="[dbo]", Table="[Orders]")
+    wishes = element("MissingIndexes", element("MissingIndexGroup", asked, Impact=90))
+    (found,) = named("missing-index", select(wishes, reads))
+    return found.script
+
+
+def test_the_script_of_a_wide_wish_has_its_keys_alone():
+    many = [f"c{number}" for number in range(9)]
+    assert script_for(["k"], many) == "CREATE NONCLUSTERED INDEX [IX_Orders_k] ON [dbo].[Orders] ([k]);"
+    assert script_for(many) == ""
+
+
+@pytest.mark.parametrize(("database", "expected"), [("Shop", "[dbo]"), ("tempdb", "[dbo]"), ("Far", "[Shop].[dbo]")])
+def test_the_script_names_the_database_where_a_statement_reads_several(database, expected):
+    other = scan("Lines").replace("[Shop]", f"[{database}]")
+    assert script_for("k", reads=loops(READS, other)) == (
+        f"CREATE NONCLUSTERED INDEX [IX_Orders_k] ON {expected}.[Orders] ([k]);"
+    )
+
+
+def test_wishes_for_two_databases_stay_apart():
+    assert len(merged_wishes([wish("a"), replace(wish("a"), database="Other")])) == 2

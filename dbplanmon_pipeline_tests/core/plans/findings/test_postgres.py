@@ -3,7 +3,10 @@
 import pytest
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.compare_work import work_shares
 from dbplanmon_pipeline.core.plans.findings.registry import RULES
+from dbplanmon_pipeline.core.plans.findings.view import view_of
+from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline_tests.core.plans.findings.made_up import explained, named, pg
 
 FILTER = "(state = $1)"
@@ -24,6 +27,20 @@ def index(**said):
 
 def sort(**said):
     return explained(pg("Sort", seq(5, actual=9, ms=200.0), actual=9_000, ms=400.0, **said))
+
+
+def joined(name, role, came, expected):
+    """A join of which one side was misjudged."""
+    misjudged = pg("Sort", rows=expected, actual=came, ms=90.0, role=role)
+    other = pg("Sort", rows=9, actual=9, ms=90.0, role="Inner" if role == "Outer" else "Outer")
+    sides = (misjudged, other) if role == "Outer" else (other, misjudged)
+    return explained(pg(name, *sides, actual=9, rows=9, ms=300.0))
+
+
+def cte(ms):
+    """A filter on a CTE that throws most away, and takes `ms` of a fifth of a second."""
+    scan = pg("CTE Scan", Filter=FILTER, Rows_Removed_by_Filter=90_000, rows=9, actual=9, ms=ms)
+    return explained(pg("Append", scan, seq(0, actual=9, ms=200.0 - ms), actual=9, ms=202.0))
 
 
 def hashed(batches):
@@ -171,6 +188,10 @@ CASES = [
             pg("Limit", pg("Sort", seq(0, actual=4, rows=40_000, ms=90.0), actual=4, ms=95.0), actual=4, ms=95.0)
         ),
     ),
+    # What did not come costs little, and what a merge join goes back to is counted again.
+    ("row-estimate-off", joined("Hash Join", "Outer", 9, 50_000), joined("Hash Join", "Outer", 9, 5_000)),
+    ("row-estimate-off", joined("Merge Join", "Outer", 90_000, 50), joined("Merge Join", "Inner", 90_000, 50)),
+    ("late-filter", cte(200.0), cte(2.0)),
     ("function-scan-estimate", function(20_000), function(110)),
     ("generic-plan-skew", generic("(customer_id = $1)", 80_000), generic("(customer_id = 42)", 80_000)),
     ("generic-plan-skew", generic("(customer_id = $1)", 80_000), generic("(customer_id = $1)", 90)),
@@ -178,6 +199,11 @@ CASES = [
         "disabled-operator",
         explained(seq(), Settings={"enable_indexscan": "off"}),
         explained(seq(), Settings={"work_mem": "8MB"}),
+    ),
+    (
+        "disabled-operator",
+        explained(pg("Sort", seq(cost=40.0), Startup_Cost=1e10, cost=1e10)),
+        explained(pg("Sort", seq(cost=2e10), Startup_Cost=2e10, cost=2e10)),
     ),
     (
         "workers-not-launched",
@@ -265,3 +291,43 @@ def test_an_index_that_the_planner_was_shown_stands_with_the_scan_it_replaces():
         (found,) = named("scan-filters-most-rows", explained(scan), {"what_if": [tried]})
         assert found.script == script
         assert ("a cost of 40 instead of 10,000" in found.advice) == bool(script)
+
+
+def test_the_inner_side_of_a_loop_is_repeated_whatever_stands_beside_it():
+    outer, inner = pg("Seq Scan", rows=500, cost=1_000.0), pg("Index Scan", role="Inner", cost=2.0)
+    first, last = pg("Result", role="InitPlan", cost=0.0), pg("Result", role="SubPlan", cost=0.0)
+    for inputs in ((outer, inner), (first, outer, inner, last)):
+        (statement,) = parse_pg_plan(explained(pg("Nested Loop", *inputs, rows=4, cost=2_000.0))).statements
+        planned = {node.operator.role: node.planned_executions for node in view_of(Engine.POSTGRES, statement).nodes}
+        assert planned["Inner"] == 500
+        assert work_shares(Engine.POSTGRES, statement.root)["Index Scan"] == 0.5
+
+
+def test_memory_for_a_sort_is_that_of_one_process():
+    workers = [{"Worker Number": n, "Sort Space Type": "Disk", "Sort Space Used": 10_240} for n in (0, 1)]
+    (found,) = named("sort-on-disk", sort(Sort_Space_Type="Disk", Sort_Space_Used=20_480, Workers=workers))
+    assert found.script == "SET LOCAL work_mem = '60MB';"
+    assert "through 40 MB on disk" in found.text
+
+
+def test_triggers_are_not_in_the_time_of_the_operators():
+    (found,) = named("trigger-time", explained(seq(0, actual=9, ms=30.0), Triggers=[FOREIGN_KEY]))
+    spent = FOREIGN_KEY["Time"]
+    assert f"took {spent:.0f} of {spent + 30:.0f} ms" in found.text
+
+
+def test_a_condition_that_keeps_more_than_a_hundredth_is_no_grave_matter():
+    for kept, weight in ((500, "high"), (9_000, "medium")):
+        (found,) = named("scan-filters-most-rows", explained(seq(100_000, rows=9, actual=kept, ms=900.0)))
+        assert found.weight == weight
+
+
+def test_foreign_partitions_of_one_table_are_one_finding():
+    parts = [pg("Foreign Scan", Relation_Name=f"far_{n}", rows=90_000, cost=100.0 + n) for n in range(4)]
+    (found,) = named("remote-query", explained(pg("Append", *parts)))
+    assert found.text == "Foreign Scan on far_3 and 3 like it fetch 360,000 rows"
+
+
+@pytest.mark.parametrize("name", ["Async Seq Scan", "Parallel Seq Scan"])
+def test_a_name_of_the_text_form_is_understood(name):
+    assert named("scan-filters-most-rows", explained(seq(900_000, name=name, actual=3, ms=90.0)))

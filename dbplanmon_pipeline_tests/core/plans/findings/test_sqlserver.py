@@ -388,3 +388,21 @@ def test_a_wait_is_told_with_what_it_is_for_and_how_much_of_the_time_it_took():
     (found,) = named("waited-most", waited("LCK_M_S", 700))
     assert found.text == "it waited 700 ms for locks of others (LCK_M_S), of 1,000 ms in all"
     assert (found.share, found.weight, found.subject) == (0.7, "high", "LCK_M_S")
+
+
+@pytest.mark.parametrize("text", ["OPTION (FAST secret)", "option (optimize for (@secret unknown))"])
+def test_a_string_that_looks_like_a_hint_is_none(text):
+    plan = select(scan(), text=f"select a from t where b = '{text}'")
+    assert not named("hinted-plan", plan)
+    assert not named("optimize-for-unknown", plan)
+
+
+def test_a_hint_is_told_without_its_number():
+    (found,) = named("hinted-plan", select(scan(), text="select a from t option (fast 4711, maxdop 2)"))
+    assert found.text == "the plan is bound by FAST, MAXDOP"
+
+
+def test_a_string_that_looks_like_a_variable_is_none():
+    parameters = element("ParameterList", element("ColumnReference", Column="@id", ParameterDataType="int"))
+    plan = select(parameters, scan(text="[o].[Id]=[@id] AND [o].[Name]='[@secret]'", cost=100.0))
+    assert not named("local-variables", plan)
