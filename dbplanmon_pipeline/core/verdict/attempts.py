@@ -66,6 +66,11 @@ class Attempts:
         return numbers
 
 
+def has_failures(frame: IntervalFrame) -> bool:
+    """Whether any row tells of an execution that failed; asked first, as in most records none does."""
+    return any((frame.rows[name].to_numpy(np.float64) > 0).any() for name in FAILED_COLUMNS if name in frame.rows)
+
+
 def attempts_of(frame: IntervalFrame, after_us: int, until_us: int) -> Attempts:
     """Rows that ended within (after_us, until_us] and of which it is known how many executions failed.
 

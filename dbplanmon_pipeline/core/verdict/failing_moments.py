@@ -11,7 +11,14 @@ from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, Failures, failur
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.verdict.attempts import Around, Attempts, attempts_of, cells_of, with_usual_plan
+from dbplanmon_pipeline.core.verdict.attempts import (
+    Around,
+    Attempts,
+    attempts_of,
+    cells_of,
+    has_failures,
+    with_usual_plan,
+)
 from dbplanmon_pipeline.core.verdict.evidence import count_text
 from dbplanmon_pipeline.core.verdict.failing import Failing, FailingRule, Newest, newest_failures
 from dbplanmon_pipeline.core.verdict.model import Evaluation, Verdict
@@ -64,6 +71,8 @@ def failing_moments(
         ticks_us: rising, at least a step apart [epoch microseconds].
         policy: thresholds.
     """
+    if not has_failures(frame):
+        return FailingMoments()
     lookback_us = policy.step_us * policy.lookback_intervals
     rows = attempts_of(frame, int(ticks_us[0]) - lookback_us, int(ticks_us[-1]))
     if not (rows.failed > 0).any():

@@ -188,10 +188,11 @@ class Fit:
     def _learn_weekend(self, rest: Floats) -> Floats:
         runs, series = self._runs, len(self._rows)
         on = runs.weekend
+        pulls = self._run_weight * rest
         weight = np.bincount(runs.series, self._run_weight * on, minlength=series)
         others = np.bincount(runs.series, self._run_weight, minlength=series) - weight
-        pull = np.bincount(runs.series, self._run_weight * rest * on, minlength=series)
-        other_pull = np.bincount(runs.series, self._run_weight * rest, minlength=series) - pull
+        pull = np.bincount(runs.series, pulls * on, minlength=series)
+        other_pull = np.bincount(runs.series, pulls, minlength=series) - pull
         both = (weight > _TINY) & (others > _TINY)
         apart = pull / np.maximum(weight, _TINY) - other_pull / np.maximum(others, _TINY)
         samples = np.bincount(runs.series, runs.samples * on, minlength=series) / 2

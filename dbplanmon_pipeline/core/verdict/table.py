@@ -50,11 +50,15 @@ def total(rows: SeriesRows, values: Floats) -> Floats:
 
 def per_execution(rows: SeriesRows, name: str) -> Floats:
     """Mean of a column over all executions of each series for which it is known; NaN where it never is."""
-    known = ~np.isnan(rows.sums[name])
-    if not known.any():
+    unknown = np.isnan(rows.sums[name])
+    if unknown.all():
         return np.full(len(rows), np.nan)
-    executions = total(rows, np.where(known, rows.executions, 0.0))
-    return np.where(executions > 0, total(rows, rows.sums[name]) / np.maximum(executions, 1), np.nan)
+    if not unknown.any():
+        executions, totals = (series_sums(values, rows.bounds) for values in (rows.executions, rows.sums[name]))
+    else:
+        executions = series_sums(np.where(unknown, 0.0, rows.executions), rows.bounds)
+        totals = series_sums(np.where(unknown, 0.0, rows.sums[name]), rows.bounds)
+    return np.where(executions > 0, totals / np.maximum(executions, 1), np.nan)
 
 
 def high_average(rows: SeriesRows, metric: str) -> Floats:
