@@ -12,6 +12,9 @@ import dagster as dg
 from dbplanmon_pipeline.errors import DbPlanMonError
 
 POLL_SECONDS = 0.1
+LAST_WORD_SECONDS = 0.5
+"""How long requests that are under way when the time is over may still take back what was marked."""
+
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -53,22 +56,35 @@ def terminate_runs(
         if nothing_new is not None:
             nothing_new.wait(max(0.0, deadline - monotonic()))
         asked = _in_progress(instance)
-        # A code server that hangs is waited for a minute by each question; nobody waits for these threads.
-        for run_id in asked:
-            threading.Thread(target=_terminate, args=(instance, run_id), daemon=True).start()
+        over = threading.Event()
+        # A code server that hangs is waited for a minute by each question; nobody waits for these threads long.
+        asking = [threading.Thread(target=_terminate, args=(instance, run_id, over), daemon=True) for run_id in asked]
+        for thread in asking:
+            thread.start()
         while _in_progress(instance) and monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        for run_id in _in_progress(instance):
-            if run := instance.get_run_by_id(run_id):
-                instance.report_run_canceled(run, message="ended with dbplanmon up")
+        over.set()
+        _mark_as_canceled(instance)
+        last_word = time.monotonic() + LAST_WORD_SECONDS
+        for thread in asking:
+            thread.join(max(0.0, last_word - time.monotonic()))
+        _mark_as_canceled(instance)
         return len(asked)
+
+
+def _mark_as_canceled(instance: dg.DagsterInstance) -> None:
+    for run_id in _in_progress(instance):
+        if run := instance.get_run_by_id(run_id):
+            instance.report_run_canceled(run, message="ended with dbplanmon up")
 
 
 def _in_progress(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))]
 
 
-def _terminate(instance: dg.DagsterInstance, run_id: str) -> None:
+def _terminate(instance: dg.DagsterInstance, run_id: str, over: threading.Event) -> None:
+    if over.is_set():
+        return
     # The code server may be gone or hang; the run is marked and its process group ended all the same.
     with suppress(Exception):
         instance.run_launcher.terminate(run_id)
