@@ -123,8 +123,13 @@ def ratio_text(before: float, after: float) -> str:
 def times_text(ratio: float) -> str:
     """`x12`, `x0.03`, or `x1/250` where zeros would have to be counted."""
     if ratio >= 10:
-        return f"x{figure(round(ratio))}"
-    return f"x{ratio:.2g}" if ratio >= 0.01 or ratio <= 0 else f"x1/{figure(round(1 / ratio))}"
+        return f"x{_whole(ratio)}"
+    return f"x1/{_whole(1 / ratio)}" if 0 < ratio < 0.01 else f"x{ratio:.2g}"
+
+
+def _whole(ratio: float) -> str:
+    """Rounded, but for what has no digits after the point, and for what is too large for a number."""
+    return figure(ratio if ratio >= _HUGE else round(ratio))
 
 
 def figure(value: float) -> str:

@@ -151,6 +151,6 @@ def _elapsed_ms(engine: Engine, statement: PlanStatement) -> float | None:
 
 
 def _moved(what: str, before: float, after: float, unit: str) -> str:
-    if not before or not after or max(before / after, after / before) < WORTH_RATIO:
+    if not before or not after or before == after or max(before / after, after / before) < WORTH_RATIO:
         return ""
     return f"{what} {figure(before)}{unit} became {figure(after)}{unit} ({ratio_text(before, after)})"

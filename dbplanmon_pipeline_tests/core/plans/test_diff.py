@@ -8,6 +8,7 @@ import pytest
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.compare_work import work_shares
 from dbplanmon_pipeline.core.plans.diff import NO_DIFFERENCE, DifferenceKind, diff_plans
+from dbplanmon_pipeline.core.plans.differences import times_text
 from dbplanmon_pipeline.core.plans.matching import match_plans
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, NodeKind, Operator, Plan, PlanStatement, PlanWarning
@@ -325,3 +326,24 @@ def test_times_of_plans_that_ran_are_in_the_summary():
 def test_the_page_on_differences_names_every_kind():
     page = (Path(__file__).parents[3] / "docs" / "plan-diff.md").read_text("utf-8")
     assert [kind for kind in DifferenceKind if f"`{kind}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [(12.4, "x12"), (0.031, "x0.031"), (0.004, "x1/250"), (0.0, "x0"), (1e-300, "x1/1e+300"), (1e400, "xinf")],
+)
+def test_any_ratio_has_words(ratio, words):
+    assert times_text(ratio) == words
+
+
+COSTS = [(1e-308,), (1.0,), (1e308,), (1e308, 1e308)]
+
+
+@pytest.mark.parametrize("costs", list(itertools.permutations(COSTS, 2)), ids=str)
+def test_costs_of_any_size_are_compared(costs):
+    """Some are more times another than a number can say, and two of the largest have no sum."""
+    old, new = (
+        Plan(Engine.SQLSERVER, tuple(PlanStatement(None, estimated_cost=one) for one in side)) for side in costs
+    )
+    assert "nan" not in diff_plans(old, new).summary
+    assert "nan" not in diff_plans(new, new).summary
