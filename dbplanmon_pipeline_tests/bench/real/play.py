@@ -102,7 +102,7 @@ class _Life:
     def __init__(self, server: LivingServer, runs: DemoRuns, store: SqlStore, tell: Callable[[str], None]) -> None:
         self._server, self._runs, self._store, self._tell = server, runs, store, tell
         self._report = RealReport()
-        self._seen: set[str] = set()
+        self._told: dict[str, tuple[int, int]] = {}
         self._monitor = server.monitor()
         self._work: deque[dict[str, Work]] = deque(maxlen=BEFORE_TICKS)
 
@@ -152,8 +152,13 @@ class _Life:
         self._report.ticks += 1
 
     def _new(self) -> list[Incident]:
-        fresh = [one for one in self._store.open_incidents() if one.incident_id not in self._seen]
-        self._seen |= {one.incident_id for one in fresh}
+        """Incidents that somebody is told of now: opened, reopened or worse than when they were told of."""
+        fresh = []
+        for one in self._store.open_incidents():
+            state = (one.reopened_count, one.severity.rank)
+            if state > self._told.get(one.incident_id, (-1, -1)):
+                self._told[one.incident_id] = state
+                fresh.append(one)
         return fresh
 
     def _words(self, incident: Incident) -> str:
