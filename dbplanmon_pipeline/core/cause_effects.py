@@ -218,7 +218,7 @@ def _of_others(candidate: Candidate, incident: Incident, view: PlanView) -> Iter
 
 JUST_BEFORE_SECONDS = 1800
 IN_FIRST_INTERVAL_SECONDS = 300
-"""The first slow interval begins before what made it slow: a deployment within it is as near as one before it."""
+"""The first bad interval begins before what made it slow: a deployment within it is as near as one before it."""
 
 _BY_PLANS = {
     CauseKind.INDEX: _of_index,

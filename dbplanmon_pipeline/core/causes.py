@@ -153,19 +153,19 @@ def _together(candidate: Candidate, near: float, reach: Sequence[_Weight], seen:
 def _near(incident: Incident, candidate: Candidate) -> _Weight | None:
     """How close to the beginning; None where it cannot be the cause."""
     if candidate.kind is CauseKind.PLAN:
-        return _Weight(1.0, "in the first slow interval")
+        return _Weight(1.0, "in the first bad interval")
     if candidate.at is None:
         return _Weight(UNDATED, "between the capture of the former plan and that of the present one")
     before = incident.began_at - candidate.at
     words = duration_words(abs(before.total_seconds()))
     if timedelta(0) <= before <= CAUSES_WITHIN:
-        said = f"{words} before the first slow interval began" if before else "as the first slow interval began"
+        said = f"{words} before the first bad interval began" if before else "as the first bad interval began"
         return _Weight(1.0 / (1.0 + before / HALF_AFTER), said)
     seen = "" if candidate.is_dated else "seen "
     if timedelta(0) < -before <= GRACE:
-        return _Weight(1.0, f"{seen}{words} after the first slow interval began")
+        return _Weight(1.0, f"{seen}{words} after the first bad interval began")
     if -before > GRACE and candidate.at <= incident.opened_at:
-        return _Weight(AFTER_GRACE, f"{seen}only {words} after the slowness began")
+        return _Weight(AFTER_GRACE, f"{seen}only {words} after the incident began")
     return None
 
 

@@ -4,9 +4,11 @@ from datetime import datetime
 from math import isnan
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
 
 from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS
+from dbplanmon_pipeline.core.incidents import Incident
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Severity
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.core.ports.pages import (
@@ -34,7 +36,12 @@ from dbplanmon_pipeline.store.schema import (
     query_text,
 )
 
-_cost: ColumnElement[Any] = func.coalesce(incident.c.extra_seconds_per_hour, 0.0)
+_FAILING_WEIGHT = 1e12
+"""More than any incident costs: no engine keeps the time of executions that failed, so theirs would come last."""
+
+_weight: ColumnElement[Any] = func.coalesce(incident.c.extra_seconds_per_hour, 0.0) + case(
+    (incident.c.metric == FAILED_EXECUTIONS, _FAILING_WEIGHT), else_=0.0
+)
 _HASH_DIGITS = 16
 _METRICS = {"elapsed_time_us": "elapsed", "worker_time_us": "worker"}
 
@@ -86,21 +93,19 @@ class PagePart(StorePart):
     def incident_page(
         self, chosen: IncidentFilter, *, after: IncidentCursor | None = None, limit: int = 50
     ) -> IncidentPage:
-        """Incidents by what they cost per hour, the dearest first, and how many there are in all."""
+        """Incidents whose executions fail, then the dearest first, and how many there are in all."""
         terms = _terms(chosen)
-        wanted = select(incident).where(*terms).order_by(_cost.desc(), incident.c.incident_id).limit(limit + 1)
+        wanted = select(incident).where(*terms).order_by(_weight.desc(), incident.c.incident_id).limit(limit + 1)
         if after is not None:
-            cost = after.extra_seconds_per_hour
-            behind = and_(_cost == cost, incident.c.incident_id > after.incident_id)
-            wanted = wanted.where(or_(_cost < cost, behind))
+            behind = and_(_weight == after.weight, incident.c.incident_id > after.incident_id)
+            wanted = wanted.where(or_(_weight < after.weight, behind))
         with self._database.read(snapshot=True) as connection:
             total = connection.scalar(select(func.count()).select_from(incident).where(*terms)) or 0
             found = [read_incident(row) for row in connection.execute(wanted).mappings()]
         shown = tuple(found[:limit])
         if len(found) <= limit:
             return IncidentPage(shown, None, total)
-        cost = shown[-1].extra_seconds_per_hour
-        return IncidentPage(shown, IncidentCursor(0.0 if isnan(cost) else cost, shown[-1].incident_id), total)
+        return IncidentPage(shown, IncidentCursor(_weight_of(shown[-1]), shown[-1].incident_id), total)
 
     def normal(self, ref: DatabaseRef, query_hash: int, layout: str, as_of: datetime) -> Normal | None:
         """The newest baseline of one statement in this layout that is not younger than `as_of`."""
@@ -186,3 +191,9 @@ def _as_hash(words: str) -> int:
 
 def _known(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def _weight_of(one: Incident) -> float:
+    """As `_weight` has it."""
+    cost = 0.0 if isnan(one.extra_seconds_per_hour) else one.extra_seconds_per_hour
+    return cost + (_FAILING_WEIGHT if one.metric == FAILED_EXECUTIONS else 0.0)

@@ -162,7 +162,7 @@ def test_an_index_that_the_former_plan_used_is_likely_and_says_so():
     found = ranked(GONE)[0]
     assert (found.word, found.candidate.what) == ("likely", "index ix_a of dbo.Orders is gone")
     assert found.evidence == (
-        "10 min before the first slow interval began",
+        "10 min before the first bad interval began",
         "the plan reads dbo.Orders",
         "the former plan went through it",
     )
@@ -253,7 +253,7 @@ def test_other_data_of_a_column_is_told_in_numbers_instead_of_the_update_that_fo
         "rows, found by ANALYZE at 2026-03-01 11:51:00 UTC"
     )
     assert found[0].evidence == (
-        "14 min before the first slow interval began",
+        "14 min before the first bad interval began",
         "the plan reads dbo.Orders",
         "it goes by customer_id",
         "the plans differ at this table: Orders: Index Seek became Table Scan",
@@ -355,9 +355,9 @@ def test_a_deployment_is_near_from_half_an_hour_before_until_the_end_of_the_firs
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (replace(FRESH, after="2026-03-01T12:08:00Z by ANALYZE"), "3 min after the first slow interval began"),
-        (MEMORY, "seen 7 min after the first slow interval began"),
-        (replace(FRESH, after="2026-03-01T23:00:00Z by ANALYZE"), "seen 7 min after the first slow interval began"),
+        (replace(FRESH, after="2026-03-01T12:08:00Z by ANALYZE"), "3 min after the first bad interval began"),
+        (MEMORY, "seen 7 min after the first bad interval began"),
+        (replace(FRESH, after="2026-03-01T23:00:00Z by ANALYZE"), "seen 7 min after the first bad interval began"),
     ],
     ids=["told by the server", "seen by a reading", "a clock that is ahead"],
 )

@@ -208,7 +208,7 @@ def test_causes_are_ranked_and_the_telling_one_is_a_line():
         ("MAXDOP", "plausible"),
         ("ffffffffffffffff", "plausible"),
     ]
-    assert found.likely_cause.startswith("likely: index IX_Cust of dbo.Orders is gone (as the first slow interval")
+    assert found.likely_cause.startswith("likely: index IX_Cust of dbo.Orders is gone (as the first bad interval")
     assert explained(Store()).likely_cause == ""
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS
+from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS
 from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, Severity, StatementText
 from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
@@ -85,6 +86,20 @@ def test_incidents_come_dearest_first_a_page_at_a_time(store: SqlStore) -> None:
     assert costs == [500.0, 50.0, 5.0, 5.0]
     assert len({i.incident_id for page in (first, second) for i in page.incidents}) == 4
     assert (first.total, second.following) == (4, None)
+
+
+def test_incidents_that_fail_come_before_dear_ones_on_every_page(store: SqlStore) -> None:
+    for number, metric in enumerate(["elapsed_time_us", FAILED_EXECUTIONS, "elapsed_time_us", FAILED_EXECUTIONS], 1):
+        cost = 0.0 if metric == FAILED_EXECUTIONS else 100.0 * number
+        _open(store, number, metric=metric, extra_seconds_per_hour=cost)
+
+    found, after = [], None
+    for _ in range(4):
+        page = store.incident_page(IncidentFilter(), after=after, limit=1)
+        found += [one.query_hash for one in page.incidents]
+        after = page.following
+
+    assert (found, after) == ([2, 4, 3, 1], None)
 
 
 @pytest.mark.parametrize(

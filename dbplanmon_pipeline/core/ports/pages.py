@@ -54,15 +54,19 @@ class IncidentFilter:
 
 @dataclass(frozen=True, slots=True)
 class IncidentCursor:
-    """The last incident of a page; the next page begins behind it."""
+    """The last incident of a page; the next page begins behind it.
 
-    extra_seconds_per_hour: float
+    Attributes:
+        weight: its place in the order, as the store counts it.
+    """
+
+    weight: float
     incident_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """A page of incidents, the dearest first.
+    """A page of incidents: those whose executions fail, then the dearest first.
 
     Attributes:
         incidents: at most as many as asked for.
@@ -112,7 +116,7 @@ class PageStore(Protocol):
     def incident_page(
         self, chosen: IncidentFilter, *, after: IncidentCursor | None = None, limit: int = 50
     ) -> IncidentPage:
-        """Incidents by what they cost per hour, the dearest first."""
+        """Incidents whose executions fail, then the others by what they cost per hour, the dearest first."""
         ...
 
     def normal(self, ref: DatabaseRef, query_hash: int, layout: str, as_of: datetime) -> Normal | None:

@@ -79,7 +79,7 @@ def incident_query(parameters: Mapping[str, str]) -> IncidentQuery:
 
 def cursor_text(cursor: IncidentCursor | None) -> str:
     """The mark of the next page, empty at the end."""
-    return f"{cursor.extra_seconds_per_hour!r}_{cursor.incident_id}" if cursor else ""
+    return f"{cursor.weight!r}_{cursor.incident_id}" if cursor else ""
 
 
 def _cursor(text: str) -> IncidentCursor | None:

@@ -58,7 +58,7 @@ def timeline(
     steps: Sequence[IncidentChange],
 ) -> tuple[TimelineEntry, ...]:
     """Oldest first, at most MOST_ENTRIES."""
-    found = [TimelineEntry(incident.began_at, "began", "First slow interval"), *_causes(explanation)]
+    found = [TimelineEntry(incident.began_at, "began", "First bad interval"), *_causes(explanation)]
     found += [
         TimelineEntry(change.changed_at, "plan", one_line(f"Plan {hash_text(change.plan_hash)[:8]} took over", _WORDS))
         for change in changes
@@ -71,7 +71,7 @@ def timeline(
 def _causes(explanation: Explanation) -> Iterator[TimelineEntry]:
     """Those that have a moment; the change of plan is told by its own entry.
 
-    What was seen by a reading came before it, maybe before the first slow interval that stands above it.
+    What was seen by a reading came before it, maybe before the first bad interval that stands above it.
     """
     for rank, cause in enumerate(explanation.ranked, 1):
         one = cause.candidate
@@ -89,8 +89,15 @@ def history(steps: Sequence[IncidentChange]) -> tuple[HistoryStep, ...]:
             _STEPS[step.event],
             one_line(step.actor, 80),
             step.incident.severity.value,
-            seconds_words(step.incident.extra_seconds_per_hour),
+            _cost_words(step.incident),
             one_line(step.note, _WORDS),
         )
         for step in reversed(told)
     )
+
+
+def _cost_words(incident: Incident) -> str:
+    """Per hour; the engine keeps no time of executions that failed."""
+    if incident.failing is None:
+        return seconds_words(incident.extra_seconds_per_hour)
+    return f"{incident.failing.per_hour:,.0f} failures"

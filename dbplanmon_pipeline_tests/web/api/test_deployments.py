@@ -33,7 +33,7 @@ def test_a_pipeline_marks_a_deployment_and_the_incident_names_it(own_site):
 
     told = own_site.get(f"/api/incidents/{incident.incident_id}").json()["causes"]
     (cause,) = (one for one in told if one["kind"] == "deployment")
-    assert cause["evidence"] == ["7 min before the first slow interval began", "it came right before"]
+    assert cause["evidence"] == ["7 min before the first bad interval began", "it came right before"]
     assert 0 < cause["plausibility"] < 1
 
     page = own_site.get(f"/incidents/{incident.incident_id}").text

@@ -93,7 +93,7 @@ def test_ways_back_the_statement_and_the_messages_are_there(open_page, site):
     page = open_page(site, path_of(site))
 
     told = page.inner_text("main")
-    for words in ("The way back", "Risk: ", "UPDATE", "dba", "Incident opened", "First slow interval"):
+    for words in ("The way back", "Risk: ", "UPDATE", "dba", "Incident opened", "First bad interval"):
         assert words in told
     assert page.get_by_role("button", name="Copy").count() >= 1
 

@@ -1,9 +1,12 @@
+from dataclasses import replace
 from datetime import timedelta
 
 from dbplanmon_pipeline.core.cause_candidates import Candidate, CauseKind
 from dbplanmon_pipeline.core.causes import RankedCause
+from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, Failures
+from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.services.explain import Explanation
-from dbplanmon_pipeline.web.pages.incident_timeline import timeline
+from dbplanmon_pipeline.web.pages.incident_timeline import history, timeline
 from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
 
 
@@ -18,6 +21,14 @@ def test_what_a_reading_saw_is_told_as_seen_and_what_has_a_moment_stands_at_it()
     found = timeline(PLAN_REGRESSION, Explanation(None, "", (), (), (), ranked=ranked), (), ())
     assert [(entry.words, entry.rank) for entry in found] == [
         ("the server restarted", 2),
-        ("First slow interval", 0),
+        ("First bad interval", 0),
         ("Seen: index ix_a is gone", 1),
     ]
+
+
+def test_a_step_tells_what_it_costs_in_seconds_or_in_failures():
+    failures = Failures(0.0, 0.75, 0, 900, 75, 100, 75, 1234.0)
+    failing = replace(PLAN_REGRESSION, metric=FAILED_EXECUTIONS, failures=failures, extra_seconds_per_hour=0.0)
+    slow = replace(PLAN_REGRESSION, extra_seconds_per_hour=90.0)
+    steps = [IncidentChange(IncidentEvent.OPENED, one, NOW) for one in (failing, slow)]
+    assert [step.cost for step in history(steps)] == ["90 s", "1,234 failures"]
