@@ -1,33 +1,20 @@
 """Hold the newest work of one statement against that of the same hours of earlier days."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 from dbplanmon_pipeline.core.ports.workload import WorkloadStore
 from dbplanmon_pipeline.core.workload_changes import WorkloadChange, WorkloadPolicy
 from dbplanmon_pipeline.services.compare_workload import compare_workload, dearest_of
 
 
-class StatementWorkloadStore(WorkloadStore, Protocol):
+class StatementWorkloadStore(WorkloadStore, IntervalStore, Protocol):
     """What it reads."""
 
     def latest_interval_end(self) -> datetime | None:
         """End of the newest recorded interval, None in an empty store."""
-        ...
-
-    def interval_frame(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        columns: Sequence[str] | None = None,
-        databases: Sequence[DatabaseRef] | None = None,
-        query_hash: int | None = None,
-    ) -> IntervalFrame:
-        """Rows whose interval ended in (start, end]."""
         ...
 
 

@@ -27,7 +27,6 @@ from dbplanmon_pipeline.core.context_facts import (
 )
 from dbplanmon_pipeline.core.deployments import Deployment
 from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.lost_indexes import LostIndex, lost_indexes, tells_of
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
@@ -78,18 +77,6 @@ class ExplanationStore(IncidentWorkloadStore, Protocol):
 
     def facts(self, ref: DatabaseRef, at: datetime | None = None) -> Mapping[str, str]:
         """Facts that hold now, or held then, by name."""
-        ...
-
-    def interval_frame(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        columns: Sequence[str] | None = None,
-        databases: Sequence[DatabaseRef] | None = None,
-        query_hash: int | None = None,
-    ) -> IntervalFrame:
-        """Rows whose interval ended in (start, end]."""
         ...
 
 

@@ -1,13 +1,12 @@
 """Whether the workload grew while a whole instance or database was slow, in one line."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import seconds_words
+from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 from dbplanmon_pipeline.core.ports.workload import WorkloadStore
 from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
 from dbplanmon_pipeline.core.workload_words import changes_words
@@ -20,23 +19,11 @@ _TELLING_SHARE = 0.05
 """Of the work of the window; growth below it explains nothing."""
 
 
-class IncidentWorkloadStore(WorkloadStore, Protocol):
+class IncidentWorkloadStore(WorkloadStore, IntervalStore, Protocol):
     """What the line needs."""
 
     def known_databases(self) -> list[DatabaseRef]:
         """Every database ever read, by name."""
-        ...
-
-    def interval_frame(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        columns: Sequence[str] | None = None,
-        databases: Sequence[DatabaseRef] | None = None,
-        query_hash: int | None = None,
-    ) -> IntervalFrame:
-        """Rows whose interval ended in (start, end]."""
         ...
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports.collection import JobState
+from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
 
 
@@ -53,7 +53,7 @@ class Hotspot:
     share: float
 
 
-class AnalysisStore(Protocol):
+class AnalysisStore(IntervalStore, Protocol):
     """What `analyse` and `rebuild_baselines` need."""
 
     def known_databases(self) -> list[DatabaseRef]:
@@ -62,18 +62,6 @@ class AnalysisStore(Protocol):
 
     def latest_interval_end(self) -> datetime | None:
         """End of the newest recorded interval, None in an empty store."""
-        ...
-
-    def interval_frame(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        columns: Sequence[str] | None = None,
-        databases: Sequence[DatabaseRef] | None = None,
-        query_hash: int | None = None,
-    ) -> IntervalFrame:
-        """Rows whose interval ended in (start, end], hot and sealed days alike; key columns are always there."""
         ...
 
     def save_baselines(self, baselines: BaselineSet) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 
 RecordedWork = dict[tuple[DatabaseRef, int], tuple[float, float]]
 """Executions and elapsed time [microseconds] by database and start of the hour [epoch microseconds]."""
@@ -29,20 +30,8 @@ class BaselineVersion:
     as_of: datetime | None
 
 
-class StepStore(Protocol):
+class StepStore(IntervalStore, Protocol):
     """What judging one more tick reads."""
-
-    def interval_frame(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        columns: Sequence[str] | None = None,
-        databases: Sequence[DatabaseRef] | None = None,
-        query_hash: int | None = None,
-    ) -> IntervalFrame:
-        """Rows whose interval ended in (start, end]."""
-        ...
 
     def statement_frame(
         self,

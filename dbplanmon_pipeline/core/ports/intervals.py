@@ -1,0 +1,24 @@
+"""Reading recorded intervals, as every service that judges, explains or compares them does."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.model import DatabaseRef
+
+
+class IntervalStore(Protocol):
+    """Rows of intervals out of our store."""
+
+    def interval_frame(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        columns: Sequence[str] | None = None,
+        databases: Sequence[DatabaseRef] | None = None,
+        query_hash: int | None = None,
+    ) -> IntervalFrame:
+        """Rows whose interval ended in (start, end], hot and sealed days alike; key columns are always there."""
+        ...
