@@ -12,13 +12,14 @@ from dbplanmon_pipeline_tests.fuzz.planted_plans import (
     Literal,
     PlantedPlan,
     block_comment,
+    by_servers,
+    everywhere,
     line_comment,
     lures,
     numbers,
     open_string,
     strings_of,
     texts,
-    values,
 )
 
 
@@ -73,27 +74,13 @@ _UNKNOWN = ("Fresh", "Foreign File", "Application Name", "Parameters", "Query Pa
 
 
 def planted_everywhere() -> st.SearchStrategy[PlantedPlan]:
-    """A value wherever the server, this one or a later one, might write it; in all such places, or in some."""
-    return st.builds(
-        _planted_everywhere,
-        st.sampled_from(documents()),
-        st.lists(st.tuples(_LITERALS, values), min_size=1, max_size=4),
-        st.one_of(st.just(1), st.integers(1, 9), st.integers(10, 1_000)),
-        st.integers(0, 1_000),
-        st.sampled_from(WRAPPINGS),
-    )
+    """See `everywhere`."""
+    return everywhere(_planted_everywhere, documents(), _LITERALS, WRAPPINGS, 1_000)
 
 
 def planted_by_servers() -> st.SearchStrategy[PlantedPlan]:
-    """Values where servers write those of the statement, and nowhere else: what is told of such a plan holds none."""
-    return st.builds(
-        _planted_by_servers,
-        st.sampled_from(documents()),
-        st.lists(_LITERALS, min_size=1, max_size=4),
-        st.one_of(st.just(1), st.integers(1, 9)),
-        st.integers(0, 1_000),
-        st.booleans(),
-    )
+    """See `by_servers`."""
+    return by_servers(_planted_by_servers, documents(), _LITERALS, 1_000, st.booleans())
 
 
 def _planted_everywhere(

@@ -43,6 +43,55 @@ values = st.text(_CHARACTERS, max_size=10).map(lambda inner: f"{MARK}{inner.tran
 """Values as they are, without any quotes."""
 
 
+def everywhere(
+    plant: Callable[..., PlantedPlan],
+    seeds: Sequence[str],
+    literals: st.SearchStrategy[Literal],
+    wrappings: Sequence[Callable[[str], str]],
+    most: int,
+) -> st.SearchStrategy[PlantedPlan]:
+    """A value wherever the server, this one or a later one, might write it; in all such places, or in some.
+
+    Args:
+        plant: takes a seed, literals with their values, every how many places one goes, from which on, and a wrapping.
+        seeds: plans without values.
+        literals / wrappings: to choose from.
+        most: about as many places as a seed has.
+    """
+    return st.builds(
+        plant,
+        st.sampled_from(seeds),
+        st.lists(st.tuples(literals, values), min_size=1, max_size=4),
+        st.one_of(st.just(1), st.integers(1, 9), st.integers(10, most)),
+        st.integers(0, most),
+        st.sampled_from(wrappings),
+    )
+
+
+def by_servers(
+    plant: Callable[..., PlantedPlan],
+    seeds: Sequence[str],
+    literals: st.SearchStrategy[Literal],
+    most: int,
+    *more: st.SearchStrategy[object],
+) -> st.SearchStrategy[PlantedPlan]:
+    """Values where servers write those of the statement, and nowhere else: what is told of such a plan holds none.
+
+    Args:
+        plant: takes a seed, literals, every how many places one goes, from which on, and what `more` gives.
+        seeds / literals / most: as for `everywhere`.
+        more: what else it is to choose.
+    """
+    return st.builds(
+        plant,
+        st.sampled_from(seeds),
+        st.lists(literals, min_size=1, max_size=4),
+        st.one_of(st.just(1), st.integers(1, 9)),
+        st.integers(0, most),
+        *more,
+    )
+
+
 def texts(quoted: Sequence[Callable[[str], str]]) -> st.SearchStrategy[Literal]:
     """Literals of a value, each quoted in one of these ways."""
     return st.builds(lambda quote, value: Literal(quote(value)), st.sampled_from(quoted), values)

@@ -12,13 +12,14 @@ from dbplanmon_pipeline_tests.fuzz.planted_plans import (
     Literal,
     PlantedPlan,
     block_comment,
+    by_servers,
+    everywhere,
     line_comment,
     lures,
     numbers,
     open_string,
     strings_of,
     texts,
-    values,
 )
 from dbplanmon_pipeline_tests.fuzz.showplan_forms import WRAPPINGS, seeds, tree_of
 
@@ -78,26 +79,13 @@ _BY_SERVERS = {
 
 
 def planted_everywhere() -> st.SearchStrategy[PlantedPlan]:
-    """A value wherever the server, this one or a later one, might write it; in all such places, or in some."""
-    return st.builds(
-        _planted_everywhere,
-        st.sampled_from(seeds()),
-        st.lists(st.tuples(_LITERALS, values), min_size=1, max_size=4),
-        st.one_of(st.just(1), st.integers(1, 9), st.integers(10, 5_000)),
-        st.integers(0, 5_000),
-        st.sampled_from(WRAPPINGS),
-    )
+    """See `everywhere`."""
+    return everywhere(_planted_everywhere, seeds(), _LITERALS, WRAPPINGS, 5_000)
 
 
 def planted_by_servers() -> st.SearchStrategy[PlantedPlan]:
-    """Values where servers write those of the statement, and nowhere else: what is told of such a plan holds none."""
-    return st.builds(
-        _planted_by_servers,
-        st.sampled_from(seeds()),
-        st.lists(_LITERALS, min_size=1, max_size=4),
-        st.one_of(st.just(1), st.integers(1, 9)),
-        st.integers(0, 5_000),
-    )
+    """See `by_servers`."""
+    return by_servers(_planted_by_servers, seeds(), _LITERALS, 5_000)
 
 
 def _planted_everywhere(
