@@ -9,8 +9,6 @@ from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
 from dbplanmon_pipeline.core.verdict.null import inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 
-_ROUNDS = 2
-
 
 def learn_view(history: History, view: str, execution_variance: Floats, policy: DetectorPolicy) -> Normal:
     """Learn one view.
@@ -22,23 +20,21 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         policy: thresholds.
     """
     rows, stretches = history.rows, history.stretches
-    known = ~np.isnan(rows.log_cost[view])
+    known = ~np.isnan(rows.figures[view])
     if not known.any():
         return unknown(len(rows), len(policy.scales))
-    rest = np.empty(len(known))
+    rest = np.empty(len(known), np.float32)
     fits = [Fit(one, view, execution_variance[one.series], rest[one.place], policy) for one in stretches]
-    for _ in range(_ROUNDS):
-        for fit in fits:
-            fit.habits()
-            fit.give_back()
-        deviation = rest if known.all() else np.where(known, rest, np.nan)
-        mode = history.scopes.mode(deviation, _scale(fits), policy)
-        for fit, stretch in zip(fits, stretches, strict=True):
-            fit.share(mode[stretch.place])
     for fit in fits:
+        fit.habits()
+    deviation = rest if known.all() else np.where(known, rest, np.float32(np.nan))
+    mode = history.scopes.mode(deviation, _scale(fits), policy)
+    for fit, stretch in zip(fits, stretches, strict=True):
+        fit.share(mode[stretch.place])
+        # Once more: what all felt at some hour of a single day is no habit.
+        fit.habits()
         fit.weekdays()
-    weight = np.empty(len(known))
-    means = [fit.weigh(weight[stretch.place]) for fit, stretch in zip(fits, stretches, strict=True)]
+    means = [fit.weigh() for fit in fits]
     inflation = inflation_of(means, policy)
     return joined(
         [fit.normal(inflation[one.series], own.highest) for fit, one, own in zip(fits, stretches, means, strict=True)]

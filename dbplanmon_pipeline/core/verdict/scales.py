@@ -142,7 +142,9 @@ class Judge:
         effect = np.log(demand.ratio)
         may: NDArray[np.bool_] = self._latest_means[view][row] >= LATEST_CONFIRM * effect * (1 - _SLACK)
         recent = self._recent_means[view][row] >= RECENT_OF_MEAN * effect * (1 - _SLACK)
-        return (may | (length < LATEST)) & (recent | (length < RECENT))
+        may |= length < LATEST
+        may &= recent | (length < RECENT)
+        return may
 
     def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
         """Variance of the normal itself over a window.
