@@ -130,6 +130,16 @@ def without_excluded(
     return rows.keep(_is_normal(rows, excluded, databases)) if excluded else rows
 
 
+def rows_to_learn(
+    rows: SeriesRows, excluded: Sequence[ExcludedSpan], databases: Mapping[int, DatabaseRef], least: int
+) -> SeriesRows:
+    """The rows that no excluded span of their statement touches, of statements that have at least so many."""
+    kept = _is_normal(rows, excluded, databases)
+    many = rows.counts if kept.all() else np.bincount(rows.series, kept, minlength=len(rows))
+    kept &= rows.spread(many >= least)
+    return rows.keep(kept)
+
+
 def _is_normal(
     rows: SeriesRows, excluded: Sequence[ExcludedSpan], databases: Mapping[int, DatabaseRef]
 ) -> NDArray[np.bool_]:

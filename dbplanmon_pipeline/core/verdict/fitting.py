@@ -25,6 +25,9 @@ from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
 _ROUNDS = 2
 _CUT, _DAY_CUT = 2.5, 1.5
 _FAR = 4.0
+_BEGIN_WITH = 64
+"""Rows whose median is near enough to begin with."""
+
 _MEAN_ABS_TO_SD = 1.25
 _SMALLEST_SCALE = 0.02
 _TINY = 1e-12
@@ -59,7 +62,10 @@ class Fit:
         self._total = series_sums(self._weight, rows.bounds) + _TINY
         self._mean_weight = self._total / np.maximum(rows.counts, 1)
         self._run_weight = stretch.runs.sums(self._weight)
-        self._level = rough_medians(value, rows)
+        self._hour_weight = by_hour(stretch.runs, self._run_weight, len(rows))
+        self._run_total = self._hour_weight.sum(axis=1)
+        self._weekend_weight = self._of_series(self._run_weight * stretch.runs.weekend)
+        self._level = rough_medians(value, rows, _BEGIN_WITH)
         self._blank = np.isnan(self._level)
         np.subtract(value, self._spread(self._level), out=rest)
         self._rest = rest
@@ -185,9 +191,8 @@ class Fit:
 
     def _learn_hours(self, rest: Floats) -> Floats:
         runs, series = self._runs, len(self._rows)
-        here = by_hour(runs, self._run_weight, series)
-        weight = around_the_hour(here)
-        pulled = around_the_hour(by_hour(runs, self._run_weight * rest, series) + here * self._offsets)
+        weight = around_the_hour(self._hour_weight)
+        pulled = around_the_hour(by_hour(runs, self._run_weight * rest, series) + self._hour_weight * self._offsets)
         samples = self._stretch.samples
         doubt = self._policy.season_samples * np.minimum(self.scale[:, None] / 0.15, 4.0)
         offsets = pulled / np.maximum(weight, _TINY) * samples / (samples + doubt)
@@ -198,19 +203,18 @@ class Fit:
         return change
 
     def _learn_weekend(self, rest: Floats) -> Floats:
-        runs, series = self._runs, len(self._rows)
-        on = runs.weekend
+        on = self._runs.weekend
         pulls = self._run_weight * rest
-        weight = np.bincount(runs.series, self._run_weight * on, minlength=series)
-        others = np.bincount(runs.series, self._run_weight, minlength=series) - weight
-        pull = np.bincount(runs.series, pulls * on, minlength=series)
-        other_pull = np.bincount(runs.series, pulls, minlength=series) - pull
+        weight = self._weekend_weight
+        others = self._run_total - weight
+        pull = self._of_series(pulls * on)
+        other_pull = self._of_series(pulls) - pull
         both = (weight > _TINY) & (others > _TINY)
         apart = pull / np.maximum(weight, _TINY) - other_pull / np.maximum(others, _TINY)
-        samples = np.bincount(runs.series, runs.samples * on, minlength=series) / 2
+        samples = self._stretch.weekend_samples
         change = np.where(both, apart, 0.0) * samples / (samples + self._policy.weekend_samples)
         self._weekend = self._weekend + change
-        return np.where(on, change[runs.series], 0.0)
+        return np.where(on, change[self._runs.series], 0.0)
 
     def _learn_load(self, pull: Floats) -> None:
         """By how much the rest rises with the load; `pull` is the weighted sum of both [series]."""
@@ -225,7 +229,7 @@ class Fit:
         """The change of the level, by run."""
         series = self._runs.series
         change = np.zeros(len(self._rows))
-        total = np.maximum(self._of_series(self._run_weight), _TINY)
+        total = np.maximum(self._run_total, _TINY)
         limit = 2.0 * self.scale[series]
         for _ in range(_ROUNDS):
             pull = self._of_series(self._run_weight * np.clip(rest - change[series], -limit, limit))

@@ -30,6 +30,7 @@ class Stretch:
         windows: their windows of each length.
         samples: float64 [series, 24], independent samples of each hour of the day and its neighbours; what ran today
             tells what is normal today, even if nothing of habits, and the less the more hours have passed.
+        weekend_samples: float64 [series], independent samples of weekends, by twos.
         young: bool [series], seen for less than a day.
     """
 
@@ -39,6 +40,7 @@ class Stretch:
     runs: HourRuns
     windows: list[WindowLength]
     samples: Floats
+    weekend_samples: Floats
     young: NDArray[np.bool_]
 
 
@@ -87,5 +89,6 @@ def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Str
         runs=runs,
         windows=window_lengths(rows, days_of(runs), policy, place.start),
         samples=np.where((seen_us < DAY_US)[:, None], _TODAY * around_today(samples), around_the_hour(samples)),
+        weekend_samples=np.bincount(runs.series, runs.samples * runs.weekend, minlength=len(rows)) / 2,
         young=seen_us < DAY_US,
     )

@@ -194,21 +194,30 @@ def _sums_of_windows(line: Reals, windows: Sequence[WindowLength]) -> Iterator[R
     few = [window for window in windows if window.stride > 1]
     step = math.gcd(*(number for window in few for number in (window.stride, window.intervals)))
     start = min((window.windows.start % step for window in few), default=0)
-    from_start = _from_start(line[start:], step) if few else np.zeros(1)
-    length, sums = 1, line
+    known = {1: line}
+    from_start: Floats | None = None
     for window in windows:
         if window.stride > 1:
+            if from_start is None:
+                length = max(length for length in known if step % length == 0)
+                from_start = _from_start(known[length][start:], len(line) - start, length, step)
             yield _differences(from_start, window, start, step)
-            continue
-        if window.intervals % length:
-            length, sums = 1, line
-        parts = window.intervals // length
-        whole = max(len(line) + 1 - window.intervals, 0)
-        shorter, sums = sums, sums[:whole].copy()
-        for part in range(1, parts):
-            sums += shorter[part * length :][:whole]
-        length = window.intervals
-        yield sums.copy()
+        else:
+            known[window.intervals] = _added_up(known, window.intervals, len(line))
+            # The caller may alter what it gets.
+            yield known[window.intervals].copy()
+
+
+def _added_up(known: dict[int, Reals], length: int, rows: int) -> Reals:
+    """Sums over each row and those that follow it, so many in all, from known sums over fewer."""
+    part = max(fewer for fewer in known if length % fewer == 0)
+    whole, sums = max(rows + 1 - length, 0), known[part]
+    if part == length:
+        return sums
+    longer: Reals = sums[:whole] + sums[part:][:whole]
+    for first in range(2 * part, length, part):
+        longer += sums[first:][:whole]
+    return longer
 
 
 def _differences(from_start: Floats, window: WindowLength, start: int, step: int) -> Floats:
@@ -218,13 +227,13 @@ def _differences(from_start: Floats, window: WindowLength, start: int, step: int
     return found
 
 
-def _from_start(line: Reals, step: int) -> Floats:
-    """Sums of all values before every so many of them."""
-    cells = len(line) // step
-    sums = np.zeros(cells + 1)
-    for number in range(step):
-        sums[1:] += line[number::step][:cells]
-    return np.cumsum(sums, out=sums)
+def _from_start(sums: Reals, rows: int, length: int, step: int) -> Floats:
+    """Sums of all rows before every `step` of them, from sums over each row and those that follow, `length` in all."""
+    cells = rows // step
+    found = np.zeros(cells + 1)
+    for number in range(0, step, length):
+        found[1:] += sums[number::step][:cells]
+    return np.cumsum(found, out=found)
 
 
 def _second_moment(window: WindowLength, sums: Reals, weight: Reals) -> Floats:

@@ -9,7 +9,7 @@ import pandas as pd
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack, without_excluded
+from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
 from dbplanmon_pipeline.core.verdict.blocks import blocks_of, together
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
 from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
@@ -50,8 +50,7 @@ class StatisticalDetector:
         """
         until = epoch_us(as_of)
         rows = series_rows(history, epoch_us(as_of - timedelta(days=self.policy.days)), until)
-        rows = without_excluded(rows, excluded, history.databases)
-        rows = rows.keep(rows.counts[rows.series] >= self.policy.min_intervals)
+        rows = rows_to_learn(rows, excluded, history.databases, self.policy.min_intervals)
         learnt = learn_rows(rows, until, self.policy)
         # Nobody reads the baselines of a record that is gone through: a key is all that is needed.
         table = key_table(rows) if isinstance(history, SeriesFrame) else _table(rows, until)

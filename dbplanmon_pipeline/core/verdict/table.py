@@ -72,9 +72,9 @@ def middle_average(rows: SeriesRows, metric: str) -> Floats:
     return group_quantiles(rows.sums[metric] / rows.executions, rows.bounds, (0.5,))[0]
 
 
-def rough_medians(values: Reals, rows: SeriesRows) -> Floats:
-    """Median of each series, from at least 256 of its rows evenly taken where it has more than 511."""
-    stride = np.maximum(rows.counts // _MEDIAN_OF, 1)
+def rough_medians(values: Reals, rows: SeriesRows, least: int = _MEDIAN_OF) -> Floats:
+    """Median of each series, from at least so many of its rows evenly taken where it has twice as many."""
+    stride = np.maximum(rows.counts // least, 1)
     taken = -(-rows.counts // stride)
     bounds = np.concatenate([[0], np.cumsum(taken)])
     place = np.arange(int(bounds[-1])) - np.repeat(bounds[:-1], taken)
