@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.context_facts import (
@@ -35,6 +35,12 @@ from dbplanmon_pipeline.core.table_facts import (
     part_changes,
     table_of,
 )
+
+FURTHEST_ZONE = timedelta(hours=14)
+"""No clock on the wall is further from UTC."""
+
+MOMENT_FORM = "%Y-%m-%d %H:%M:%S"
+"""How a comparison of plans writes moments."""
 
 
 class CauseKind(StrEnum):
@@ -142,6 +148,22 @@ def candidates_around(
         if kind and not {(kind, about), (kind, table)} & dated and not _is_watched(change, table, present):
             found.append(Candidate(kind, change.text, None, about, table, change.before, change.after))
     return found
+
+
+def updated_between(changes: Iterable[PlanDifference], since: datetime) -> Iterator[PlanDifference]:
+    """Statistics that were updated between the compilation of two plans, with their table for a node.
+
+    Args:
+        changes: differences of the plans.
+        since: updates before it are left out. The plans tell the moment by the clock of the server, whose zone is not
+            known, so what may lie after it is kept.
+    """
+    earliest = (since - FURTHEST_ZONE).strftime(MOMENT_FORM)
+    for change in changes:
+        # A moment, not the number of rows that made them stale; moments of one form order as text.
+        is_update = change.kind is DifferenceKind.STATISTICS and len(change.after) == len(earliest)
+        if is_update and change.after >= earliest:
+            yield replace(change, node=change.node.rpartition(" of ")[2])
 
 
 def _is_watched(change: PlanDifference, table: str, present: Collection[str]) -> bool:
