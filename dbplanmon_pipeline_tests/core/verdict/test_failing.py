@@ -95,6 +95,16 @@ def test_seldom_executions_add_up():
     assert min(found) == CHANGE + 5
 
 
+def test_a_plan_that_fails_now_and_then_is_told_of_once_it_can_be_no_burst():
+    bad = np.arange(16) % 3 != 0
+    found = said([*others(), *changing(now=(np.where(bad, 400, 800), np.where(bad, 400, 0)))])
+    assert min(found) == CHANGE + 7
+    some = said([*others(), *changing(now=(560, 240))])
+    assert min(some) == CHANGE + 5
+    most = said([*others(), *changing(now=(240, 560))])
+    assert min(most) == CHANGE + 1
+
+
 GENERATOR = np.random.default_rng(1)
 BURSTS = np.where(np.arange(TICKS) % 20 < 4, 16, 0)
 CALM = {
@@ -110,6 +120,15 @@ CALM = {
     "four failures": changing(now=(20, np.where(np.arange(16) % 4 == 1, 1, 0))),
     "no other plan": [rows_of(1, np.arange(TICKS), OLD, 20, np.where(np.arange(TICKS) < CHANGE, 0, 20))],
     "hours after the change": changing(now=(20, np.where(np.arange(66) < 50, 0, 20)), change=30),
+    "a burst over three intervals soon after the change": changing(
+        now=(np.where(np.arange(16) // 3 == 1, 80, 800), np.where(np.arange(16) // 3 == 1, 720, 0))
+    ),
+    "two bursts of one interval each": changing(
+        now=(np.where(np.arange(16) % 8 == 2, 80, 800), np.where(np.arange(16) % 8 == 2, 720, 0))
+    ),
+    "a burst with the change that hits some executions": changing(
+        now=(np.where(np.arange(16) < 3, 560, 800), np.where(np.arange(16) < 3, 240, 0))
+    ),
     "lost figures": changing((20, np.nan), (0, np.nan)),
     "lost before": changing((20, np.nan), (0, 20)),
     "the plan before never ended well either": changing((0, 20), (0, 20)),
