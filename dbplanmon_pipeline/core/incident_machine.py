@@ -268,7 +268,8 @@ def _continue(
     began_at = incident.began_at if still_fails else _unchanged_since(incident, evaluation)
     if began_at is not None:
         at = evaluation.as_of
-        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(incident, began_at, at), at)
+        kept = incident if still_fails else replace(incident, failures=None)
+        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(kept, began_at, at), at)
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of

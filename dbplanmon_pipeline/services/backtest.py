@@ -260,7 +260,9 @@ class _Replay:
         self._held |= {((one.ref.instance, one.ref.database, one.query_hash), one.began_at) for one in held}
         since = evaluation.as_of - self._policy.incidents.memory
         closed = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
-        staying = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}
+        keys = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}
+        # Whether one that failed as well still does is asked as in production.
+        staying = {key: began for key, began in keys.items() if self._open[key].failures is None}
         others = [self._brought_up(key) for key in list(self._open) if key not in staying]
         for change in advance(others, closed, evaluation, self._policy.incidents):
             self._keep(change)

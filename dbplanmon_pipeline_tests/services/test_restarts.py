@@ -7,19 +7,22 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.incidents import IncidentEvent
-from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import DatabaseRef, Engine
-from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.restarts import RESTART_FACTS, Restarts
 from dbplanmon_pipeline.core.verdict.warm_up import HELD_BACK, WarmUpPolicy
-from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse
-from dbplanmon_pipeline.services.analyse_step import RunningSteps
 from dbplanmon_pipeline.services.backtest import BacktestPolicy, backtest
-from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
-from dbplanmon_pipeline.store import StateFolder
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 from dbplanmon_pipeline_tests.services import recorded_trouble as trouble
-from dbplanmon_pipeline_tests.services.recorded_trouble import A_DAY, BEGIN, FIRST, LEARNT, STEP, Collector, detector
+from dbplanmon_pipeline_tests.services.recorded_trouble import (
+    A_DAY,
+    BEGIN,
+    FIRST,
+    LEARNT,
+    STEP,
+    Collector,
+    detector,
+    in_production,
+    of_shop,
+)
 
 WARM_UP = WarmUpPolicy(longest=timedelta(days=1), most=14)
 POLICY = replace(trouble.POLICY, incidents=replace(trouble.POLICY.incidents, warm_up=WARM_UP))
@@ -38,10 +41,7 @@ def restarted():
     made.slow_down(SNIFFED - 1, slice(DOWN, None), 6)
     made.plan[SNIFFED - 1, DOWN:] = 77
     made.slow_down(SLOW_BEFORE - 1, slice(DOWN - 2, None), 6)
-    rows = made.frame(2).rows
-    shift = epoch_us(BEGIN) - epoch_us(made.moment(-1))
-    rows = rows.assign(**{name: rows[name] + shift for name in ("interval_start_us", "interval_end_us")})
-    return IntervalFrame(rows, {number: DatabaseRef("shop", f"db{number}") for number in range(2)})
+    return of_shop(made)
 
 
 class Telling(Collector):
@@ -62,40 +62,11 @@ def words(at, incident):
     return (at, incident.key, incident.began_at, incident.severity, f"{incident.effect_ratio:.8g}", incident.evidence)
 
 
-class CountedSteps(RunningSteps):
-    stepped = 0
-
-    def parts(self, *args):
-        found = super().parts(*args)
-        type(self).stepped += found is not None
-        return found
-
-
-def in_production(store, clock, frame, folder):
-    policy = AnalysisPolicy(POLICY.lookback, POLICY.incidents, lambda _: Engine.POSTGRES)
-    collector = Telling(store, frame)
-    collector.record(FIRST - timedelta(microseconds=1))
-    analyse(store, detector(), policy=policy)
-    rebuild_baselines(store, detector(), as_of=FIRST - timedelta(days=1), days=LEARNT)
-    changes, held = [], []
-    rule = detector()
-    for end in [from_epoch_us(end) for end in np.unique(frame.rows["interval_end_us"])]:
-        if end < FIRST:
-            continue
-        clock.moment = end
-        if end == FIRST + POLICY.rebuild_at:
-            rebuild_baselines(store, detector(), as_of=FIRST, days=LEARNT)
-        collector.record(end)
-        steps = CountedSteps(store, StateFolder(folder), rule.policy, rule.layout, "store")
-        report = analyse(store, rule, policy=policy, steps=steps)
-        changes += [change for change in report.changes if change.event in TOLD]
-        held.append(report.held_back)
-    return changes, held
-
-
 def test_production_and_back_test_hold_back_the_same_and_tell_the_same(store, clock, frame, tmp_path):
-    changes, held = in_production(store, clock, frame, tmp_path)
-    assert CountedSteps.stepped > len(held) / 2
+    reports, stepped = in_production(store, clock, frame, tmp_path, POLICY, Telling)
+    assert stepped > len(reports) / 2
+    changes = [change for report in reports for change in report.changes if change.event in TOLD]
+    held = [report.held_back for report in reports]
     restarts = Restarts.of(store.changes_of_facts(RESTART_FACTS, BEGIN, FIRST + timedelta(days=3)))
     assert [one.at for one in restarts.known] == [RESTARTED_AT]
     report = backtest(frame, detector(), POLICY, restarts)
