@@ -85,7 +85,7 @@ class StatisticalDetector:
         """
         if baselines.layout != self.layout:
             raise ValueError(f"baselines of layout {baselines.layout!r} given, {self.layout!r} needed; rebuild them")
-        if len(ticks) == 1:
+        if len(ticks) == 1 and not isinstance(recent, SeriesFrame):
             # Each block is let go of before the next one.
             blocks = blocks_of(recent, baselines)
             yield together([next(self._judge(frame, own, ticks, known)) for frame, own in blocks])
@@ -124,7 +124,8 @@ class StatisticalDetector:
             policy=policy,
         )
         for at, tick in enumerate(ticks):
-            yield failing.into(at, found.evaluation(at, tick, int(moments[at]), known))
+            said = found.evaluation(at, tick, int(moments[at]), failing.unless_failing(at, known))
+            yield failing.into(at, said)
 
 
 def _table(rows: SeriesRows, until_us: int) -> pd.DataFrame:
