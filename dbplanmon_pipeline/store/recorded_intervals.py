@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.grouping import Group
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
@@ -166,7 +166,9 @@ class _File:
             refs, number = self._databases(table)
             database = np.array([numbers.get(ref, -1) for ref in refs], np.int64)[number]
             end = self._moments(table, "interval_end")
-            chosen = np.flatnonzero((database >= 0) & (end > bounds_us[0]) & (end <= bounds_us[1]))
+            wanted = (database >= 0) & (end > bounds_us[0]) & (end <= bounds_us[1])
+            # Where all are, none is copied.
+            chosen = slice(None) if wanted.all() else np.flatnonzero(wanted)
             arrays: Arrays = {"database_id": database[chosen]}
             arrays |= {name: self._hashes(table, name)[chosen] for name in _HASHES}
             arrays["interval_start_us"] = self._moments(table, "interval_start")[chosen]
@@ -225,11 +227,11 @@ class _File:
             raise StoreError(
                 f"{self._path}: {name} is empty in {column.null_count:,} rows; each interval needs its time"
             )
-        found: Longs = column.cast(pa.int64()).to_numpy().astype(np.int64)
+        found: Longs = column.cast(pa.int64()).to_numpy().astype(np.int64, copy=False)
         return found
 
     def _figures(self, table: pa.Table, name: str) -> Floats:
-        found: Floats = self._cast(table, name, pa.float64()).to_numpy().astype(np.float64)
+        found: Floats = self._cast(table, name, pa.float64()).to_numpy().astype(np.float64, copy=False)
         return found
 
     def _cast(self, table: pa.Table, name: str, kind: pa.DataType) -> "pa.ChunkedArray[Any]":
@@ -273,28 +275,34 @@ def _sorted(parts: Sequence[Arrays], numbers: Mapping[DatabaseRef, int]) -> Inte
         StoreError: a row is there twice.
     """
     names = [name for name in DETECTOR_COLUMNS if any(name in part for part in parts)]
-    # Column by column, so that the rows are in memory twice for one column only.
-    lengths = [len(part["database_id"]) for part in parts]
-    arrays = {
-        name: np.concatenate([_taken(part, name, rows) for part, rows in zip(parts, lengths, strict=True)])
-        for name in names
-    }
+    bounds = np.cumsum([0, *(len(part["database_id"]) for part in parts)])
+    keys = {name: np.concatenate([part[name] for part in parts]) for name in KEY_COLUMNS}
     refs = {number: ref for ref, number in numbers.items()}
-    statement, key = _keys(arrays)
+    statement, key = _keys(keys)
     # Most records are written in order of time: then rows of a statement keep theirs.
     order = np.argsort(statement, kind="stable")
     if (key[order][1:] < key[order][:-1]).any():
         order = np.argsort(key, kind="stable")
     same = key[order][1:] == key[order][:-1]
     if same.any():
-        order = np.lexsort((arrays["interval_start_us"], arrays["plan_hash"], key))
-        _refuse_doubles(arrays, key, order, refs)
+        order = np.lexsort((keys["interval_start_us"], keys["plan_hash"], key))
+        _refuse_doubles(keys, key, order, refs)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    del statement, key, same
+    # Column by column, and each row goes where it belongs at once: so little is in memory twice.
+    arrays: Arrays = {}
     for name in names:
-        arrays[name] = arrays[name][order]
+        whole = keys.pop(name, None)
+        arrays[name] = whole[order] if whole is not None else np.empty(len(order))
+        for part, first, end in zip(parts, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            own = part.pop(name, np.nan)
+            if whole is None:
+                arrays[name][place[first:end]] = own
     return IntervalFrame(pd.DataFrame(arrays, copy=False), refs)
 
 
-def _keys(arrays: Arrays) -> tuple[np.ndarray, Longs]:
+def _keys(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, Longs]:
     """Rank of the statement of each row, and of its statement and end together.
 
     One number to sort by takes a quarter of the time that four columns take, and one of 16 bits hardly any.
@@ -308,11 +316,9 @@ def _keys(arrays: Arrays) -> tuple[np.ndarray, Longs]:
     return statement.astype(np.uint16) if narrow else statement, statement * widths[1] + end
 
 
-def _taken(part: Arrays, name: str, rows: int) -> "Longs | Floats":
-    return part.pop(name) if name in part else np.full(rows, np.nan)
-
-
-def _refuse_doubles(arrays: Arrays, key: Longs, order: Longs, refs: Mapping[int, DatabaseRef]) -> None:
+def _refuse_doubles(
+    arrays: Mapping[str, np.ndarray], key: Longs, order: Longs, refs: Mapping[int, DatabaseRef]
+) -> None:
     parts = [column[order] for column in (key, arrays["plan_hash"], arrays["interval_start_us"])]
     double = np.flatnonzero(np.logical_and.reduce([part[1:] == part[:-1] for part in parts]))
     if len(double):

@@ -50,6 +50,8 @@ class FailingMoments:
 
     def into(self, number: int, evaluation: Evaluation) -> Evaluation:
         """An evaluation with what failed at its moment; a statement that is slower as well keeps one verdict."""
+        if number not in self.verdicts and number not in self.shares:
+            return evaluation
         failing = dict(self.verdicts.get(number, {}))
         slow = []
         for verdict in evaluation.verdicts:

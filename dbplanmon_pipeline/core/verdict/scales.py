@@ -130,11 +130,17 @@ class Judge:
             row: int64 [n], last rows of windows.
             since: int64 [n], intervals since the last change of plan, 0 for none; a few of them are a window as well.
         """
-        policy = self.policy
-        least = min(policy.plan_ratio, *(scale.min_ratio for scale in policy.scales))
-        may: NDArray[np.bool_] = (since > 0) & (since < LATEST)
-        for latest in self._latest_means.values():
-            may |= latest[row] >= LATEST_CONFIRM * np.log(least) * (1 - _SLACK)
+        scales, policy = self.policy.scales, self.policy
+        short = min((scale.min_ratio for scale in scales if scale.intervals < RECENT), default=np.inf)
+        least, plan = min(scale.min_ratio for scale in scales), policy.plan_ratio
+        news = since > 0
+        may: NDArray[np.bool_] = news & (since < LATEST)
+        for view in self.views:
+            latest, recent = self._latest_means[view][row], self._recent_means[view][row]
+            may |= latest >= LATEST_CONFIRM * np.log(short) * (1 - _SLACK)
+            may |= news & (latest >= LATEST_CONFIRM * np.log(plan) * (1 - _SLACK))
+            rises = latest >= LATEST_CONFIRM * np.log(least) * (1 - _SLACK)
+            may |= rises & (recent >= RECENT_OF_MEAN * np.log(least) * (1 - _SLACK))
         return may
 
     def _may_persist(self, view: str, row: Longs, length: Longs, demand: Demand) -> NDArray[np.bool_]:

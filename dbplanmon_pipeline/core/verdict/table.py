@@ -51,15 +51,16 @@ def total(rows: SeriesRows, values: Floats) -> Floats:
 
 def per_execution(rows: SeriesRows, name: str) -> Floats:
     """Mean of a column over all executions of each series for which it is known; NaN where it never is."""
-    unknown = np.isnan(rows.sums[name])
-    if unknown.all():
-        return np.full(len(rows), np.nan)
-    if not unknown.any():
-        executions, totals = (series_sums(values, rows.bounds) for values in (rows.executions, rows.sums[name]))
-    else:
-        executions = series_sums(np.where(unknown, 0.0, rows.executions), rows.bounds)
-        totals = series_sums(np.where(unknown, 0.0, rows.sums[name]), rows.bounds)
-    return np.where(executions > 0, totals / np.maximum(executions, 1), np.nan)
+    values, executions = rows.sums[name], rows.executions
+    totals = series_sums(values, rows.bounds)
+    if np.isnan(totals).any():
+        unknown = np.isnan(values)
+        if unknown.all():
+            return np.full(len(rows), np.nan)
+        totals = series_sums(np.where(unknown, 0.0, values), rows.bounds)
+        executions = np.where(unknown, 0.0, executions)
+    ran = series_sums(executions, rows.bounds)
+    return np.where(ran > 0, totals / np.maximum(ran, 1), np.nan)
 
 
 def high_average(rows: SeriesRows, metric: str) -> Floats:
