@@ -1,7 +1,7 @@
 """What the statistical detector remembers of each statement, and how it lies in `BaselineSet.parameters`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.verdict.blocks import instance_parts
 from dbplanmon_pipeline.core.verdict.calendar import HOURS
 from dbplanmon_pipeline.core.verdict.common_mode import ticks_before
 from dbplanmon_pipeline.core.verdict.history import history_of
 from dbplanmon_pipeline.core.verdict.learning import learn_view
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
-from dbplanmon_pipeline.core.verdict.normal import Normal, from_columns, widths
+from dbplanmon_pipeline.core.verdict.normal import Normal, from_columns, joined, widths
+from dbplanmon_pipeline.core.verdict.null import StrayingMeans, inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.scopes import scopes_of, waits_a_lot
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
@@ -105,22 +107,45 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
 
 def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learnt:
     """Learn every series of `rows`; each needs at least one row."""
+    places = instance_parts(rows)
+    parts = [_learn_part(rows.part(one), as_of_us, policy, int(rows.bounds[one.start])) for one in places]
+    learnt = [part for part, _ in parts]
+    views = {}
+    for view in VIEWS:
+        normal = joined([part.views[view] for part in learnt])
+        views[view] = replace(normal, inflation=inflation_of([means[view] for _, means in parts], policy))
+    return Learnt(
+        views=views,
+        samples=np.concatenate([part.samples for part in learnt]),
+        means={name: np.concatenate([part.means[name] for part in learnt]) for name in _MEANS},
+        variation={metric: np.concatenate([part.variation[metric] for part in learnt]) for metric in METRICS},
+        plan_hash=np.concatenate([part.plan_hash for part in learnt]),
+        flip_share=np.concatenate([part.flip_share for part in learnt]),
+    )
+
+
+def _learn_part(
+    rows: SeriesRows, as_of_us: int, policy: DetectorPolicy, before: int
+) -> tuple[Learnt, dict[str, StrayingMeans]]:
+    """Learn whole instances with so many rows before them, all but inflation; and by view what that is found from."""
     back = ticks_before(rows, as_of_us, policy.step_us)
     waits = waits_a_lot(rough_medians(rows.log_cost[ELAPSED_PER_WORKER], rows))
-    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, waits, policy), policy)
+    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, waits, policy), policy, before)
     variance = {
         metric: np.concatenate([execution_variance(one.rows, metric) for one in history.stretches])
         for metric in METRICS
     }
     variance[ELAPSED_PER_WORKER] = np.full(len(rows), _RATIO_VARIANCE)
-    return Learnt(
-        views={view: learn_view(history, view, variance[view], policy) for view in VIEWS},
+    views = {view: learn_view(history, view, variance[view], policy) for view in VIEWS}
+    learnt = Learnt(
+        views={view: normal for view, (normal, _) in views.items()},
         samples=history.samples,
         means={name: per_execution(rows, name) for name in _MEANS},
         variation={metric: _variation(rows, metric) for metric in METRICS},
         plan_hash=_last_plans(rows),
         flip_share=_flip_shares(rows),
     )
+    return learnt, {view: means for view, (_, means) in views.items()}
 
 
 def without_excluded(

@@ -1,16 +1,18 @@
-"""Large fleets judged some instances at a time, as no instance has to do with another: a fraction of the memory."""
+"""Large fleets learnt and judged some instances at a time, as no instance has to do with another: little memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation
+from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.ticks import Active
 
 ROWS = 250_000
-"""Rows of a block, unless one instance has more; judging takes half a kilobyte for each."""
+"""Rows of a block, unless one instance has more: judging takes half a kilobyte for each."""
 
 
 def blocks_of(
@@ -53,6 +55,22 @@ def _instances(frame: IntervalFrame, row_of: np.ndarray, rows: int) -> Iterator[
         chosen += numbers
         held += own
     yield sorted(chosen)
+
+
+def instance_parts(rows: SeriesRows, most: int = ROWS) -> list[slice]:
+    """All series in stretches of whole instances, as few at a time as have so many rows.
+
+    Where databases of several instances take turns, these stay together.
+    """
+    series = np.arange(len(rows))
+    last = np.zeros(int(rows.instance.max(initial=-1)) + 1, np.int64)
+    last[rows.instance] = series
+    ends = np.flatnonzero(np.maximum.accumulate(last[rows.instance]) == series) + 1
+    cuts = [0]
+    for end, after in pairwise([*ends.tolist(), 0]):
+        if not after or rows.bounds[after] - rows.bounds[cuts[-1]] > most:
+            cuts.append(end)
+    return [slice(first, end) for first, end in pairwise(cuts)] or [slice(0, 0)]
 
 
 def together(parts: Sequence[Evaluation]) -> Evaluation:

@@ -145,8 +145,8 @@ class Fit:
         self._tail = learn_tails(self._rows, self._rest, weight)
         return straying_means(self._stretch.windows, self._rest, weight, limit)
 
-    def normal(self, inflation: Floats, highest: Floats) -> Normal:
-        """Everything learnt, after `weigh`; the inflation is found over all stretches."""
+    def normal(self, highest: Floats) -> Normal:
+        """Everything learnt, after `weigh`, but the inflation, which is found over all statements."""
         rows, policy = self._rows, self._policy
         habit = self._habit()
         seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
@@ -165,7 +165,7 @@ class Fit:
             habit=habit,
             level_variance=unsure + self._weekday_variance,
             offsets=self._offsets,
-            inflation=inflation,
+            inflation=np.full(highest.shape, np.nan),
             highest=highest,
             tail=self._tail,
         )

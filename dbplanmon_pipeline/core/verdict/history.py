@@ -64,9 +64,16 @@ class History:
         return np.concatenate([stretch.samples for stretch in self.stretches])
 
 
-def history_of(rows: SeriesRows, scopes: Scopes, policy: DetectorPolicy) -> History:
-    """Prepare rows; every series has at least one."""
-    return History(rows, scopes, [_stretch(rows, part, policy) for part in rows.parts(_ROWS)])
+def history_of(rows: SeriesRows, scopes: Scopes, policy: DetectorPolicy, before: int = 0) -> History:
+    """Prepare rows; every series has at least one.
+
+    Args:
+        rows: to learn from.
+        scopes: of the rows.
+        policy: thresholds.
+        before: rows of other instances before these; see `window_lengths`.
+    """
+    return History(rows, scopes, [_stretch(rows, part, policy, before) for part in rows.parts(_ROWS)])
 
 
 def days_of(runs: HourRuns) -> Days:
@@ -76,7 +83,7 @@ def days_of(runs: HourRuns) -> Days:
     return Days(runs.first[new], runs.series[new], runs.day[new])
 
 
-def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Stretch:
+def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy, before: int) -> Stretch:
     rows = all_rows.part(series)
     runs = hour_runs(rows)
     samples = by_hour(runs, runs.samples, len(rows))
@@ -87,7 +94,7 @@ def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Str
         rows=rows,
         place=place,
         runs=runs,
-        windows=window_lengths(rows, days_of(runs), policy, place.start),
+        windows=window_lengths(rows, days_of(runs), policy, before + place.start),
         samples=np.where((seen_us < DAY_US)[:, None], _TODAY * around_today(samples), around_the_hour(samples)),
         weekend_samples=np.bincount(runs.series, runs.samples * runs.weekend, minlength=len(rows)) / 2,
         young=seen_us < DAY_US,

@@ -6,12 +6,14 @@ from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.verdict.fitting import Fit
 from dbplanmon_pipeline.core.verdict.history import History
 from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
-from dbplanmon_pipeline.core.verdict.null import inflation_of
+from dbplanmon_pipeline.core.verdict.null import StrayingMeans, all_means, nothing_strayed
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 
 
-def learn_view(history: History, view: str, execution_variance: Floats, policy: DetectorPolicy) -> Normal:
-    """Learn one view.
+def learn_view(
+    history: History, view: str, execution_variance: Floats, policy: DetectorPolicy
+) -> tuple[Normal, StrayingMeans]:
+    """Learn one view, all but its inflation, and what that is found from.
 
     Args:
         history: the rows.
@@ -22,7 +24,7 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
     rows, stretches = history.rows, history.stretches
     known = ~np.isnan(rows.figures[view])
     if not known.any():
-        return unknown(len(rows), len(policy.scales))
+        return unknown(len(rows), len(policy.scales)), nothing_strayed(len(rows), len(policy.scales))
     rest = np.empty(len(known), np.float32)
     fits = [Fit(one, view, execution_variance[one.series], rest[one.place], policy) for one in stretches]
     for fit in fits:
@@ -35,10 +37,8 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         fit.habits()
         fit.weekdays()
     means = [fit.weigh() for fit in fits]
-    inflation = inflation_of(means, policy)
-    return joined(
-        [fit.normal(inflation[one.series], own.highest) for fit, one, own in zip(fits, stretches, means, strict=True)]
-    )
+    normals = [fit.normal(own.highest) for fit, own in zip(fits, means, strict=True)]
+    return joined(normals), all_means(means)
 
 
 def _scale(fits: list[Fit]) -> Floats:

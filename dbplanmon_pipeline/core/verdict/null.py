@@ -158,6 +158,17 @@ def straying_means(windows: Sequence[WindowLength], residual: Reals, weight: Rea
     return StrayingMeans(np.stack([window.number for window in windows], axis=1), second, highest)
 
 
+def all_means(parts: Sequence[StrayingMeans]) -> StrayingMeans:
+    """Those of all parts, in that order."""
+    columns = zip(*((part.number, part.second, part.highest) for part in parts), strict=True)
+    return StrayingMeans(*(np.concatenate(column) for column in columns))
+
+
+def nothing_strayed(series: int, scales: int) -> StrayingMeans:
+    """No windows at all."""
+    return StrayingMeans(np.zeros((series, scales), np.int64), *np.zeros((2, series, scales)))
+
+
 def inflation_of(parts: Sequence[StrayingMeans], policy: DetectorPolicy) -> Floats:
     """Inflation of each window length, see `Normal`: drawn towards that of the fleet where there are few windows.
 

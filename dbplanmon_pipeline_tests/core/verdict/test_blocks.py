@@ -7,10 +7,12 @@ import pytest
 
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.verdict.blocks import blocks_of
+from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.verdict.blocks import blocks_of, instance_parts
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import series_rows
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
-from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
+from dbplanmon_pipeline_tests.core.verdict.workloads import NOON, Workload
 
 DETECTOR = StatisticalDetector(DetectorPolicy(lookback_intervals=60))
 INSTANCES = ("north", "south", "north", "west", "west", "south")
@@ -66,6 +68,35 @@ def test_a_block_has_whole_instances_with_their_baselines(fleet):
         assert set(own.table["database_id"]) == set(part.databases)
         assert len(own.parameters) == len(own.table)
     assert [set(part.databases) for part, _ in blocks_of(frame, baselines, len(frame.rows))] == [set(range(6))]
+
+
+@pytest.mark.parametrize("rows", [1, 2_500])
+def test_instances_learnt_some_at_a_time_are_learnt_as_all_at_once(monkeypatch, rows):
+    workload = Workload(60, 110, noise=0.1)
+    workload.worker = 0.9 * workload.cost
+    frame = workload.frame(len(INSTANCES))
+    frame = IntervalFrame(frame.rows, {at: DatabaseRef(name, f"db{at}") for at, name in enumerate(sorted(INSTANCES))})
+    whole = DETECTOR.learn(frame, workload.moment(109))
+    monkeypatch.setattr(instance_parts, "__defaults__", (rows,))
+    parts = DETECTOR.learn(frame, workload.moment(109))
+    assert parts.table.equals(whole.table)
+    np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-6, atol=1e-9)
+
+
+def test_parts_have_whole_instances_even_where_their_databases_take_turns():
+    frame = Workload(60, 40).frame(len(INSTANCES))
+
+    def parts(names, most):
+        refs = {at: DatabaseRef(name, f"db{at}") for at, name in enumerate(names)}
+        rows = series_rows(IntervalFrame(frame.rows, refs), 0, 2 * epoch_us(NOON))
+        return [sorted(set(rows.database_id[part].tolist())) for part in instance_parts(rows, most)]
+
+    assert parts(("a", "b", "b", "c", "d", "d"), 1) == [[0], [1, 2], [3], [4, 5]]
+    assert parts(("a", "b", "b", "c", "d", "d"), 800) == [[0], [1, 2], [3], [4, 5]]
+    assert parts(("a", "b", "b", "c", "d", "d"), 1_200) == [[0, 1, 2], [3, 4, 5]]
+    assert parts(("a", "b", "a", "c", "d", "d"), 1) == [[0, 1, 2], [3], [4, 5]]
+    assert parts(INSTANCES, 1) == [[0, 1, 2, 3, 4, 5]]
+    assert parts(INSTANCES, 10_000) == [[0, 1, 2, 3, 4, 5]]
 
 
 def test_a_frame_of_no_database_is_one_block(fleet):
