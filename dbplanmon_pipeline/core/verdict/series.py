@@ -70,16 +70,18 @@ class Lines(Mapping[str, NDArray[Line]]):
     def __init__(self, whole: Mapping[str, NDArray[Line]], rows: Longs | slice) -> None:
         self._whole: Mapping[str, NDArray[Line]] = whole
         self._rows = rows
-        self._cut: dict[str, NDArray[Line]] = {}
+        self._cut: dict[int, tuple[NDArray[Line], NDArray[Line]]] = {}
 
     def at(self, rows: Longs) -> "Lines[Line]":
         """Some of the rows."""
         return Lines(self, rows) if isinstance(self._rows, slice) else Lines(self._whole, self._rows[rows])
 
     def __getitem__(self, name: str) -> NDArray[Line]:
-        if name not in self._cut:
-            self._cut[name] = self._whole[name][self._rows]
-        return self._cut[name]
+        whole = self._whole[name]
+        # Columns that an engine does not tell are one and the same array.
+        if id(whole) not in self._cut:
+            self._cut[id(whole)] = whole, whole[self._rows]
+        return self._cut[id(whole)][1]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._whole)
