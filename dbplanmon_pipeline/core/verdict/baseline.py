@@ -16,10 +16,10 @@ from dbplanmon_pipeline.core.verdict.learning import learn_view
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.normal import Normal, from_columns, widths
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import scopes_of, waits_a_lot
+from dbplanmon_pipeline.core.verdict.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.single_executions import execution_variance
-from dbplanmon_pipeline.core.verdict.table import per_execution, rough_medians
+from dbplanmon_pipeline.core.verdict.table import per_execution
 
 _MEANS = ("logical_reads_pages", "rows", "io_time_us", "wait_time_us")
 _HALF = 1 << 32
@@ -60,7 +60,7 @@ class Learnt:
 
 def layout_of(policy: DetectorPolicy) -> str:
     """Name of the parameter layout; it changes with the window lengths."""
-    return "statistical/3/" + "-".join(str(scale.intervals) for scale in policy.scales)
+    return "statistical/4/" + "-".join(str(scale.intervals) for scale in policy.scales)
 
 
 def pack(learnt: Learnt) -> Floats:
@@ -106,15 +106,18 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
 def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learnt:
     """Learn every series of `rows`; each needs at least one row."""
     back = ticks_before(rows, as_of_us, policy.step_us)
-    waits = waits_a_lot(rough_medians(rows.log_cost[ELAPSED_PER_WORKER], rows))
-    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, waits, policy), policy)
+    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, policy), policy)
     variance = {
         metric: np.concatenate([execution_variance(one.rows, metric) for one in history.stretches])
         for metric in METRICS
     }
     variance[ELAPSED_PER_WORKER] = np.full(len(rows), _RATIO_VARIANCE)
+    # How long statements wait comes first: what they were held up together is taken out of elapsed time as well.
+    held = np.zeros(len(rows.series))
     return Learnt(
-        views={view: learn_view(history, view, variance[view], policy) for view in VIEWS},
+        views={
+            view: learn_view(history, view, variance[view], policy, held) for view in (ELAPSED_PER_WORKER, *METRICS)
+        },
         samples=history.samples,
         means={name: per_execution(rows, name) for name in _MEANS},
         variation={metric: _variation(rows, metric) for metric in METRICS},

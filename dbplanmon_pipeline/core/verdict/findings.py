@@ -1,16 +1,18 @@
 """Applies all rules to all points and keeps, for each that fired, the one finding to report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.dear_path import DearSums
 from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, judge_plan, plan_changes_at
 from dbplanmon_pipeline.core.verdict.scales import Finding, Judge, judge_scale, judged_views
 from dbplanmon_pipeline.core.verdict.series import METRICS
 from dbplanmon_pipeline.core.verdict.ticks import Points
+from dbplanmon_pipeline.core.verdict.windows import CostSums
 
 _ELAPSED, _WORKER = METRICS
 _CPU_LEADS = 0.5
@@ -30,6 +32,7 @@ class Fired:
         score / spread: as in `Finding`.
         effect_ratio: cost over normal.
         extra_seconds_per_hour: what it costs.
+        whole: the largest execution of each interval counts as well, as it is dear ones that rose.
     """
 
     row: int
@@ -41,6 +44,7 @@ class Fired:
     spread: float
     effect_ratio: float
     extra_seconds_per_hour: float
+    whole: bool = False
 
 
 def find(judge: Judge, points: Points) -> list[Fired]:
@@ -51,10 +55,11 @@ def find(judge: Judge, points: Points) -> list[Fired]:
     number = np.argsort(points.row, kind="stable")
     parts = (points.at(number[first : first + _POINTS]) for first in range(0, len(number), _POINTS))
     changes = plan_changes_at(judge.rows)
-    return [fired for part in parts for fired in _find(judge, part, changes)]
+    dear = {metric: DearSums(judge, metric) for metric in METRICS if len(judge.comparison.dear[metric].row)}
+    return [fired for part in parts for fired in _find(judge, part, changes, dear)]
 
 
-def _find(judge: Judge, points: Points, changes: tuple[Longs, Longs]) -> list[Fired]:
+def _find(judge: Judge, points: Points, changes: tuple[Longs, Longs], dear: Mapping[str, DearSums]) -> list[Fired]:
     """Judge the points by all rules.
 
     CPU time decides first: where it fired and makes up half of what elapsed time rose by, it is the metric reported.
@@ -68,7 +73,7 @@ def _find(judge: Judge, points: Points, changes: tuple[Longs, Longs]) -> list[Fi
             own.append(judge_plan(judge, view, points, since))
         own += [judge_scale(judge, view, points, number) for number in range(len(judge.policy.scales))]
     first = {metric: _first_to_fire(found) for metric, found in findings.items()}
-    return _report(judge, points, first[_ELAPSED], first[_WORKER])
+    return _report(judge, points, first, {metric: sums.finding(points) for metric, sums in dear.items()})
 
 
 def _nothing(points: int) -> Finding:
@@ -87,7 +92,9 @@ def _first_to_fire(findings: Sequence[Finding]) -> Finding:
     return Finding(fired, intervals, score, spread)
 
 
-def _report(judge: Judge, points: Points, elapsed: Finding, worker: Finding) -> list[Fired]:
+def _report(judge: Judge, points: Points, first: Mapping[str, Finding], dear: Mapping[str, Finding]) -> list[Fired]:
+    """One finding per point; dear executions are told of where nothing else is."""
+    elapsed, worker = first[_ELAPSED], first[_WORKER]
     at = np.flatnonzero(elapsed.fired | worker.fired)
     row = points.row[at]
     cpu_cost = judge.costs[_WORKER].extra_us(row, worker.intervals[at])
@@ -96,12 +103,22 @@ def _report(judge: Judge, points: Points, elapsed: Finding, worker: Finding) -> 
     reported: list[Fired] = []
     for metric, finding, chosen in ((_WORKER, worker, cpu_leads), (_ELAPSED, elapsed, ~cpu_leads)):
         reported += _spelt_out(judge, points, metric, finding, at[chosen])
+    told = elapsed.fired | worker.fired
+    for metric in (_WORKER, _ELAPSED):
+        if metric in dear:
+            at = np.flatnonzero(dear[metric].fired & ~told)
+            reported += _spelt_out(judge, points, metric, dear[metric], at, whole=True)
+            told = told | dear[metric].fired
     return sorted(reported, key=lambda one: (one.tick, one.row))
 
 
-def _spelt_out(judge: Judge, points: Points, metric: str, finding: Finding, at: Longs) -> list[Fired]:
+def _spelt_out(
+    judge: Judge, points: Points, metric: str, finding: Finding, at: Longs, whole: bool = False
+) -> list[Fired]:
+    if not len(at):
+        return []
     row, intervals = points.row[at], finding.intervals[at]
-    costs = judge.costs[metric]
+    costs = CostSums(judge.rows, judge.comparison.whole[metric]) if whole else judge.costs[metric]
     hours: Floats = costs.span_us(row, intervals) / 3.6e9
     columns: tuple[NDArray[np.float64] | Longs, ...] = (
         finding.score[at],
@@ -112,6 +129,6 @@ def _spelt_out(judge: Judge, points: Points, metric: str, finding: Finding, at: 
     keys = zip(row.tolist(), points.oldest[at].tolist(), points.tick[at].tolist(), intervals.tolist(), strict=True)
     figures = zip(*(column.tolist() for column in columns), strict=True)
     return [
-        Fired(last, oldest, tick, metric, length, *numbers)
-        for (last, oldest, tick, length), numbers in zip(keys, figures, strict=True)
+        Fired(last, oldest, tick, metric, length, score, spread, ratio, extra, whole)
+        for (last, oldest, tick, length), (score, spread, ratio, extra) in zip(keys, figures, strict=True)
     ]

@@ -12,11 +12,12 @@ from dbplanmon_pipeline.core.verdict.calendar import (
     series_sums,
     weekday,
 )
+from dbplanmon_pipeline.core.verdict.dear import learn_dear, no_dear
 from dbplanmon_pipeline.core.verdict.history import Stretch
 from dbplanmon_pipeline.core.verdict.normal import Normal, row_variance
 from dbplanmon_pipeline.core.verdict.null import StrayingMeans, straying_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, SeriesRows
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
 from dbplanmon_pipeline.core.verdict.table import rough_medians
 from dbplanmon_pipeline.core.verdict.tails import learn_tails
 from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
@@ -101,6 +102,12 @@ class Fit:
             self._forget_unknown()
             self.scale = self._scale()
 
+    def hold(self, held: Floats) -> None:
+        """Take out what the rows were held up together with others."""
+        self._rest -= held
+        self._forget_unknown()
+        self.scale = self._scale()
+
     def give_back(self) -> None:
         """Put what was held to be common into the rest again; to be followed by `share`."""
         if self._mode is not None:
@@ -133,6 +140,9 @@ class Fit:
         self._interval_variance = self._stray()
         weight[:] = self._known / row_variance(self._rows, self._interval_variance, self._execution_variance)
         self._tail = learn_tails(self._rows, self._rest, weight)
+        self._dear = (
+            learn_dear(self._rows, self._view, self._rest) if self._view in METRICS else no_dear(len(self._rows))
+        )
         return straying_means(self._stretch.windows, self._rest, weight, self._rows.spread(_FAR * self.scale))
 
     def normal(self, inflation: Floats, highest: Floats) -> Normal:
@@ -158,6 +168,7 @@ class Fit:
             inflation=inflation,
             highest=highest,
             tail=self._tail,
+            dear=self._dear,
         )
 
     def _forget_unknown(self) -> None:

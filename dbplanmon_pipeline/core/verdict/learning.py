@@ -4,15 +4,18 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.verdict.fitting import Fit
+from dbplanmon_pipeline.core.verdict.held_up import Waits, seldom
 from dbplanmon_pipeline.core.verdict.history import History
 from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
 from dbplanmon_pipeline.core.verdict.null import inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS
 
 _ROUNDS = 2
+_ELAPSED = METRICS[0]
 
 
-def learn_view(history: History, view: str, execution_variance: Floats, policy: DetectorPolicy) -> Normal:
+def learn_view(history: History, view: str, execution_variance: Floats, policy: DetectorPolicy, held: Floats) -> Normal:
     """Learn one view.
 
     Args:
@@ -20,6 +23,8 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         view: which.
         execution_variance: float64 [series], variance of the logarithm of a single execution.
         policy: thresholds.
+        held: float64 [rows], for how much longer each row was held up together with others, natural logarithm; found
+            and filled in where the view tells how long statements wait, and taken out of elapsed time.
     """
     rows, stretches = history.rows, history.stretches
     known = ~np.isnan(rows.log_cost[view])
@@ -27,7 +32,9 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         return unknown(len(rows), len(policy.scales))
     rest = np.empty(len(known))
     fits = [Fit(one, view, execution_variance[one.series], rest[one.place], policy) for one in stretches]
-    for _ in range(_ROUNDS):
+    if view == _ELAPSED:
+        _hold(fits, history, held)
+    for number in range(_ROUNDS):
         for fit in fits:
             fit.habits()
             fit.give_back()
@@ -35,6 +42,10 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         mode = history.scopes.mode(deviation, _scale(fits), policy)
         for fit, stretch in zip(fits, stretches, strict=True):
             fit.share(mode[stretch.place])
+        if view == ELAPSED_PER_WORKER and not number:
+            deviation = rest if known.all() else np.where(known, rest, np.nan)
+            held[:] = history.scopes.held_up(Waits(deviation, deviation, seldom(_scale(fits))), policy).at_rows
+            _hold(fits, history, held)
     for fit in fits:
         fit.weekdays()
     weight = np.empty(len(known))
@@ -43,6 +54,12 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
     return joined(
         [fit.normal(inflation[one.series], own.highest) for fit, one, own in zip(fits, stretches, means, strict=True)]
     )
+
+
+def _hold(fits: list[Fit], history: History, held: Floats) -> None:
+    if held.any():
+        for fit, stretch in zip(fits, history.stretches, strict=True):
+            fit.hold(held[stretch.place])
 
 
 def _scale(fits: list[Fit]) -> Floats:

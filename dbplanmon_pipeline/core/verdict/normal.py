@@ -7,6 +7,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.calendar import HOURS, SATURDAY, WEEKDAYS, is_weekend, weekday
+from dbplanmon_pipeline.core.verdict.dear import FIGURES
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
@@ -39,6 +40,7 @@ class Normal:
             have; NaN: too few windows.
         highest: float64 [n, scales], second largest daily maximum of such a mean, in those standard deviations.
         tail: float64 [n, levels], how rarely single intervals lie how far above normal; see `tails.py`.
+        dear: float64 [n, figures], of single executions far above the others; see `dear.py`.
     """
 
     level: Floats
@@ -57,6 +59,7 @@ class Normal:
     inflation: Floats
     highest: Floats
     tail: Floats
+    dear: Floats
 
     def expected(self, rows: SeriesRows) -> Floats:
         """Expected logarithm of each row [rows]; row i of this belongs to series i."""
@@ -112,6 +115,7 @@ class Normal:
             self.inflation,
             self.highest,
             self.tail,
+            self.dear,
         )
 
 
@@ -123,7 +127,7 @@ def row_variance(rows: SeriesRows, interval_variance: Floats, execution_variance
 
 def widths(scales: int) -> list[int]:
     """Columns of each part of `Normal.columns`."""
-    return [1] * _SINGLES + [WEEKDAYS, HOURS, scales, scales, len(LEVELS)]
+    return [1] * _SINGLES + [WEEKDAYS, HOURS, scales, scales, len(LEVELS), FIGURES]
 
 
 def from_columns(parts: list[Floats]) -> Normal:

@@ -72,6 +72,7 @@ class Judge:
     """
 
     def __init__(self, comparison: Comparison, min_extra_us: Floats, policy: DetectorPolicy) -> None:
+        self.comparison = comparison
         self.rows, self.learnt, self.policy = comparison.rows, comparison.learnt, policy
         self.views = comparison.views
         self.costs = {metric: CostSums(comparison.rows, comparison.costs[metric]) for metric in METRICS}
@@ -119,6 +120,13 @@ class Judge:
         found.fired[at], found.score[at], found.spread[at] = fired, score, spread
         return found
 
+    def costs_enough(self, metric: str, extra_us: Floats, row: Longs, length: Longs) -> NDArray[np.bool_]:
+        """Where extra cost over windows is worth telling of."""
+        span = self.costs[metric].span_us(row, length)
+        hours = np.maximum(span, self.policy.impact_intervals * self.policy.step_us) / 3.6e9
+        enough: NDArray[np.bool_] = extra_us / hours >= self._min_extra_us[self.rows.series[row]]
+        return enough
+
     def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
         """Variance of the normal itself over a window.
 
@@ -140,12 +148,10 @@ class Judge:
         metric = _WORKER if view == _WORKER else _ELAPSED
         effect = np.log(demand.ratio) * self._uncorroborated(view, row, length, mean)
         costs = self.costs[metric]
-        span = costs.span_us(row, length)
-        hours = np.maximum(span, self.policy.impact_intervals * self.policy.step_us) / 3.6e9
         passed: NDArray[np.bool_] = mean >= effect
         passed &= np.log(costs.ratio(row, length)) >= _EXECUTIONS_CONFIRM * effect
-        passed &= costs.extra_us(row, length) / hours >= self._min_extra_us[self.rows.series[row]]
-        passed &= span <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
+        passed &= self.costs_enough(metric, costs.extra_us(row, length), row, length)
+        passed &= costs.span_us(row, length) <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
         if view == ELAPSED_PER_WORKER:
             passed &= self.views[_ELAPSED].mean(row, length) >= _METRIC_CONFIRMS * effect
         passed &= self._persists(view, row, length, mean, effect)

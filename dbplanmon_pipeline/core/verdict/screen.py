@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import Learnt
+from dbplanmon_pipeline.core.verdict.dear_path import LEAST
 from dbplanmon_pipeline.core.verdict.normal import Normal
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.running_sums import EXTRA, NEWEST, WEIGHT, WEIGHTED, RunningSums, long_windows
@@ -55,6 +56,8 @@ class Screen:
         with np.errstate(invalid="ignore", over="ignore"):
             for number in range(len(VIEWS)):
                 found |= self._view(number)
+        for number in range(len(METRICS)):
+            found |= self.sums.dear_ones(number, self.statements) >= LEAST
         return found
 
     def _view(self, view: int) -> NDArray[np.bool_]:
