@@ -280,12 +280,11 @@ def _sorted(parts: Sequence[Arrays], numbers: Mapping[DatabaseRef, int]) -> Inte
         for name in names
     }
     refs = {number: ref for ref, number in numbers.items()}
-    # One key to sort by takes a quarter of the time that four columns take.
-    query = np.unique(arrays["query_hash"], return_inverse=True)[1].astype(np.int64)
-    end = np.unique(arrays["interval_end_us"], return_inverse=True)[1].astype(np.int64)
-    widths = [int(codes.max(initial=0)) + 1 for codes in (query, end)]
-    key = (arrays["database_id"].astype(np.int64) * widths[0] + query) * widths[1] + end
-    order = np.argsort(key, kind="stable")
+    statement, key = _keys(arrays)
+    # Most records are written in order of time: then rows of a statement keep theirs.
+    order = np.argsort(statement, kind="stable")
+    if (key[order][1:] < key[order][:-1]).any():
+        order = np.argsort(key, kind="stable")
     same = key[order][1:] == key[order][:-1]
     if same.any():
         order = np.lexsort((arrays["interval_start_us"], arrays["plan_hash"], key))
@@ -293,6 +292,20 @@ def _sorted(parts: Sequence[Arrays], numbers: Mapping[DatabaseRef, int]) -> Inte
     for name in names:
         arrays[name] = arrays[name][order]
     return IntervalFrame(pd.DataFrame(arrays, copy=False), refs)
+
+
+def _keys(arrays: Arrays) -> tuple[np.ndarray, Longs]:
+    """Rank of the statement of each row, and of its statement and end together.
+
+    One number to sort by takes a quarter of the time that four columns take, and one of 16 bits hardly any.
+    """
+    query, end = (
+        pd.factorize(arrays[name], sort=True)[0].astype(np.int64) for name in ("query_hash", "interval_end_us")
+    )
+    widths = [int(codes.max(initial=0)) + 1 for codes in (query, end)]
+    statement = arrays["database_id"].astype(np.int64) * widths[0] + query
+    narrow = statement.max(initial=0) <= np.iinfo(np.uint16).max
+    return statement.astype(np.uint16) if narrow else statement, statement * widths[1] + end
 
 
 def _taken(part: Arrays, name: str, rows: int) -> "Longs | Floats":

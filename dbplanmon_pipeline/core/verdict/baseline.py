@@ -113,7 +113,7 @@ def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learn
     }
     variance[ELAPSED_PER_WORKER] = np.full(len(rows), _RATIO_VARIANCE)
     # How long statements wait comes first: what they were held up together is taken out of elapsed time as well.
-    held = np.zeros(len(rows.series))
+    held = np.zeros(len(rows.series), np.float32)
     return Learnt(
         views={
             view: learn_view(history, view, variance[view], policy, held) for view in (ELAPSED_PER_WORKER, *METRICS)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.row_figures import Reals, Singles
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 HOURS, WEEKDAYS = 24, 7
@@ -57,13 +58,13 @@ class HourRuns:
     weekend: NDArray[np.bool_]
     samples: Floats
 
-    def sums(self, values: Floats) -> Floats:
+    def sums(self, values: Reals) -> Floats:
         """Sum of a row quantity over each run."""
-        return np.add.reduceat(values, self.first) if len(self.first) else np.empty(0)
+        return np.add.reduceat(values, self.first).astype(np.float64, copy=False) if len(self.first) else np.empty(0)
 
-    def at_rows(self, values: Floats) -> Floats:
+    def at_rows(self, values: Floats) -> Singles:
         """A figure of each run at each of its rows."""
-        return np.repeat(values, self.length)
+        return np.repeat(values.astype(np.float32), self.length)
 
 
 def hour_runs(rows: SeriesRows) -> HourRuns:
@@ -111,6 +112,6 @@ def around_today(hours: Floats) -> Floats:
     return total
 
 
-def series_sums(values: Floats, bounds: Longs) -> Floats:
+def series_sums(values: Reals, bounds: Longs) -> Floats:
     """Sum of contiguous groups, none of them empty."""
-    return np.add.reduceat(values, bounds[:-1]) if len(bounds) > 1 else np.empty(0)
+    return np.add.reduceat(values, bounds[:-1]).astype(np.float64, copy=False) if len(bounds) > 1 else np.empty(0)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 _CUTS = (2.0, 0.6, 0.25, 0.1)
@@ -99,7 +100,7 @@ def tick_grid(
 def common_mode(
     rows: SeriesRows,
     grid: TickGrid,
-    deviation: Floats,
+    deviation: Reals,
     scale: Floats,
     policy: DetectorPolicy,
     few_ratio: float | None = None,
@@ -110,7 +111,7 @@ def common_mode(
     Args:
         rows: the series.
         grid: where they lie.
-        deviation: float64 [rows], ln(cost / normal); NaN where there is no normal.
+        deviation: float64 or float32 [rows], ln(cost / normal); NaN where there is no normal.
         scale: float64 [series], typical distance of an interval from its normal; NaN unknown.
         policy: thresholds.
         few_ratio: up to what factor a handful of statements is believed; None: that of the policy.
@@ -123,7 +124,7 @@ def common_mode(
     known = deviation
     if unknown.any():
         weight[unknown] = 0.0
-        known = np.where(unknown, 0.0, deviation)
+        known = np.where(unknown, deviation.dtype.type(0.0), deviation)
     parts = _parts(rows, grid, known, weight)
     total = np.maximum(np.bincount(grid.cell, weight, minlength=cells), 1e-12)
     mode = np.zeros(cells)
@@ -147,16 +148,16 @@ class _Part:
     Attributes:
         cells: part of the raveled grid in which they lie.
         cell: int64 [n], index of each row into that.
-        known / weight: float64 [n], its deviation, and how much it says.
+        known / weight: [n], its deviation, and how much it says.
     """
 
     cells: slice
     cell: Longs
-    known: Floats
-    weight: Floats
+    known: Reals
+    weight: Reals
 
 
-def _parts(rows: SeriesRows, grid: TickGrid, known: Floats, weight: Floats) -> list[_Part]:
+def _parts(rows: SeriesRows, grid: TickGrid, known: Reals, weight: Floats) -> list[_Part]:
     """All rows, some at a time, so that the work stays in the cache of a processor."""
     found = []
     for series in rows.parts(_ROWS):
@@ -164,7 +165,8 @@ def _parts(rows: SeriesRows, grid: TickGrid, known: Floats, weight: Floats) -> l
         cell = grid.cell[own]
         if len(cell):
             first, last = int(cell.min()), int(cell.max())
-            found.append(_Part(slice(first, last + 1), cell - first, known[own], weight[own]))
+            weights = weight[own].astype(known.dtype, copy=False)
+            found.append(_Part(slice(first, last + 1), cell - first, known[own], weights))
     return found
 
 
@@ -173,7 +175,7 @@ def _pulls(parts: Sequence[_Part], mode: Floats, cut: float, others: float = np.
     pulled, left = np.zeros(len(mode)), np.zeros(len(mode))
     for part in parts:
         weight = part.weight
-        rest = mode[part.cells][part.cell]
+        rest = mode[part.cells].astype(part.known.dtype)[part.cell]
         np.subtract(part.known, rest, out=rest)
         if others < np.inf:
             weight = weight * (np.abs(rest) < others)
@@ -184,7 +186,7 @@ def _pulls(parts: Sequence[_Part], mode: Floats, cut: float, others: float = np.
     return pulled, left
 
 
-def _in_the_majority(mode: Floats, grid: TickGrid, deviation: Floats, heard: NDArray[np.bool_]) -> Floats:
+def _in_the_majority(mode: Floats, grid: TickGrid, deviation: Reals, heard: NDArray[np.bool_]) -> Floats:
     """Where statements fell into two camps, the mean lies between them; take the median there instead."""
     asked = np.abs(mode) > _ASKED
     if not asked.any():
@@ -202,7 +204,7 @@ def _in_the_majority(mode: Floats, grid: TickGrid, deviation: Floats, heard: NDA
 
 
 def _supported(
-    grid: TickGrid, deviation: Floats, heard: NDArray[np.bool_], mode: Floats, policy: DetectorPolicy
+    grid: TickGrid, deviation: Reals, heard: NDArray[np.bool_], mode: Floats, policy: DetectorPolicy
 ) -> NDArray[np.bool_]:
     """Asked only of cells that rose by so much that it matters."""
     supported: NDArray[np.bool_] = mode > np.log(policy.common_mode_least)

@@ -10,6 +10,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.calendar import DAY_US, series_sums
+from dbplanmon_pipeline.core.verdict.row_figures import Reals, far
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 BAR, PER_INTERVAL, PER_EXECUTION, COST, OFTEN = range(5)
@@ -23,9 +24,6 @@ LATEST = 12
 """Intervals in a row in which dear executions are counted."""
 
 _LEVELS = np.log([4.0, 8.0, 16.0, 32.0, 64.0])
-_ABOVE_OTHERS = 4.0
-"""A dear execution costs more than so many times the mean of the others of its interval."""
-
 _RARE, _PRIOR = 0.03, 20.0
 """At most this share of the intervals has a dear execution while all is well; half a one more in so many intervals."""
 
@@ -48,7 +46,7 @@ class DearRows:
         return DearRows(self.row[dear], self.log_ratio[dear])
 
 
-def far_rows(rows: SeriesRows, metric: str, residual: Floats) -> DearRows:
+def far_rows(rows: SeriesRows, metric: str, residual: Reals) -> DearRows:
     """Rows whose largest execution costs far more than the others did, if any, and than is normal.
 
     Where the engine does not tell the largest, only executions that ran alone are known.
@@ -56,30 +54,26 @@ def far_rows(rows: SeriesRows, metric: str, residual: Floats) -> DearRows:
     Args:
         rows: the series.
         metric: what it costs.
-        residual: float64 [rows], ln(cost / normal) of the metric.
+        residual: float [rows], ln(cost / normal) of the metric.
     """
-    executions, total, largest = rows.executions, rows.sums[metric], rows.sums[f"{metric}_max"]
-    alone = executions == 1
+    log_ratio = rows.figures[far(metric)] + residual
     with np.errstate(invalid="ignore"):
-        row = np.flatnonzero(alone | (largest * (executions - 1) > _ABOVE_OTHERS * (total - largest)))
-        largest = np.where(alone[row], total[row], largest[row])
-        row, largest = row[largest > 0], largest[largest > 0]
-    log_ratio = np.log(largest) - rows.log_cost[metric][row] + residual[row]
-    return DearRows(row, log_ratio).beyond(np.full(len(row), _LEVELS[0]))
+        row = np.flatnonzero(log_ratio > _LEVELS[0])
+    return DearRows(row, log_ratio[row].astype(np.float64))
 
 
-def learn_dear(rows: SeriesRows, metric: str, residual: Floats) -> Floats:
+def learn_dear(rows: SeriesRows, metric: str, residual: Reals) -> Floats:
     """What is learnt of each series [series, FIGURES].
 
     Args:
         rows: the series; each has at least one row.
         metric: what executions cost.
-        residual: float64 [rows], ln(cost / normal) of the metric.
+        residual: float [rows], ln(cost / normal) of the metric.
     """
     number, found = len(rows), np.zeros((len(rows), FIGURES))
-    far = far_rows(rows, metric, residual)
-    level = np.searchsorted(_LEVELS, far.log_ratio) - 1
-    cell = rows.series[far.row] * len(_LEVELS) + level
+    apart = far_rows(rows, metric, residual)
+    level = np.searchsorted(_LEVELS, apart.log_ratio) - 1
+    cell = rows.series[apart.row] * len(_LEVELS) + level
     counts = np.bincount(cell, minlength=number * len(_LEVELS)).reshape(number, len(_LEVELS))
     above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
     share = (above + 0.5) / (rows.counts[:, None] + _PRIOR)
@@ -87,7 +81,7 @@ def learn_dear(rows: SeriesRows, metric: str, residual: Floats) -> Floats:
     chosen = np.argmax(rare, axis=1)
     found[:, BAR] = np.where(rare.any(axis=1), _LEVELS[chosen], np.inf)
     found[:, PER_INTERVAL] = share[np.arange(number), chosen]
-    dear = far.beyond(found[rows.series[far.row], BAR])
+    dear = apart.beyond(found[rows.series[apart.row], BAR])
     series = rows.series[dear.row]
     executions = series_sums(rows.executions, rows.bounds)
     found[:, PER_EXECUTION] = (np.bincount(series, minlength=number) + 0.5) / executions

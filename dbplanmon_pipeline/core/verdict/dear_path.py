@@ -40,6 +40,12 @@ class DearSums:
         extra_us[dear.row] = costs.expected_us[dear.row] / rows.executions[dear.row] * np.expm1(dear.log_ratio)
         self._counted, self._extra_us = running_sums(counted), running_sums(extra_us)
 
+    def may_fire(self, points: Points) -> NDArray[np.bool_]:
+        """Where enough of the latest intervals had a dear execution [n]."""
+        row = np.maximum(points.row, LATEST - 1)
+        enough: NDArray[np.bool_] = self._count(row, LATEST) >= LEAST
+        return enough & (points.row - LATEST + 1 >= points.oldest)
+
     def finding(self, points: Points) -> Finding:
         """Judge the last intervals of each point."""
         found = Finding(
@@ -48,8 +54,7 @@ class DearSums:
             np.zeros(len(points.row)),
             np.ones(len(points.row)),
         )
-        many = np.flatnonzero(points.row - LATEST + 1 >= points.oldest)
-        many = many[self._count(points.row[many], LATEST) >= LEAST]
+        many = np.flatnonzero(self.may_fire(points))
         for intervals, ratio in _SCALES:
             at = many[(points.row[many] - intervals + 1 >= points.oldest[many]) & ~found.fired[many]]
             odds = self._log_odds(points.row[at], intervals, ratio)

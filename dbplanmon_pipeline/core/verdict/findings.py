@@ -1,6 +1,6 @@
 """Applies all rules to all points and keeps, for each that fired, the one finding to report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,27 +52,32 @@ def find(judge: Judge, points: Points) -> list[Fired]:
 
     They are taken in order of their rows: then their windows lie side by side in memory as well.
     """
-    number = np.argsort(points.row, kind="stable")
-    parts = (points.at(number[first : first + _POINTS]) for first in range(0, len(number), _POINTS))
-    changes = plan_changes_at(judge.rows)
+    since = intervals_since_plan_change(plan_changes_at(judge.rows), points)
     dear = {metric: DearSums(judge, metric) for metric in METRICS if len(judge.comparison.dear[metric].row)}
-    return [fired for part in parts for fired in _find(judge, part, changes, dear)]
+    may = judge.may_rise(points.row, since)
+    for sums in dear.values():
+        may |= sums.may_fire(points)
+    number = np.flatnonzero(may)
+    number = number[np.argsort(points.row[number], kind="stable")]
+    parts = (number[first : first + _POINTS] for first in range(0, len(number), _POINTS))
+    return [fired for part in parts for fired in _find(judge, points.at(part), since[part], dear)]
 
 
-def _find(judge: Judge, points: Points, changes: tuple[Longs, Longs], dear: Mapping[str, DearSums]) -> list[Fired]:
+def _find(judge: Judge, points: Points, since: Longs, dear: Mapping[str, DearSums]) -> list[Fired]:
     """Judge the points by all rules.
 
     CPU time decides first: where it fired and makes up half of what elapsed time rose by, it is the metric reported.
     What fired for elapsed time per CPU time is reported as elapsed time.
     """
-    since = intervals_since_plan_change(changes, points)
-    findings: dict[str, list[Finding]] = {metric: [_nothing(len(points.row))] for metric in METRICS}
+    first = {metric: _nothing(len(points.row)) for metric in METRICS}
     for view in judged_views(judge):
-        own = findings[_WORKER if view == _WORKER else _ELAPSED]
+        found = first[_WORKER if view == _WORKER else _ELAPSED]
         if view in METRICS:
-            own.append(judge_plan(judge, view, points, since))
-        own += [judge_scale(judge, view, points, number) for number in range(len(judge.policy.scales))]
-    first = {metric: _first_to_fire(found) for metric, found in findings.items()}
+            left = np.flatnonzero(~found.fired)
+            _fill(found, left, judge_plan(judge, view, points.at(left), since[left]))
+        for number in range(len(judge.policy.scales)):
+            left = np.flatnonzero(~found.fired)
+            _fill(found, left, judge_scale(judge, view, points.at(left), number))
     return _report(judge, points, first, {metric: sums.finding(points) for metric, sums in dear.items()})
 
 
@@ -80,16 +85,12 @@ def _nothing(points: int) -> Finding:
     return Finding(np.zeros(points, np.bool_), np.ones(points, np.int64), np.zeros(points), np.ones(points))
 
 
-def _first_to_fire(findings: Sequence[Finding]) -> Finding:
-    """The first that fired; later ones fill only the gaps."""
-    found = findings[0]
-    fired, intervals = found.fired.copy(), found.intervals.copy()
-    score, spread = found.score.copy(), found.spread.copy()
-    for other in findings[1:]:
-        new = np.flatnonzero(other.fired & ~fired)
-        fired[new] = True
-        intervals[new], score[new], spread[new] = other.intervals[new], other.score[new], other.spread[new]
-    return Finding(fired, intervals, score, spread)
+def _fill(found: Finding, left: Longs, other: Finding) -> None:
+    """Take over what fired of the points that were left: the first rule to fire is the one that is told."""
+    new = left[other.fired]
+    found.fired[new] = True
+    found.intervals[new] = other.intervals[other.fired]
+    found.score[new], found.spread[new] = other.score[other.fired], other.spread[other.fired]
 
 
 def _report(judge: Judge, points: Points, first: Mapping[str, Finding], dear: Mapping[str, Finding]) -> list[Fired]:

@@ -14,9 +14,10 @@ from dbplanmon_pipeline.core.verdict.calendar import (
 )
 from dbplanmon_pipeline.core.verdict.dear import learn_dear, no_dear
 from dbplanmon_pipeline.core.verdict.history import Stretch
-from dbplanmon_pipeline.core.verdict.normal import Normal, row_variance
+from dbplanmon_pipeline.core.verdict.normal import MAX_EXECUTION_VARIANCE, Normal
 from dbplanmon_pipeline.core.verdict.null import StrayingMeans, straying_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.row_figures import EXECUTIONS, FEWNESS, LOAD, Singles
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
 from dbplanmon_pipeline.core.verdict.table import rough_medians
 from dbplanmon_pipeline.core.verdict.tails import learn_tails
@@ -33,37 +34,42 @@ _TINY = 1e-12
 class Fit:
     """The figures of one view while they are being learnt; each step takes out of the rest what it explains.
 
+    What is known of rows is float32, what is known of series and their hours float64.
+
     Args:
         stretch: the rows.
         view: which.
         execution_variance: float64 [series], variance of the logarithm of a single execution.
-        rest: float64 [rows], to be filled with what is left unexplained; 0 unknown.
+        rest: float32 [rows], to be filled with what is left unexplained; 0 unknown.
         policy: thresholds.
     """
 
     def __init__(
-        self, stretch: Stretch, view: str, execution_variance: Floats, rest: Floats, policy: DetectorPolicy
+        self, stretch: Stretch, view: str, execution_variance: Floats, rest: Singles, policy: DetectorPolicy
     ) -> None:
         rows = stretch.rows
-        value = rows.log_cost[view]
+        value = rows.figures[view]
         self._stretch, self._rows, self._runs, self._policy = stretch, rows, stretch.runs, policy
         self._known = ~np.isnan(value)
         self._all_known = bool(self._known.all())
         self._view = view
         self._execution_variance = execution_variance
-        self._weight = self._known / (0.01 + rows.spread(execution_variance) * stretch.fewness)
+        self._few = self._spread(execution_variance)
+        self._few *= rows.figures[FEWNESS]
+        self._weight = self._known / (self._few + np.float32(0.01))
         self._total = series_sums(self._weight, rows.bounds) + _TINY
         self._mean_weight = self._total / np.maximum(rows.counts, 1)
         self._run_weight = stretch.runs.sums(self._weight)
         self._level = rough_medians(value, rows)
         self._blank = np.isnan(self._level)
-        np.subtract(value, rows.spread(self._level), out=rest)
+        np.subtract(value, self._spread(self._level), out=rest)
         self._rest = rest
         self._forget_unknown()
         self._level = np.nan_to_num(self._level)
-        self._load_centre = series_sums(self._weight * stretch.load, rows.bounds) / self._total
-        self._load = stretch.load - rows.spread(self._load_centre)
+        self._load_centre = series_sums(self._weight * rows.figures[LOAD], rows.bounds) / self._total
+        self._load = rows.figures[LOAD] - self._spread(self._load_centre)
         self._weighted_load = self._weight * self._load
+        self._run_load = stretch.runs.sums(self._weighted_load)
         self._load_square = series_sums(self._weighted_load * self._load, rows.bounds)
         self._slope = np.zeros(len(rows))
         self._weekend = np.zeros(len(rows))
@@ -71,22 +77,21 @@ class Fit:
         self._sensitivity = np.ones(len(rows))
         self._unproven = np.ones(len(rows))
         self._weekdays, self._weekday_variance = np.zeros((len(rows), WEEKDAYS)), np.zeros(len(rows))
-        self._mode: Floats | None = None
         self.scale = self._scale()
 
     def habits(self) -> None:
         """Hours, weekends, load and level, from what is left, outliers cut."""
-        limit = self._rows.spread(_CUT * self.scale)
-        cut = _clipped(self._rest, limit)
-        rest = self._runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
+        cut = _clipped(self._rest, self._spread(_CUT * self.scale))
+        pull = series_sums(self._weighted_load * cut, self._rows.bounds)
+        cut *= self._weight
+        rest = self._runs.sums(cut) / np.maximum(self._run_weight, _TINY)
         before = rest
         rest = rest - self._learn_hours(rest)
         rest = rest - self._learn_weekend(rest)
-        moved = self._runs.at_rows(before - rest)
-        self._rest -= moved
-        cut -= moved
-        self._learn_load(cut)
-        rest = rest - self._learn_level(rest)
+        moved = before - rest
+        moved += self._learn_level(rest)
+        self._learn_load(pull - self._of_series(self._run_load * (before - rest)))
+        self._rest -= self._runs.at_rows(moved)
         self._forget_unknown()
         self.scale = self._scale()
 
@@ -95,55 +100,54 @@ class Fit:
         runs = self._runs
         day = weekday(self._rows.end_us[runs.first])
         cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
-        rest = runs.sums(self._weight * cut) / np.maximum(self._run_weight, _TINY)
+        cut *= self._weight
+        rest = runs.sums(cut) / np.maximum(self._run_weight, _TINY)
         self._weekdays, self._weekday_variance = weekday_levels(runs, day, self._run_weight, rest, len(self._rows))
         if self._weekdays.any():
             self._rest -= runs.at_rows(np.nan_to_num(self._weekdays[runs.series, day]))
             self._forget_unknown()
             self.scale = self._scale()
 
-    def hold(self, held: Floats) -> None:
+    def hold(self, held: Singles) -> None:
         """Take out what the rows were held up together with others."""
         self._rest -= held
         self._forget_unknown()
         self.scale = self._scale()
 
-    def give_back(self) -> None:
-        """Put what was held to be common into the rest again; to be followed by `share`."""
-        if self._mode is not None:
-            self._rest += self._rows.spread(self._sensitivity) * self._mode
-            self._mode = None
-
     def share(self, mode: Floats) -> None:
         """Take out what is common, as far as each statement feels it."""
         rows = self._rows
-        whole = self._rest
-        limit = np.abs(mode)
-        limit *= 1.5
-        limit += rows.spread(_CUT * self.scale)
-        weighted = self._weight * mode
-        pull = _clipped(whole, limit)
+        common = mode.astype(np.float32)
+        limit = np.abs(common)
+        limit *= np.float32(1.5)
+        limit += self._spread(_CUT * self.scale)
+        weighted = self._weight * common
+        pull = _clipped(self._rest, limit)
         pull *= weighted
         with_mode = series_sums(pull, rows.bounds)
-        weighted *= mode
+        weighted *= common
         square = series_sums(weighted, rows.bounds)
         prior = self._mean_weight * self._policy.sensitivity_prior * self.scale**2
         self._sensitivity = np.clip((with_mode + prior) / (square + prior + _TINY), 0.0, 2.0)
         self._unproven = prior / (square + prior + _TINY)
-        self._mode = mode
-        self._rest -= rows.spread(self._sensitivity) * mode
+        common *= self._spread(self._sensitivity)
+        self._rest -= common
         self._forget_unknown()
         self.scale = self._scale()
 
-    def weigh(self, weight: Floats) -> StrayingMeans:
-        """Find how far the rest strays, and write one over the variance of each row into `weight` [rows]."""
-        self._interval_variance = self._stray()
-        weight[:] = self._known / row_variance(self._rows, self._interval_variance, self._execution_variance)
+    def weigh(self) -> StrayingMeans:
+        """Find how far the rest strays."""
+        few = np.minimum(self._few, np.float32(MAX_EXECUTION_VARIANCE))
+        limit = self._spread(_FAR * self.scale)
+        cut = _clipped(self._rest, limit.copy())
+        self._interval_variance = self._stray(cut, few)
+        few += self._spread(self._interval_variance)
+        weight = self._known / few
         self._tail = learn_tails(self._rows, self._rest, weight)
         self._dear = (
             learn_dear(self._rows, self._view, self._rest) if self._view in METRICS else no_dear(len(self._rows))
         )
-        return straying_means(self._stretch.windows, self._rest, weight, self._rows.spread(_FAR * self.scale))
+        return straying_means(self._stretch.windows, self._rest, weight, limit)
 
     def normal(self, inflation: Floats, highest: Floats) -> Normal:
         """Everything learnt, after `weigh`; the inflation is found over all stretches."""
@@ -178,9 +182,17 @@ class Fit:
     def _scale(self) -> Floats:
         """Typical distance from normal, a mean of absolute values that no outlier spoils [series]."""
         distance = np.abs(self._rest)
-        np.minimum(distance, 1.5, out=distance)
+        np.minimum(distance, np.float32(1.5), out=distance)
         distance *= self._weight
         return np.maximum(_MEAN_ABS_TO_SD * series_sums(distance, self._rows.bounds) / self._total, _SMALLEST_SCALE)
+
+    def _spread(self, values: Floats) -> Singles:
+        return self._rows.spread(values.astype(np.float32))
+
+    def _of_series(self, values: Floats) -> Floats:
+        """Sum of a figure of the runs of each series [series]."""
+        sums: Floats = np.bincount(self._runs.series, values, minlength=len(self._rows)).astype(np.float64, copy=False)
+        return sums
 
     def _learn_hours(self, rest: Floats) -> Floats:
         runs, series = self._runs, len(self._rows)
@@ -211,37 +223,39 @@ class Fit:
         self._weekend = self._weekend + change
         return np.where(on, change[runs.series], 0.0)
 
-    def _learn_load(self, cut: Floats) -> None:
-        rows = self._rows
+    def _learn_load(self, pull: Floats) -> None:
+        """By how much the rest rises with the load; `pull` is the weighted sum of both [series]."""
         doubt = self._mean_weight * self._policy.load_prior * self.scale**2
-        pull = series_sums(self._weighted_load * cut, rows.bounds)
-        slope = self._slope + pull / (self._load_square + doubt + _TINY)
-        slope = np.clip(slope, 0.0, 3.0)
-        self._rest -= rows.spread(slope - self._slope) * self._load
+        slope = np.clip(self._slope + pull / (self._load_square + doubt + _TINY), 0.0, 3.0)
+        moved = self._spread(slope - self._slope)
+        moved *= self._load
+        self._rest -= moved
         self._slope = slope
 
     def _learn_level(self, rest: Floats) -> Floats:
-        runs = self._runs
+        """The change of the level, by run."""
+        series = self._runs.series
         change = np.zeros(len(self._rows))
-        total = np.maximum(np.bincount(runs.series, self._run_weight, minlength=len(self._rows)), _TINY)
+        total = np.maximum(self._of_series(self._run_weight), _TINY)
+        limit = 2.0 * self.scale[series]
         for _ in range(_ROUNDS):
-            left = rest - change[runs.series]
-            limit = 2.0 * self.scale[runs.series]
-            pull = np.bincount(runs.series, self._run_weight * np.clip(left, -limit, limit), minlength=len(change))
+            pull = self._of_series(self._run_weight * np.clip(rest - change[series], -limit, limit))
             change = change + pull / total
         self._level = self._level + change
-        self._rest -= self._rows.spread(change)
-        return change[runs.series]
+        found: Floats = change[series]
+        return found
 
-    def _stray(self) -> Floats:
+    def _stray(self, cut: Singles, few: Singles) -> Floats:
         """Variance of an interval beyond what its few executions explain [series]."""
-        rows = self._rows
-        limit = rows.spread(_FAR * self.scale)
-        cut = _clipped(self._rest, limit)
-        few = row_variance(rows, np.zeros(len(rows)), self._execution_variance)
-        weight = np.minimum(rows.executions, 20.0) * self._known
-        own = series_sums(weight * (cut * cut - few), rows.bounds) / (series_sums(weight, rows.bounds) + _TINY)
-        return np.maximum(own, self._policy.spread_floor**2)
+        bounds = self._rows.bounds
+        weight = np.minimum(self._rows.figures[EXECUTIONS], np.float32(20.0))
+        if not self._all_known:
+            weight *= self._known
+        total = series_sums(weight, bounds) + _TINY
+        cut *= cut
+        cut -= few
+        cut *= weight
+        return np.maximum(series_sums(cut, bounds) / total, self._policy.spread_floor**2)
 
     def _habit(self) -> Floats:
         """How large a habit may be that was not seen yet [series]."""
@@ -250,9 +264,9 @@ class Fit:
         return np.where(self._stretch.young, policy.young_habit / 3 if ratio else policy.young_habit, policy.habit)
 
 
-def _clipped(values: Floats, limit: Floats) -> Floats:
+def _clipped(values: Singles, limit: Singles) -> Singles:
     """Values cut off at so much on either side; `limit` is used up."""
-    cut = np.minimum(values, limit)
+    cut: Singles = np.minimum(values, limit)
     np.negative(limit, out=limit)
     return np.maximum(cut, limit, out=cut)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, TickGrid
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
@@ -60,13 +61,13 @@ class Waits:
     """How much longer than usual rows waited, ln of elapsed over CPU time above normal; NaN unknown.
 
     Attributes:
-        of_instance: float64 [rows], without what is common to their instance.
-        rest: float64 [rows], without what is common to their database either.
+        of_instance: float [rows], without what is common to their instance.
+        rest: float [rows], without what is common to their database either.
         far: float64 [series], from where on it is more than chance; NaN unknown.
     """
 
-    of_instance: Floats
-    rest: Floats
+    of_instance: Reals
+    rest: Reals
     far: Floats
 
 
@@ -79,13 +80,15 @@ def seldom(scale: Floats, variance: Floats | None = None, tail: Floats | None = 
         tail: float64 [series, levels], how rarely intervals lie how far above normal; see `tails.py`.
     """
     if variance is None or tail is None:
-        return _FAR * scale
+        far: Floats = _FAR * scale
+        return far
     rare = tail >= -math.log(_CHANCE)
     level = np.where(rare.any(axis=1), np.array(LEVELS)[np.argmax(rare, axis=1)], np.inf)
-    return np.maximum(_FAR * scale, level * np.sqrt(variance))
+    found: Floats = np.maximum(_FAR * scale, level * np.sqrt(variance))
+    return found
 
 
-def held_up_by(grid: TickGrid, level: Floats, beyond: Floats, rest: Floats) -> HeldUp:
+def held_up_by(grid: TickGrid, level: Floats, beyond: Floats, rest: Reals) -> HeldUp:
     """Who was held up at ticks that are known.
 
     Args:
@@ -126,7 +129,7 @@ def held_up(
     return held_up_by(grid, np.maximum(*levels), levels[1], waits.rest)
 
 
-def _level(grid: TickGrid, longer: Longs, rest: Floats, policy: DetectorPolicy) -> Floats:
+def _level(grid: TickGrid, longer: Longs, rest: Reals, policy: DetectorPolicy) -> Floats:
     """Median of those that waited longer, in cells in which they are too many for chance [instances, ticks]."""
     level = np.zeros(grid.groups * grid.width)
     if len(longer):
@@ -138,7 +141,7 @@ def _level(grid: TickGrid, longer: Longs, rest: Floats, policy: DetectorPolicy) 
     return level.reshape(grid.groups, grid.width)
 
 
-def _medians(cell: Longs, values: Floats) -> tuple[Longs, Longs, Floats]:
+def _medians(cell: Longs, values: Reals) -> tuple[Longs, Longs, Floats]:
     """Cells with any values, rising, the place of each value among them, and their medians."""
     cells, place = np.unique(cell, return_inverse=True)
     ordered = values[np.lexsort((values, place))]

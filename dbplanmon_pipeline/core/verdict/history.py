@@ -14,7 +14,7 @@ from dbplanmon_pipeline.core.verdict.scopes import Scopes
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 _TODAY = 6.0
-_ROWS = 16_000
+_ROWS = 32_000
 """Rows of a stretch: 128 KB per line, so that a dozen of them fit into the cache of one processor."""
 
 
@@ -28,8 +28,6 @@ class Stretch:
         place: where these lie among all rows.
         runs: their hours.
         windows: their windows of each length.
-        fewness: float64 [rows], 1 / executions.
-        load: float64 [rows], -1 / sqrt(executions).
         samples: float64 [series, 24], independent samples of each hour of the day and its neighbours; what ran today
             tells what is normal today, even if nothing of habits, and the less the more hours have passed.
         young: bool [series], seen for less than a day.
@@ -40,8 +38,6 @@ class Stretch:
     place: slice
     runs: HourRuns
     windows: list[WindowLength]
-    fewness: Floats
-    load: Floats
     samples: Floats
     young: NDArray[np.bool_]
 
@@ -90,8 +86,6 @@ def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy) -> Str
         place=place,
         runs=runs,
         windows=window_lengths(rows, days_of(runs), policy, place.start),
-        fewness=1.0 / rows.executions,
-        load=-1.0 / np.sqrt(rows.executions),
         samples=np.where((seen_us < DAY_US)[:, None], _TODAY * around_today(samples), around_the_hour(samples)),
         young=seen_us < DAY_US,
     )

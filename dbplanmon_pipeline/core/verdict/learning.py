@@ -9,13 +9,15 @@ from dbplanmon_pipeline.core.verdict.history import History
 from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
 from dbplanmon_pipeline.core.verdict.null import inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.row_figures import Singles
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS
 
-_ROUNDS = 2
 _ELAPSED = METRICS[0]
 
 
-def learn_view(history: History, view: str, execution_variance: Floats, policy: DetectorPolicy, held: Floats) -> Normal:
+def learn_view(
+    history: History, view: str, execution_variance: Floats, policy: DetectorPolicy, held: Singles
+) -> Normal:
     """Learn one view.
 
     Args:
@@ -23,40 +25,39 @@ def learn_view(history: History, view: str, execution_variance: Floats, policy: 
         view: which.
         execution_variance: float64 [series], variance of the logarithm of a single execution.
         policy: thresholds.
-        held: float64 [rows], for how much longer each row was held up together with others, natural logarithm; found
+        held: float32 [rows], for how much longer each row was held up together with others, natural logarithm; found
             and filled in where the view tells how long statements wait, and taken out of elapsed time.
     """
     rows, stretches = history.rows, history.stretches
-    known = ~np.isnan(rows.log_cost[view])
+    known = ~np.isnan(rows.figures[view])
     if not known.any():
         return unknown(len(rows), len(policy.scales))
-    rest = np.empty(len(known))
+    rest = np.empty(len(known), np.float32)
     fits = [Fit(one, view, execution_variance[one.series], rest[one.place], policy) for one in stretches]
     if view == _ELAPSED:
         _hold(fits, history, held)
-    for number in range(_ROUNDS):
-        for fit in fits:
-            fit.habits()
-            fit.give_back()
-        deviation = rest if known.all() else np.where(known, rest, np.nan)
-        mode = history.scopes.mode(deviation, _scale(fits), policy)
-        for fit, stretch in zip(fits, stretches, strict=True):
-            fit.share(mode[stretch.place])
-        if view == ELAPSED_PER_WORKER and not number:
-            deviation = rest if known.all() else np.where(known, rest, np.nan)
-            held[:] = history.scopes.held_up(Waits(deviation, deviation, seldom(_scale(fits))), policy).at_rows
-            _hold(fits, history, held)
     for fit in fits:
+        fit.habits()
+    deviation = rest if known.all() else np.where(known, rest, np.float32(np.nan))
+    mode = history.scopes.mode(deviation, _scale(fits), policy)
+    for fit, stretch in zip(fits, stretches, strict=True):
+        fit.share(mode[stretch.place])
+    if view == ELAPSED_PER_WORKER:
+        deviation = rest if known.all() else np.where(known, rest, np.float32(np.nan))
+        held[:] = history.scopes.held_up(Waits(deviation, deviation, seldom(_scale(fits))), policy).at_rows
+        _hold(fits, history, held)
+    for fit in fits:
+        # Once more: what all felt at some hour of a single day is no habit.
+        fit.habits()
         fit.weekdays()
-    weight = np.empty(len(known))
-    means = [fit.weigh(weight[stretch.place]) for fit, stretch in zip(fits, stretches, strict=True)]
+    means = [fit.weigh() for fit in fits]
     inflation = inflation_of(means, policy)
     return joined(
         [fit.normal(inflation[one.series], own.highest) for fit, one, own in zip(fits, stretches, means, strict=True)]
     )
 
 
-def _hold(fits: list[Fit], history: History, held: Floats) -> None:
+def _hold(fits: list[Fit], history: History, held: Singles) -> None:
     if held.any():
         for fit, stretch in zip(fits, history.stretches, strict=True):
             fit.hold(held[stretch.place])

@@ -1,12 +1,14 @@
 """How far means over windows stray while all is well: the yardstick every statement brings along itself."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 _STRIDES = 4
@@ -24,6 +26,7 @@ class WindowLength:
     Attributes:
         intervals: the length.
         stride: distance of one window to the next.
+        rows: of all series.
         first: last row of the first window.
         crossing: int64 [m], windows that do not lie within one series.
         own: int64 [k], series with a window, and the first of each in `begin`: int64 [k].
@@ -33,6 +36,7 @@ class WindowLength:
 
     intervals: int
     stride: int
+    rows: int
     first: int
     crossing: Longs
     own: Longs
@@ -42,15 +46,12 @@ class WindowLength:
     day_series: Longs
     day: Longs
 
-    def differences(self, sums: Floats) -> Floats:
-        """Sum of each window, from sums over all rows before [rows + 1]."""
-        found: Floats = (
-            sums[self.first + 1 :: self.stride]
-            - sums[self.first + 1 - self.intervals : len(sums) - self.intervals : self.stride]
-        )
-        return found
+    @property
+    def windows(self) -> slice:
+        """First row of each window."""
+        return slice(self.first + 1 - self.intervals, self.rows + 1 - self.intervals, self.stride)
 
-    def sums(self, values: Floats) -> Floats:
+    def sums(self, values: Reals) -> Floats:
         """Sum over the windows of each series [series]."""
         found = np.zeros(len(self.number))
         if len(self.own):
@@ -113,6 +114,7 @@ def _windows(rows: SeriesRows, days: Days, length: int, before: int) -> WindowLe
     return WindowLength(
         intervals=length,
         stride=stride,
+        rows=len(rows.series),
         first=first,
         crossing=at,
         own=own,
@@ -124,7 +126,7 @@ def _windows(rows: SeriesRows, days: Days, length: int, before: int) -> WindowLe
     )
 
 
-def straying_means(windows: Sequence[WindowLength], residual: Floats, weight: Floats, limit: Floats) -> StrayingMeans:
+def straying_means(windows: Sequence[WindowLength], residual: Reals, weight: Reals, limit: Reals) -> StrayingMeans:
     """Find how far means of windows strayed.
 
     The root of the second moment of standardised means, or of the fourth of those above 0 where the tail is heavy,
@@ -132,28 +134,27 @@ def straying_means(windows: Sequence[WindowLength], residual: Floats, weight: Fl
 
     Args:
         windows: see `window_lengths`.
-        residual: float64 [rows], 0 where the weight is 0.
-        weight: float64 [rows], one over the variance of each row.
-        limit: float64 [rows], beyond which a row counts no more for the moments.
+        residual: float32 or float64 [rows], 0 where the weight is 0.
+        weight: the same [rows], one over the variance of each row.
+        limit: the same [rows], beyond which a row counts no more for the moments.
     """
     series = len(windows[0].number)
     second, highest = np.zeros((series, len(windows))), np.zeros((series, len(windows)))
-    weights = _from_start(weight)
-    clipped = _from_start(weight * np.clip(residual, -limit, limit))
-    plain = _from_start(weight * np.clip(residual, -_CUT, _CUT))
-    for number, window in enumerate(windows):
+    clipped: Reals = np.minimum(residual, limit)
+    np.maximum(clipped, -limit, out=clipped)
+    clipped *= weight
+    plain: Reals = np.clip(residual, -_CUT, _CUT)
+    plain *= weight
+    lines = [_sums_of_windows(line, windows) for line in (weight, clipped, plain)]
+    for number, (window, of_weight, of_clipped, of_plain) in enumerate(zip(windows, *lines, strict=True)):
         if not len(window.own):
             continue
-        # Where nothing is known in a window, both sums are the same, and the mean is 0.
-        root = np.maximum(window.differences(weights), 1e-12)
-        np.sqrt(root, out=root)
-        np.divide(1.0, root, out=root)
-        root[window.crossing] = 0.0
-        means = window.differences(clipped)
-        means *= root
-        second[:, number] = _second_moment(window, means)
-        root *= window.differences(plain)
-        highest[:, number] = _second_highest(window, root)
+        # Where nothing is known in a window, all sums are the same, and the mean is 0.
+        np.maximum(of_weight, 1e-12, out=of_weight)
+        of_clipped[window.crossing] = 0.0
+        second[:, number] = _second_moment(window, of_clipped, of_weight)
+        of_plain[window.crossing] = 0.0
+        highest[:, number] = _second_highest(window, of_plain, of_weight)
     return StrayingMeans(np.stack([window.number for window in windows], axis=1), second, highest)
 
 
@@ -184,26 +185,65 @@ def stride_of(length: int) -> int:
     return max(1, length // _STRIDES)
 
 
-def _from_start(values: Floats) -> Floats:
-    sums = np.empty(len(values) + 1)
-    sums[0] = 0.0
-    np.cumsum(values, out=sums[1:])
-    return sums
+def _sums_of_windows(line: Reals, windows: Sequence[WindowLength]) -> Iterator[Reals]:
+    """Sums of the windows of each length.
+
+    Those that begin at every row are added up from shorter ones. The others begin where some multiple of rows has
+    passed and end there as well, so sums from the start are needed for such multiples only.
+    """
+    few = [window for window in windows if window.stride > 1]
+    step = math.gcd(*(number for window in few for number in (window.stride, window.intervals)))
+    start = min((window.windows.start % step for window in few), default=0)
+    from_start = _from_start(line[start:], step) if few else np.zeros(1)
+    length, sums = 1, line
+    for window in windows:
+        if window.stride > 1:
+            yield _differences(from_start, window, start, step)
+            continue
+        if window.intervals % length:
+            length, sums = 1, line
+        parts = window.intervals // length
+        whole = max(len(line) + 1 - window.intervals, 0)
+        shorter, sums = sums, sums[:whole].copy()
+        for part in range(1, parts):
+            sums += shorter[part * length :][:whole]
+        length = window.intervals
+        yield sums.copy()
 
 
-def _second_moment(window: WindowLength, means: Floats) -> Floats:
+def _differences(from_start: Floats, window: WindowLength, start: int, step: int) -> Floats:
+    first, distance, length = (window.windows.start - start) // step, window.stride // step, window.intervals // step
+    ends = from_start[first + length :: distance]
+    found: Floats = ends - from_start[first::distance][: len(ends)]
+    return found
+
+
+def _from_start(line: Reals, step: int) -> Floats:
+    """Sums of all values before every so many of them."""
+    cells = len(line) // step
+    sums = np.zeros(cells + 1)
+    for number in range(step):
+        sums[1:] += line[number::step][:cells]
+    return np.cumsum(sums, out=sums)
+
+
+def _second_moment(window: WindowLength, sums: Reals, weight: Reals) -> Floats:
     number = np.maximum(window.number, 1)
-    above = np.maximum(means, 0.0)
-    above *= means
-    above *= above
-    second = window.sums(means * means) / number
-    fourth = window.sums(above) * (2 / 3) / number
+    square = sums * sums
+    square /= weight
+    second = window.sums(square) / number
+    square *= sums > 0
+    square *= square
+    fourth = window.sums(square) * (2 / 3) / number
     return np.maximum(second, np.sqrt(fourth))
 
 
-def _second_highest(window: WindowLength, means: Floats) -> Floats:
+def _second_highest(window: WindowLength, sums: Reals, weight: Reals) -> Floats:
     """Second largest daily maximum, 0 with fewer than two days: a single bad day sets no standard."""
     of_days = np.zeros((len(window.number), int(window.day.max(initial=0)) + 2))
-    of_days[window.day_series, window.day] = np.maximum.reduceat(means, window.days)
-    second: Floats = np.maximum(np.partition(of_days, -2, axis=1)[:, -2], 0.0)
+    square = np.maximum(sums, 0.0)
+    square *= square
+    square /= weight
+    of_days[window.day_series, window.day] = np.maximum.reduceat(square, window.days)
+    second: Floats = np.sqrt(np.partition(of_days, -2, axis=1)[:, -2])
     return second

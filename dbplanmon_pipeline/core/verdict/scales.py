@@ -28,6 +28,7 @@ _SHARE_CALM, _SHARE_NOISY = 0.7, 0.55
 _LATEST_ASKED = (3, 6, 12, 36, 72, 144)
 _LONG, _FEW = 36, 36
 _READS_CUT = 3.0
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Judge:
         self._reads = running_sums(reads)
         self._load = running_sums(-1.0 / np.sqrt(self.rows.executions))
         scales = [scale.intervals for scale in policy.scales]
+        self._latest_means = {view: sums.means(LATEST) for view, sums in self.views.items()}
+        self._recent_means = {view: sums.means(RECENT) for view, sums in self.views.items()}
         self._latest = [(latest, max(bisect_right(scales, latest) - 1, 0)) for latest in _LATEST_ASKED]
         of_days = {view: self.learnt.views[view].unseen_day_variance(self.rows) for view in self.views}
         self._unseen_days = {view: running_sums(np.sqrt(of)) for view, of in of_days.items() if of is not None}
@@ -98,6 +101,7 @@ class Judge:
             demand: what has to be shown.
         """
         fits = (length > 0) & (points.row - length + 1 >= points.oldest)
+        fits &= self._may_persist(view, points.row, length, demand)
         found = Finding(np.zeros(len(length), np.bool_), length, np.zeros(len(length)), np.ones(len(length)))
         at = np.flatnonzero(fits)
         sums, normal = self.views[view], self.learnt.views[view]
@@ -126,6 +130,29 @@ class Judge:
         hours = np.maximum(span, self.policy.impact_intervals * self.policy.step_us) / 3.6e9
         enough: NDArray[np.bool_] = extra_us / hours >= self._min_extra_us[self.rows.series[row]]
         return enough
+
+    def may_rise(self, row: Longs, since: Longs) -> NDArray[np.bool_]:
+        """False where the latest intervals surely carry too little for any window of any view [n].
+
+        Args:
+            row: int64 [n], last rows of windows.
+            since: int64 [n], intervals since the last change of plan, 0 for none; a few of them are a window as well.
+        """
+        policy = self.policy
+        least = min(policy.plan_ratio, *(scale.min_ratio for scale in policy.scales))
+        may: NDArray[np.bool_] = (since > 0) & (since < LATEST)
+        for latest in self._latest_means.values():
+            may |= latest[row] >= LATEST_CONFIRM * np.log(least) * (1 - _SLACK)
+        return may
+
+    def _may_persist(self, view: str, row: Longs, length: Longs, demand: Demand) -> NDArray[np.bool_]:
+        """False where the latest intervals surely carry too little; see `_persists`, whose effect is never smaller."""
+        effect = np.log(demand.ratio)
+        may: NDArray[np.bool_] = self._latest_means[view][row] >= LATEST_CONFIRM * effect * (1 - _SLACK)
+        recent = self._recent_means[view][row] >= RECENT_OF_MEAN * effect * (1 - _SLACK)
+        may |= length < LATEST
+        may &= recent | (length < RECENT)
+        return may
 
     def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
         """Variance of the normal itself over a window.

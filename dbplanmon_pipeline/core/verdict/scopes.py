@@ -9,6 +9,7 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, TickGrid, common_mode, tick_grid
 from dbplanmon_pipeline.core.verdict.held_up import HeldUp, Waits, held_up
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 
@@ -45,7 +46,7 @@ class Scopes:
     databases: TickGrid | None
     heard: NDArray[np.bool_] | None
 
-    def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy, ask_support: bool = True) -> Modes:
+    def modes(self, deviation: Reals, scale: Floats, policy: DetectorPolicy, ask_support: bool = True) -> Modes:
         """What is common to the instances and, beyond that, to their databases."""
         instance = common_mode(self.rows, self.instances, deviation, scale, policy, ask_support=ask_support)
         common = instance.at_rows()
@@ -58,11 +59,11 @@ class Scopes:
         """Ticks in which several statements of an instance waited longer at once; see `held_up`."""
         return held_up(self.rows, self.instances, waits, policy, self.heard)
 
-    def _of_part(self, grid: TickGrid, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> CommonMode:
+    def _of_part(self, grid: TickGrid, deviation: Reals, scale: Floats, policy: DetectorPolicy) -> CommonMode:
         """Of a part more is believed of a handful: those with new plans, which may be broken together, do not speak."""
         return common_mode(self.rows, grid, deviation, scale, policy, policy.part_few_ratio)
 
-    def mode(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Floats:
+    def mode(self, deviation: Reals, scale: Floats, policy: DetectorPolicy) -> Floats:
         """All that is common at each row [rows]."""
         return self.modes(deviation, scale, policy, ask_support=False).at_rows
 

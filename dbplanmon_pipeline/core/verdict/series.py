@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.row_figures import RowFigures, Singles
 from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
 
 METRICS = ("elapsed_time_us", "worker_time_us")
@@ -43,7 +44,8 @@ DETECTOR_COLUMNS = (
 )
 """Columns of an interval frame that the detectors use; a metric that is absent counts as unknown."""
 
-Figure = TypeVar("Figure", np.float64, np.int64, np.bool_)
+Figure = TypeVar("Figure", np.float64, np.float32, np.int64, np.bool_)
+Line = TypeVar("Line", np.float64, np.float32)
 
 _OF_FAILURES = ("aborted_count", "exception_count")
 _SUMS = tuple(
@@ -56,7 +58,7 @@ _HOUR_US = 3_600_000_000
 _ROWS = 16_000
 
 
-class Lines(Mapping[str, Floats]):
+class Lines(Mapping[str, NDArray[Line]]):
     """Columns of some rows; each is cut out when it is asked for first, as many never are.
 
     Args:
@@ -64,15 +66,16 @@ class Lines(Mapping[str, Floats]):
         rows: which.
     """
 
-    def __init__(self, whole: Mapping[str, Floats], rows: Longs | slice) -> None:
-        self._whole, self._rows = whole, rows
-        self._cut: dict[str, Floats] = {}
+    def __init__(self, whole: Mapping[str, NDArray[Line]], rows: Longs | slice) -> None:
+        self._whole: Mapping[str, NDArray[Line]] = whole
+        self._rows = rows
+        self._cut: dict[str, NDArray[Line]] = {}
 
-    def at(self, rows: Longs) -> "Lines":
+    def at(self, rows: Longs) -> "Lines[Line]":
         """Some of the rows."""
         return Lines(self, rows) if isinstance(self._rows, slice) else Lines(self._whole, self._rows[rows])
 
-    def __getitem__(self, name: str) -> Floats:
+    def __getitem__(self, name: str) -> NDArray[Line]:
         if name not in self._cut:
             self._cut[name] = self._whole[name][self._rows]
         return self._cut[name]
@@ -96,6 +99,7 @@ class SeriesRows:
         plan_hash: int64 [rows], the plan that ran most often in the interval, 0 unknown.
         sums: float64 [rows] by column name, totals of the interval, and the largest of `*_max`; NaN unknown.
         log_cost: float64 [rows] by view; by metric ln of the robust cost per execution [microseconds]; NaN unknown.
+        figures: float32 [rows] by name, what learning needs of each row.
     """
 
     database_id: Longs
@@ -108,6 +112,7 @@ class SeriesRows:
     plan_hash: Longs
     sums: Mapping[str, Floats]
     log_cost: Mapping[str, Floats]
+    figures: Mapping[str, Singles]
 
     def __len__(self) -> int:
         return len(self.query_hash)
@@ -146,6 +151,7 @@ class SeriesRows:
             plan_hash=self.plan_hash[rows],
             sums=Lines(self.sums, rows),
             log_cost=Lines(self.log_cost, rows),
+            figures=Lines(self.figures, rows),
         )
 
     def parts(self, rows: int) -> list[slice]:
@@ -176,10 +182,11 @@ class SeriesRows:
             plan_hash=self.plan_hash[rows],
             sums=_cut(self.sums, rows),
             log_cost=_cut(self.log_cost, rows),
+            figures=_cut(self.figures, rows),
         )
 
 
-def _cut(lines: Mapping[str, Floats], rows: Longs) -> Lines:
+def _cut(lines: Mapping[str, NDArray[Line]], rows: Longs) -> Lines[Line]:
     return lines.at(rows) if isinstance(lines, Lines) else Lines(lines, rows)
 
 
@@ -264,6 +271,7 @@ def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRow
     series = np.cumsum(new_series)[first] - 1 if len(first) else np.empty(0, np.int64)
     heads = np.flatnonzero(new_series)
     code, _ = frame.instance_codes()
+    log_cost = _log_costs(sums, maxima)
     return SeriesRows(
         database_id=database[heads],
         query_hash=query[heads],
@@ -274,7 +282,8 @@ def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRow
         end_us=end[first],
         plan_hash=dominant_plans(columns.longs("plan_hash"), columns.floats("execution_count"), first),
         sums=sums | maxima,
-        log_cost=_log_costs(sums, maxima),
+        log_cost=log_cost,
+        figures=RowFigures(sums | maxima, log_cost, METRICS),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 
 BLOCK_CELLS = 1_000_000
 """Cells of one padded block: 8 MB per float64 matrix."""
@@ -25,7 +26,7 @@ def last_rows(first: Longs, end: Longs, width: int) -> Longs:
     return np.where(rows >= first[:, None], rows, -1)
 
 
-def take(values: Floats, rows: Longs, missing: float = np.nan) -> Floats:
+def take(values: Reals, rows: Longs, missing: float = np.nan) -> Floats:
     """`values` at row numbers of any shape; `missing` at -1."""
     if not len(values):
         return np.full(rows.shape, missing)
@@ -67,7 +68,7 @@ def row_spreads(matrix: Floats, centres: Floats) -> Floats:
     return _MAD_TO_SD * row_quantiles(ordered, counts, 0.5)
 
 
-def group_quantiles(values: Floats, bounds: Longs, shares: tuple[float, ...]) -> tuple[Floats, ...]:
+def group_quantiles(values: Reals, bounds: Longs, shares: tuple[float, ...]) -> tuple[Floats, ...]:
     """Quantiles of contiguous groups, NaN left out.
 
     Args:
@@ -90,7 +91,7 @@ def group_quantiles(values: Floats, bounds: Longs, shares: tuple[float, ...]) ->
     return found
 
 
-def group_medians(values: Floats, bounds: Longs) -> Floats:
+def group_medians(values: Reals, bounds: Longs) -> Floats:
     """Median of contiguous groups; see `group_quantiles`."""
     return group_quantiles(values, bounds, (0.5,))[0]
 

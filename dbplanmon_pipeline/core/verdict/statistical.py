@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, unpack, without_excluded
+from dbplanmon_pipeline.core.verdict.blocks import blocks_of, together
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
 from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
@@ -85,6 +86,11 @@ class StatisticalDetector:
         """
         if baselines.layout != self.layout:
             raise ValueError(f"baselines of layout {baselines.layout!r} given, {self.layout!r} needed; rebuild them")
+        if len(ticks) == 1:
+            # Each block is let go of before the next one.
+            blocks = blocks_of(recent, baselines)
+            yield together([next(self._judge(frame, own, ticks, known)) for frame, own in blocks])
+            return
         for part in self._spaced(ticks):
             yield from self._judge(recent, baselines, part, known)
 

@@ -6,6 +6,7 @@ import pandas as pd
 from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.verdict.calendar import series_sums
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.sorted_groups import group_medians, group_quantiles
 
@@ -71,7 +72,7 @@ def middle_average(rows: SeriesRows, metric: str) -> Floats:
     return group_quantiles(rows.sums[metric] / rows.executions, rows.bounds, (0.5,))[0]
 
 
-def rough_medians(values: Floats, rows: SeriesRows) -> Floats:
+def rough_medians(values: Reals, rows: SeriesRows) -> Floats:
     """Median of each series, from at least 256 of its rows evenly taken where it has more than 511."""
     stride = np.maximum(rows.counts // _MEDIAN_OF, 1)
     taken = -(-rows.counts // stride)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.row_figures import Reals
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 LEVELS = (1.5, 2.5, 4.0, 6.0, 9.0, 14.0)
@@ -19,13 +20,13 @@ _FALL, _PRIOR = 1.2, 20.0
 deviation; that counts as much as so many intervals."""
 
 
-def learn_tails(rows: SeriesRows, residual: Floats, weight: Floats) -> Floats:
+def learn_tails(rows: SeriesRows, residual: Reals, weight: Reals) -> Floats:
     """Surprise of each of `LEVELS`, the negative logarithm of how often an interval lies above it [series, levels].
 
     Args:
         rows: the series.
-        residual: float64 [rows], distance from normal, natural logarithm.
-        weight: float64 [rows], one over the variance of each row; 0 unknown.
+        residual: float32 or float64 [rows], distance from normal, natural logarithm.
+        weight: the same [rows], one over the variance of each row; 0 unknown.
     """
     levels = np.array(LEVELS)
     standard = residual * np.sqrt(weight)

@@ -1,6 +1,6 @@
 """Which row is judged at which moment, and how far back that judgement may look."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -93,9 +93,16 @@ class Active(AbstractSet[tuple[DatabaseRef, int]]):
     """
 
     def __init__(self, database_id: Longs, query_hash: Longs, refs: dict[int, DatabaseRef]) -> None:
-        self._database_id, self._query_hash, self._refs = database_id, query_hash, refs
+        self.database_id, self.query_hash, self.refs = database_id, query_hash, refs
         self._keys: frozenset[tuple[int, int]] | None = None
         self._numbers: dict[DatabaseRef, int] = {}
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Active]") -> "Active":
+        """Those of different databases in one."""
+        refs = {number: ref for part in parts for number, ref in part.refs.items()}
+        columns = [[part.database_id for part in parts], [part.query_hash for part in parts]]
+        return cls(np.concatenate(columns[0]), np.concatenate(columns[1]), refs)
 
     @classmethod
     def _from_iterable(cls, it: object) -> "frozenset[tuple[DatabaseRef, int]]":  # type: ignore[override]
@@ -103,16 +110,16 @@ class Active(AbstractSet[tuple[DatabaseRef, int]]):
 
     def __contains__(self, key: object) -> bool:
         if self._keys is None:
-            self._keys = frozenset(zip(self._database_id.tolist(), self._query_hash.tolist(), strict=True))
-            self._numbers = {ref: number for number, ref in self._refs.items()}
+            self._keys = frozenset(zip(self.database_id.tolist(), self.query_hash.tolist(), strict=True))
+            self._numbers = {ref: number for number, ref in self.refs.items()}
         match key:
             case (DatabaseRef() as ref, int(query)):
                 return (self._numbers.get(ref, -1), query) in self._keys
         return False
 
     def __iter__(self) -> Iterator[tuple[DatabaseRef, int]]:
-        for database, query in zip(self._database_id.tolist(), self._query_hash.tolist(), strict=True):
-            yield self._refs[database], query
+        for database, query in zip(self.database_id.tolist(), self.query_hash.tolist(), strict=True):
+            yield self.refs[database], query
 
     def __len__(self) -> int:
-        return len(self._query_hash)
+        return len(self.query_hash)

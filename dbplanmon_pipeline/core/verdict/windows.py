@@ -58,6 +58,7 @@ _CAP_SHORT, _CAP_LONG = 8.0, 4.0
 """In typical distances from normal: what a single row may count for in a short and in a long window."""
 
 _LEAST_CAP = 1.0
+_TINY = 1e-9
 
 
 class WeightedSums:
@@ -90,6 +91,15 @@ class WeightedSums:
         """Mean of the window; 0 where nothing is known."""
         return self._per_weight(self._weighted, row, length)
 
+    def means(self, length: int) -> Floats:
+        """Mean of the window of that length that ends with each row [rows]; means nothing where it has too few rows."""
+        found = np.zeros(len(self.residual))
+        if len(found) >= length:
+            weight = self._weight[length:] - self._weight[:-length]
+            known = weight > _TINY
+            np.divide(self._weighted[length:] - self._weighted[:-length], weight, out=found[length - 1 :], where=known)
+        return found
+
     def capped(self, row: Longs, length: Longs) -> Floats:
         """Mean of the window in which no row counts for more than a few typical distances, fewer in long windows."""
         short = length <= SHORT
@@ -103,7 +113,7 @@ class WeightedSums:
 
     def _per_weight(self, sums: Floats, row: Longs, length: Longs) -> Floats:
         weight = between(self._weight, row, length)
-        known = weight > 1e-9
+        known = weight > _TINY
         return np.where(known, between(sums, row, length) / np.where(known, weight, 1.0), 0.0)
 
 

@@ -119,6 +119,6 @@ def test_how_much_is_worked_on_at_once_changes_nothing(monkeypatch):
     monkeypatch.setattr(history, "_ROWS", 150)
     monkeypatch.setattr(findings, "_POINTS", 70)
     in_parts = judged()
-    np.testing.assert_allclose(in_parts[0], parameters, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(in_parts[0], parameters, rtol=1e-6, atol=1e-9)
     assert in_parts[1] == verdicts
     assert any(verdicts)
