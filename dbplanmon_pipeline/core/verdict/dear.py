@@ -24,6 +24,9 @@ LATEST = 12
 """Intervals in a row in which dear executions are counted."""
 
 _LEVELS = np.log([4.0, 8.0, 16.0, 32.0, 64.0])
+_TRIM_FROM = 5
+"""Below, the largest execution is part of the cost of its interval."""
+
 _RARE, _PRIOR = 0.03, 20.0
 """At most this share of the intervals has a dear execution while all is well; half a one more in so many intervals."""
 
@@ -49,17 +52,23 @@ class DearRows:
 def far_rows(rows: SeriesRows, metric: str, residual: Reals) -> DearRows:
     """Rows whose largest execution costs far more than the others did, if any, and than is normal.
 
-    Where the engine does not tell the largest, only executions that ran alone are known.
+    Where the engine does not tell the largest, only executions that ran alone are known. Where the others cost more
+    than normal as well, the rise is none of single executions.
 
     Args:
         rows: the series.
         metric: what it costs.
         residual: float [rows], ln(cost / normal) of the metric.
     """
-    log_ratio = rows.figures[far(metric)] + residual
+    line = rows.figures[far(metric)]
+    row = np.flatnonzero(line > -np.inf)
+    executions, above, body = rows.executions[row], line[row].astype(np.float64), residual[row].astype(np.float64)
+    whole = np.flatnonzero(executions < _TRIM_FROM)
+    body[whole] -= np.log((executions[whole] - 1 + np.exp(above[whole])) / executions[whole])
+    log_ratio = np.where(executions == 1, body, above + np.minimum(body, 0.0))
     with np.errstate(invalid="ignore"):
-        row = np.flatnonzero(log_ratio > _LEVELS[0])
-    return DearRows(row, log_ratio[row].astype(np.float64))
+        dear = log_ratio > _LEVELS[0]
+    return DearRows(row[dear], log_ratio[dear])
 
 
 def learn_dear(rows: SeriesRows, metric: str, residual: Reals) -> Floats:

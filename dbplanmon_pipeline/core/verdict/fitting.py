@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.verdict.calendar import (
     around_the_hour,
     by_hour,
     series_sums,
+    unsteady_hours,
     weekday,
 )
 from dbplanmon_pipeline.core.verdict.dear import learn_dear, no_dear
@@ -26,6 +27,7 @@ from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
 _ROUNDS = 2
 _CUT, _DAY_CUT = 2.5, 1.5
 _FAR = 4.0
+_DAYS_OF_AN_HOUR, _SHARP = 3, 2.0
 _MEAN_ABS_TO_SD = 1.25
 _SMALLEST_SCALE = 0.02
 _TINY = 1e-12
@@ -201,12 +203,44 @@ class Fit:
         pulled = around_the_hour(by_hour(runs, self._run_weight * rest, series) + here * self._offsets)
         samples = self._stretch.samples
         doubt = self._policy.season_samples * np.minimum(self.scale[:, None] / 0.15, 4.0)
-        offsets = pulled / np.maximum(weight, _TINY) * samples / (samples + doubt)
+        smooth = pulled / np.maximum(weight, _TINY)
+        offsets = self._sharpened(rest, here, smooth) * samples / (samples + doubt)
         offsets -= offsets.mean(axis=1, keepdims=True)
         offsets[self._stretch.young] = 0.0
         change: Floats = (offsets - self._offsets)[runs.series, runs.hour]
         self._offsets = offsets
         return change
+
+    def _sharpened(self, rest: Floats, here: Floats, smooth: Floats) -> Floats:
+        """Levels of hours, as sharp as their days agree on: a batch begins at once, most habits do not [series, 24].
+
+        Args:
+            rest: float64 [runs], mean distance from normal.
+            here: float64 [series, 24], weight of each hour.
+            smooth: float64 [series, 24], levels with the hours around.
+        """
+        runs, series = self._runs, len(self._rows)
+        own = by_hour(runs, self._run_weight * rest, series) / np.maximum(here, _TINY) + self._offsets
+        days = by_hour(runs, np.ones(len(rest)), series)
+        astray = rest + (self._offsets - own)[runs.series, runs.hour]
+        noise = self._of_series(self._run_weight * astray * astray) / np.maximum(
+            self._of_series(self._run_weight), _TINY
+        )
+        told = days >= _DAYS_OF_AN_HOUR
+        change = np.where(told, own - smooth, 0.0)
+        chance = np.where(told, noise[:, None] / np.maximum(days, 1.0), 0.0)
+        trust = 1.0 - _SHARP * chance.sum(axis=1) / np.maximum((change * change).sum(axis=1), _TINY)
+        found: Floats = smooth + np.maximum(trust, 0.0)[:, None] * change
+        return found
+
+    def unsteady(self) -> Floats:
+        """See `unsteady_hours`."""
+        runs = self._runs
+        cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
+        cut *= cut
+        cut *= self._weight
+        squares = runs.sums(cut) / np.maximum(self._run_weight, _TINY)
+        return unsteady_hours(runs, self._run_weight, squares, len(self._rows))
 
     def _learn_weekend(self, rest: Floats) -> Floats:
         runs, series = self._runs, len(self._rows)

@@ -18,11 +18,14 @@ from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
 _LONGER = math.log(1.15)
-_FAR = 2.5
-"""A statement waits longer from such a ratio on, and from so many typical distances from its normal."""
+_FAR, _SELDOM = 2.5, 0.03
+"""A statement waits longer from such a ratio on and from so many typical distances from its normal: few by chance."""
 
-_CHANCE, _SCORE = 0.03, 4.0
-"""Share of the statements that do so by chance, and by how many standard deviations their number must be above that."""
+_HIGH, _OFTEN = 1.5, 0.08
+"""The same where many are to be a little higher; and the share that is so by chance."""
+
+_SCORE = 4.0
+"""By how many standard deviations the number of those that wait longer must be above chance."""
 
 _ALIKE = 0.5
 """What is shared lies within so much of its median."""
@@ -63,11 +66,13 @@ class Waits:
     Attributes:
         of_instance: float [rows], without what is common to their instance.
         rest: float [rows], without what is common to their database either.
-        far: float64 [series], from where on it is more than chance; NaN unknown.
+        scale: float64 [series], typical distance of it from normal; NaN unknown.
+        far: float64 [series], from where on it is hardly chance.
     """
 
     of_instance: Reals
     rest: Reals
+    scale: Floats
     far: Floats
 
 
@@ -82,7 +87,7 @@ def seldom(scale: Floats, variance: Floats | None = None, tail: Floats | None = 
     if variance is None or tail is None:
         far: Floats = _FAR * scale
         return far
-    rare = tail >= -math.log(_CHANCE)
+    rare = tail >= -math.log(_SELDOM)
     level = np.where(rare.any(axis=1), np.array(LEVELS)[np.argmax(rare, axis=1)], np.inf)
     found: Floats = np.maximum(_FAR * scale, level * np.sqrt(variance))
     return found
@@ -115,7 +120,7 @@ def held_up(
         policy: thresholds.
         heard: bool [rows], which may speak at all; None: all.
     """
-    far = np.maximum(_LONGER, waits.far)
+    limits = ((np.maximum(_LONGER, waits.far), _SELDOM), (np.maximum(_LONGER, _HIGH * waits.scale), _OFTEN))
     speaks = grid.speaks if heard is None else grid.speaks & heard
     levels: list[Floats] = []
     for rest in (waits.of_instance, waits.rest):
@@ -124,18 +129,23 @@ def held_up(
             continue
         with np.errstate(invalid="ignore"):
             longer = np.flatnonzero(rest > _LONGER)
-            longer = longer[(rest[longer] > far[rows.series[longer]]) & speaks[longer]]
-        levels.append(_level(grid, longer, rest[longer], policy))
+        longer = longer[speaks[longer]]
+        found = np.zeros((grid.groups, grid.width))
+        for limit, chance in limits:
+            with np.errstate(invalid="ignore"):
+                high = longer[rest[longer] > limit[rows.series[longer]]]
+            found = np.maximum(found, _level(grid, high, rest[high], chance, policy))
+        levels.append(found)
     return held_up_by(grid, np.maximum(*levels), levels[1], waits.rest)
 
 
-def _level(grid: TickGrid, longer: Longs, rest: Reals, policy: DetectorPolicy) -> Floats:
+def _level(grid: TickGrid, longer: Longs, rest: Reals, share: float, policy: DetectorPolicy) -> Floats:
     """Median of those that waited longer, in cells in which they are too many for chance [instances, ticks]."""
     level = np.zeros(grid.groups * grid.width)
     if len(longer):
         cell, place, median = _medians(grid.cell[longer], rest)
         alike = np.bincount(place, np.abs(rest - median[place]) < _ALIKE, minlength=len(cell))
-        chance = _CHANCE * grid.statements.ravel()[cell]
+        chance = share * grid.statements.ravel()[cell]
         enough = alike >= np.maximum(policy.common_mode_few, chance + _SCORE * np.sqrt(chance))
         level[cell[enough]] = median[enough]
     return level.reshape(grid.groups, grid.width)

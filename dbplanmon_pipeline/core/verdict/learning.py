@@ -1,8 +1,11 @@
 """Learns the normal of one view of all statements, and how far it strays."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.verdict.calendar import HOURS, HOURS_OF_PART
 from dbplanmon_pipeline.core.verdict.fitting import Fit
 from dbplanmon_pipeline.core.verdict.held_up import Waits, seldom
 from dbplanmon_pipeline.core.verdict.history import History
@@ -10,13 +13,33 @@ from dbplanmon_pipeline.core.verdict.normal import Normal, joined, unknown
 from dbplanmon_pipeline.core.verdict.null import inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.row_figures import Singles
-from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
 
 _ELAPSED = METRICS[0]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What one view tells of the others.
+
+    Attributes:
+        held: float32 [rows], for how much longer each row was held up together with others, natural logarithm; how long
+            statements wait tells it, and it is taken out of elapsed time.
+        unsteady: float64 [series, parts], see `unsteady_hours`; by elapsed time.
+    """
+
+    held: Singles
+    unsteady: Floats
+
+
+def nothing_shared(rows: SeriesRows) -> Shared:
+    """Before any view is learnt."""
+    parts = HOURS // HOURS_OF_PART
+    return Shared(np.zeros(len(rows.series), np.float32), np.zeros((len(rows), parts)))
+
+
 def learn_view(
-    history: History, view: str, execution_variance: Floats, policy: DetectorPolicy, held: Singles
+    history: History, view: str, execution_variance: Floats, policy: DetectorPolicy, shared: Shared
 ) -> Normal:
     """Learn one view.
 
@@ -25,8 +48,7 @@ def learn_view(
         view: which.
         execution_variance: float64 [series], variance of the logarithm of a single execution.
         policy: thresholds.
-        held: float32 [rows], for how much longer each row was held up together with others, natural logarithm; found
-            and filled in where the view tells how long statements wait, and taken out of elapsed time.
+        shared: what one view tells of the others, filled in where it is found.
     """
     rows, stretches = history.rows, history.stretches
     known = ~np.isnan(rows.figures[view])
@@ -35,7 +57,7 @@ def learn_view(
     rest = np.empty(len(known), np.float32)
     fits = [Fit(one, view, execution_variance[one.series], rest[one.place], policy) for one in stretches]
     if view == _ELAPSED:
-        _hold(fits, history, held)
+        _hold(fits, history, shared.held)
     for fit in fits:
         fit.habits()
     deviation = rest if known.all() else np.where(known, rest, np.float32(np.nan))
@@ -44,12 +66,15 @@ def learn_view(
         fit.share(mode[stretch.place])
     if view == ELAPSED_PER_WORKER:
         deviation = rest if known.all() else np.where(known, rest, np.float32(np.nan))
-        held[:] = history.scopes.held_up(Waits(deviation, deviation, seldom(_scale(fits))), policy).at_rows
-        _hold(fits, history, held)
+        waits = Waits(deviation, deviation, _scale(fits), seldom(_scale(fits)))
+        shared.held[:] = history.scopes.held_up(waits, policy).at_rows
+        _hold(fits, history, shared.held)
     for fit in fits:
         # Once more: what all felt at some hour of a single day is no habit.
         fit.habits()
         fit.weekdays()
+    if view == _ELAPSED:
+        shared.unsteady[:] = np.concatenate([fit.unsteady() for fit in fits])
     means = [fit.weigh() for fit in fits]
     inflation = inflation_of(means, policy)
     return joined(

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.calendar import HOURS, SATURDAY, WEEKDAYS, is_weekend, weekday
 from dbplanmon_pipeline.core.verdict.dear import FIGURES
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
@@ -88,6 +90,11 @@ class Normal:
     def variance(self, rows: SeriesRows) -> Floats:
         """Variance of each row about its expected logarithm while all is well [rows]."""
         return row_variance(rows, self.interval_variance, self.execution_variance)
+
+    def rare(self, policy: DetectorPolicy) -> NDArray[np.bool_]:
+        """Statements that ran too rarely to fill the longest window while all was well, for a day at least [n]."""
+        rare: NDArray[np.bool_] = np.isnan(self.inflation[:, -1]) & (self.habit >= policy.habit)
+        return rare & (self.habit < policy.young_habit)
 
     def at(self, statements: Longs) -> "Normal":
         """The given statements, in that order."""

@@ -36,7 +36,7 @@ def told_variance(metric: str) -> str:
 
 
 def far(metric: str) -> str:
-    """Name of ln(largest execution / robust cost); -inf where it is not far above the others."""
+    """Name of ln(largest execution / mean of the others); -inf where it is not far above them, 0 where it is alone."""
     return f"{metric} far"
 
 
@@ -107,9 +107,9 @@ class RowFigures(Mapping[str, Singles]):
     def _far(self, metric: str) -> Singles:
         executions, total, largest = (self._sums[name] for name in ("execution_count", metric, f"{metric}_max"))
         found = np.full(len(executions), -np.inf, np.float32)
+        others = total - largest
         with np.errstate(invalid="ignore"):
-            row = np.flatnonzero((executions == 1) | (largest * (executions - 1) > _ABOVE_OTHERS * (total - largest)))
-            largest = np.where(executions[row] == 1, total[row], largest[row])
-            row, largest = row[largest > 0], largest[largest > 0]
-        found[row] = np.log(largest) - self._log_cost[metric][row]
+            row = np.flatnonzero((largest * (executions - 1) > _ABOVE_OTHERS * others) & (others > 0))
+        found[row] = np.log(largest[row] * (executions[row] - 1) / others[row])
+        found[(executions == 1) & (total > 0)] = 0.0
         return found

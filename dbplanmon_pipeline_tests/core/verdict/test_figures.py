@@ -266,7 +266,8 @@ def test_strangers_that_wait_longer_at_once_are_held_up_and_nobody_else(several,
     tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
     rest = np.where(rows.series < several, 0.8, 0.0)
     rest[rows.series == 1] = 3.0
-    found = scopes_of(rows, tick, DetectorPolicy()).held_up(Waits(rest, rest, np.full(24, 0.1)), DetectorPolicy())
+    waits = Waits(rest, rest, np.full(24, 0.1), np.full(24, 0.25))
+    found = scopes_of(rows, tick, DetectorPolicy()).held_up(waits, DetectorPolicy())
     assert found.level == pytest.approx(0.8 if held else 0.0)
     most = np.where(rows.series == 1, 1.5, 0.8)
     assert found.at_rows == pytest.approx(np.where(rest > 0, most, 0.0) if held else 0.0)
