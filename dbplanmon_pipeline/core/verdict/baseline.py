@@ -10,21 +10,24 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.blocks import instance_parts
-from dbplanmon_pipeline.core.verdict.calendar import HOURS
+from dbplanmon_pipeline.core.verdict.calendar import HOURS, HOURS_OF_PART
 from dbplanmon_pipeline.core.verdict.common_mode import ticks_before
 from dbplanmon_pipeline.core.verdict.history import history_of
-from dbplanmon_pipeline.core.verdict.learning import learn_view
+from dbplanmon_pipeline.core.verdict.learning import learn_view, nothing_shared
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.normal import Normal, from_columns, joined, widths
 from dbplanmon_pipeline.core.verdict.null import StrayingMeans, inflation_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import scopes_of, waits_a_lot
+from dbplanmon_pipeline.core.verdict.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.single_executions import execution_variance
-from dbplanmon_pipeline.core.verdict.table import per_execution, rough_medians
+from dbplanmon_pipeline.core.verdict.table import per_execution
 
 _MEANS = ("logical_reads_pages", "rows", "io_time_us", "wait_time_us")
 _HALF = 1 << 32
+_FLIP_PRIOR = 20.0
+"""Two changes of plan within half an hour of intervals are no habit yet."""
+
 _RATIO_VARIANCE = 0.01
 
 
@@ -35,14 +38,16 @@ class Learnt:
     Attributes:
         views: normal of each view.
         samples: float64 [n, 24], independent samples of each hour of the day and its neighbours.
+        unsteady: float64 [n, 8], variance beyond the usual in parts of the day; see `unsteady_hours`.
         means: float64 [n] per execution, by column name; NaN unknown.
         variation: float64 [n] by metric, standard deviation over mean of single executions; NaN unknown.
         plan_hash: int64 [n], plan of the last interval with a known one; 0 unknown.
-        flip_share: float64 [n], plan changes per active interval.
+        flip_share: float64 [n], plan changes per active interval, fewer where few intervals were seen.
     """
 
     views: dict[str, Normal]
     samples: Floats
+    unsteady: Floats
     means: dict[str, Floats]
     variation: dict[str, Floats]
     plan_hash: Longs
@@ -53,6 +58,7 @@ class Learnt:
         return Learnt(
             {name: normal.at(statements) for name, normal in self.views.items()},
             self.samples[statements],
+            self.unsteady[statements],
             {name: mean[statements] for name, mean in self.means.items()},
             {name: values[statements] for name, values in self.variation.items()},
             self.plan_hash[statements],
@@ -62,12 +68,12 @@ class Learnt:
 
 def layout_of(policy: DetectorPolicy) -> str:
     """Name of the parameter layout; it changes with the window lengths."""
-    return "statistical/3/" + "-".join(str(scale.intervals) for scale in policy.scales)
+    return "statistical/4/" + "-".join(str(scale.intervals) for scale in policy.scales)
 
 
 def pack(learnt: Learnt) -> Floats:
     """Lay everything out side by side [n, K]; a plan hash takes two columns, so that no bit is lost."""
-    parts = [part for name in VIEWS for part in learnt.views[name].columns()] + [learnt.samples]
+    parts = [part for name in VIEWS for part in learnt.views[name].columns()] + [learnt.samples, learnt.unsteady]
     parts += [learnt.means[name][:, None] for name in _MEANS] + [learnt.variation[name][:, None] for name in METRICS]
     high, low = np.divmod(learnt.plan_hash, _HALF)
     parts += [high.astype(np.float64)[:, None], low.astype(np.float64)[:, None], learnt.flip_share[:, None]]
@@ -81,7 +87,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
         ValueError: the number of columns is not that of this policy.
     """
     one = widths(len(policy.scales))
-    columns = one * len(VIEWS) + [HOURS] + [1] * (len(_MEANS) + len(METRICS) + 3)
+    columns = one * len(VIEWS) + [HOURS, HOURS // HOURS_OF_PART] + [1] * (len(_MEANS) + len(METRICS) + 3)
     if not len(parameters):
         parameters = np.empty((0, sum(columns)))
     if parameters.shape[1] != sum(columns):
@@ -90,7 +96,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
         )
     parts = np.split(parameters, np.cumsum(columns)[:-1], axis=1)
     views = {name: from_columns(parts[len(one) * at : len(one) * (at + 1)]) for at, name in enumerate(VIEWS)}
-    samples, *rest = parts[len(one) * len(VIEWS) :]
+    samples, unsteady, *rest = parts[len(one) * len(VIEWS) :]
     single = [part[:, 0] for part in rest]
     means, variation = single[: len(_MEANS)], single[len(_MEANS) : len(_MEANS) + len(METRICS)]
     high, low, flip_share = single[-3:]
@@ -98,6 +104,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
     return Learnt(
         views,
         samples,
+        unsteady,
         dict(zip(_MEANS, means, strict=True)),
         dict(zip(METRICS, variation, strict=True)),
         plan_hash,
@@ -117,6 +124,7 @@ def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learn
     return Learnt(
         views=views,
         samples=np.concatenate([part.samples for part in learnt]),
+        unsteady=np.concatenate([part.unsteady for part in learnt]),
         means={name: np.concatenate([part.means[name] for part in learnt]) for name in _MEANS},
         variation={metric: np.concatenate([part.variation[metric] for part in learnt]) for metric in METRICS},
         plan_hash=np.concatenate([part.plan_hash for part in learnt]),
@@ -129,17 +137,20 @@ def _learn_part(
 ) -> tuple[Learnt, dict[str, StrayingMeans]]:
     """Learn whole instances with so many rows before them, all but inflation; and by view what that is found from."""
     back = ticks_before(rows, as_of_us, policy.step_us)
-    waits = waits_a_lot(rough_medians(rows.log_cost[ELAPSED_PER_WORKER], rows))
-    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, waits, policy), policy, before)
+    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, policy), policy, before)
     variance = {
         metric: np.concatenate([execution_variance(one.rows, metric) for one in history.stretches])
         for metric in METRICS
     }
     variance[ELAPSED_PER_WORKER] = np.full(len(rows), _RATIO_VARIANCE)
-    views = {view: learn_view(history, view, variance[view], policy) for view in VIEWS}
+    # How long statements wait comes first: what they were held up together is taken out of elapsed time as well.
+    shared = nothing_shared(rows)
+    first = (ELAPSED_PER_WORKER, *METRICS)
+    views = {view: learn_view(history, view, variance[view], policy, shared) for view in first}
     learnt = Learnt(
         views={view: normal for view, (normal, _) in views.items()},
         samples=history.samples,
+        unsteady=shared.unsteady,
         means={name: per_execution(rows, name) for name in _MEANS},
         variation={metric: _variation(rows, metric) for metric in METRICS},
         plan_hash=_last_plans(rows),
@@ -212,4 +223,4 @@ def _flip_shares(rows: SeriesRows) -> Floats:
     plan = rows.plan_hash[known]
     other = np.flatnonzero(plan[1:] != plan[:-1])
     series, before = rows.series[known[other + 1]], rows.series[known[other]]
-    return np.bincount(series[series == before], minlength=len(rows)) / np.maximum(rows.counts, 1)
+    return np.bincount(series[series == before], minlength=len(rows)) / (rows.counts + _FLIP_PRIOR)

@@ -20,6 +20,12 @@ _SAMPLES_OF_AN_HOUR = 2.0
 _FURTHER = ((2, 0.6), (3, 0.3), (4, 0.1))
 """What an hour tells of one so many hours away on the same day."""
 
+HOURS_OF_PART = 3
+"""Hours of a part of the day."""
+
+_HOURS_TO_COMPARE, _UNSTEADY = 8, 3.0
+"""Where so many hours are known, one is unsteady whose variance is so many times their median."""
+
 _MANY = 12
 """So many intervals are worth an hour even where the cadence is faster."""
 
@@ -86,6 +92,33 @@ def hour_runs(rows: SeriesRows) -> HourRuns:
         weekend=is_weekend(rows.end_us[first]),
         samples=_SAMPLES_OF_AN_HOUR * np.minimum(worth, 1.0),
     )
+
+
+def unsteady_hours(runs: HourRuns, weight: Floats, squares: Floats, series: int) -> Floats:
+    """Variance that some hours have beyond what is usual for the others, by parts of the day [series, parts].
+
+    What begins at another minute every night lies far from normal at its edges, on some days and not on others.
+
+    Args:
+        runs: hours of each series.
+        weight: float64 [runs].
+        squares: float64 [runs], mean square distance from normal.
+        series: how many there are.
+    """
+    total, pull = by_hour(runs, weight, series), by_hour(runs, weight * squares, series)
+    # A single bad day makes no hour unsteady.
+    worst = np.zeros((series, HOURS))
+    np.maximum.at(worst, (runs.series, runs.hour), weight * squares)
+    days = by_hour(runs, np.ones(len(squares)), series)
+    mean = np.where(days > 2, (pull - worst) / np.maximum(total * (1 - 1 / np.maximum(days, 1)), 1e-12), 0.0)
+    known = np.where(days > 2, mean, np.nan)
+    usual = np.zeros(series)
+    many = np.count_nonzero(days > 2, axis=1) >= _HOURS_TO_COMPARE
+    if many.any():
+        usual[many] = np.nanmedian(known[many], axis=1)
+    beyond = np.where(many[:, None], np.maximum(mean - _UNSTEADY * usual[:, None], 0.0), 0.0)
+    found: Floats = beyond.reshape(series, -1, HOURS_OF_PART).max(axis=2)
+    return found
 
 
 def by_hour(runs: HourRuns, values: Floats, series: int) -> Floats:

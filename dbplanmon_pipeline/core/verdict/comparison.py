@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -11,12 +12,17 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import Learnt
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
+from dbplanmon_pipeline.core.verdict.dear import BAR, COST, DearRows, far_rows
+from dbplanmon_pipeline.core.verdict.held_up import HeldUp, Waits, seldom
+from dbplanmon_pipeline.core.verdict.normal import Normal
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import Modes, Parts, Scopes, scopes_of, waits_a_lot
-from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
+from dbplanmon_pipeline.core.verdict.scopes import Modes, Scopes, scopes_of
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
 from dbplanmon_pipeline.core.verdict.windows import CostRows, WeightedSums, cost_rows
 
 READS = "logical_reads_pages"
+_ELAPSED, _WORKER = METRICS
+_DISTURBED = 0.25
 
 
 class ModeSource(Protocol):
@@ -24,6 +30,10 @@ class ModeSource(Protocol):
 
     def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Modes:
         """See `Scopes.modes`."""
+        ...
+
+    def held_up(self, waits: Waits, policy: DetectorPolicy) -> HeldUp:
+        """See `Scopes.held_up`."""
         ...
 
 
@@ -43,8 +53,8 @@ class Comparison:
         views: by view; absent where nothing is known of it.
         modes: common mode of the instances by view.
         database_modes: common mode of the databases beyond that of their instance, where one has several.
-        waiting_modes: common mode of the waiting statements of each instance beyond both, and that of both at each
-            row; where they are known apart. A group is twice the number of its instance, and one more for them.
+        held_up: where several statements of an instance waited longer at once beyond what is common, and float64 [rows]
+            what else is common in elapsed time; under that name, where it is known how long statements wait.
     """
 
     rows: SeriesRows
@@ -54,7 +64,19 @@ class Comparison:
     views: dict[str, WeightedSums]
     modes: dict[str, CommonMode]
     database_modes: dict[str, CommonMode]
-    waiting_modes: dict[str, tuple[CommonMode, Floats]]
+    held_up: dict[str, tuple[CommonMode, Floats]]
+    dear: dict[str, DearRows]
+
+    @cached_property
+    def whole(self) -> dict[str, CostRows]:
+        """Costs by metric with the largest execution of each interval in them."""
+        found = {}
+        for metric, costs in self.costs.items():
+            if metric in METRICS:
+                dear = self.rows.spread(self.learnt.views[metric].dear[:, COST])
+                expected, total = costs.expected_us * (1.0 + dear), self.rows.sums[metric]
+                found[metric] = CostRows(np.log(np.maximum(total, 1.0) / expected), expected, total)
+        return found
 
 
 def baseline_rows(rows: SeriesRows, table: pd.DataFrame) -> Longs:
@@ -91,10 +113,12 @@ def compare(
         policy: thresholds.
         sources: who says what the rows have in common; None: they do so themselves.
     """
-    found = Comparison(rows, learnt, {}, {}, {}, {}, {}, {})
+    found = Comparison(rows, learnt, {}, {}, {}, {}, {}, {}, {})
     sources = sources or _own_sources(rows, learnt, tick, policy)
-    for view in VIEWS:
-        _compare_view(found, view, sources(view), policy)
+    held: HeldUp | None = None
+    # How long a statement waits tells what it was held up, and that is taken out of elapsed time.
+    for view in (ELAPSED_PER_WORKER, *METRICS):
+        held = _compare_view(found, view, sources(view), policy, held)
     found.costs[READS] = _reads(rows, rows.spread(learnt.means[READS]))
     return found
 
@@ -105,15 +129,10 @@ def _own_sources(rows: SeriesRows, learnt: Learnt, tick: Longs, policy: Detector
 
 
 def learnt_scopes(
-    rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy, parts: Parts | None = None
+    rows: SeriesRows, learnt: Learnt, tick: Longs, policy: DetectorPolicy, several: bool | None = None
 ) -> Scopes:
     """Scopes of rows by what is normal for them; see `compare` and `scopes_of`."""
-    return scopes_of(rows, tick, usual_waits(learnt), policy, usual_plans(rows, learnt), parts)
-
-
-def usual_waits(learnt: Learnt) -> NDArray[np.bool_]:
-    """Statements that wait a lot while all is well [n]."""
-    return waits_a_lot(learnt.views[ELAPSED_PER_WORKER].level)
+    return scopes_of(rows, tick, policy, usual_plans(rows, learnt), several)
 
 
 def usual_plans(rows: SeriesRows, learnt: Learnt) -> NDArray[np.bool_]:
@@ -123,28 +142,48 @@ def usual_plans(rows: SeriesRows, learnt: Learnt) -> NDArray[np.bool_]:
     return usual
 
 
-def _compare_view(found: Comparison, view: str, scopes: ModeSource, policy: DetectorPolicy) -> None:
+def _compare_view(
+    found: Comparison, view: str, source: ModeSource, policy: DetectorPolicy, held: HeldUp | None
+) -> HeldUp | None:
+    """Compare one view; returns who was held up, as far as that is known by now."""
     rows, normal, log_cost = found.rows, found.learnt.views[view], found.rows.log_cost[view]
     expected = normal.expected(rows)
     deviation = log_cost - expected
     known = not np.isnan(deviation).all()
     if not known and view not in METRICS:
-        return
-    modes = scopes.modes(deviation, normal.scale, policy)
+        return held
+    modes = source.modes(deviation, normal.scale, policy)
     common = modes.at_rows
-    removed = rows.spread(normal.sensitivity) * common
+    sensitivity = rows.spread(normal.sensitivity)
+    removed = sensitivity * common
+    if view == ELAPSED_PER_WORKER:
+        rest = deviation - removed
+        of_instance = rest if modes.databases is None else deviation - sensitivity * modes.instances.at_rows()
+        far = seldom(normal.scale, normal.interval_variance + normal.execution_variance, normal.tail)
+        held = source.held_up(Waits(of_instance, rest, normal.scale, far), policy)
+    if view == _ELAPSED and held is not None:
+        found.held_up[view] = (held.mode(), common)
+    if view != _WORKER and held is not None:
+        removed, common = removed + held.at_rows, np.abs(common) + held.at_rows
     if view in METRICS:
         found.expected[view] = expected
         found.costs[view] = cost_rows(rows.executions, log_cost, expected, removed)
+        found.dear[view] = _dear_rows(rows, view, found.costs[view].residual, normal, common)
     found.modes[view] = modes.instances
     if modes.databases is not None:
         found.database_modes[view] = modes.databases
-    if modes.waiting is not None:
-        found.waiting_modes[view] = (modes.waiting, modes.before_waiting)
     if known:
         doubt = (policy.mode_doubt * common) ** 2
         scale = rows.spread(normal.scale)
         found.views[view] = WeightedSums(deviation - removed, normal.variance(rows) + doubt, scale, common)
+    return held
+
+
+def _dear_rows(rows: SeriesRows, metric: str, residual: Floats, normal: Normal, common: Floats) -> DearRows:
+    """Rows with a dear execution; none where much was taken out as common, as nobody feels exactly that much of it."""
+    far = far_rows(rows, metric, residual)
+    disturbed = np.abs(common[far.row]) > _DISTURBED
+    return far.beyond(np.where(disturbed, np.inf, normal.dear[rows.series[far.row], BAR]))
 
 
 def _reads(rows: SeriesRows, before: Floats) -> CostRows:

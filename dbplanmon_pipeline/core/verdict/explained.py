@@ -17,6 +17,7 @@ from dbplanmon_pipeline.core.verdict.label import WindowFacts, label_of
 from dbplanmon_pipeline.core.verdict.model import Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.severity import severity_of
+from dbplanmon_pipeline.core.verdict.windows import CostRows
 
 _JUST_BEFORE = 3
 _STILL_ELEVATED = 0.5
@@ -113,6 +114,9 @@ def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHi
 def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
     """First row of the run of elevated intervals that leads to the end; single intervals may drop out of it."""
     first, end = fired.oldest, window.stop
+    if fired.whole:
+        dear = comparison.dear[fired.metric].row
+        return int(dear[np.searchsorted(dear, window.start)])
     residual = comparison.costs[fired.metric].residual[first:end]
     own = residual[window.start - first :]
     mean = float(own.sum()) / len(own)
@@ -127,7 +131,7 @@ def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
 
 def _cost(comparison: Comparison, fired: Fired, window: slice, hours: float) -> _Cost:
     """Rates over the window; the interval comes from the spread of its intervals, or of such means in the baseline."""
-    costs = comparison.costs[fired.metric]
+    costs = _costs(comparison, fired, fired.metric)
     residual = costs.residual[window]
     known = ~np.isnan(residual)
     observed, expected = float(costs.observed_us[window][known].sum()), float(costs.expected_us[window][known].sum())
@@ -148,7 +152,9 @@ def _window_facts(
     comparison: Comparison, fired: Fired, window: slice, effect: float, plans: PlanHistory
 ) -> WindowFacts:
     rows, learnt, series = comparison.rows, comparison.learnt, int(comparison.rows.series[fired.row])
-    elapsed, worker = (_per_execution(comparison, metric, window) for metric in ("elapsed_time_us", "worker_time_us"))
+    elapsed, worker = (
+        _per_execution(comparison, fired, metric, window) for metric in ("elapsed_time_us", "worker_time_us")
+    )
     spreading = fired.metric if math.isnan(worker[1]) else "worker_time_us"
     return WindowFacts(
         metric=fired.metric,
@@ -171,8 +177,12 @@ def _window_facts(
     )
 
 
-def _per_execution(comparison: Comparison, metric: str, window: slice) -> tuple[float, float]:
-    costs, executions = comparison.costs[metric], comparison.rows.executions[window]
+def _costs(comparison: Comparison, fired: Fired, metric: str) -> CostRows:
+    return comparison.whole[metric] if fired.whole else comparison.costs[metric]
+
+
+def _per_execution(comparison: Comparison, fired: Fired, metric: str, window: slice) -> tuple[float, float]:
+    costs, executions = _costs(comparison, fired, metric), comparison.rows.executions[window]
     return _mean(executions, costs.expected_us[window]), _mean(executions, costs.observed_us[window])
 
 

@@ -1,15 +1,18 @@
 """Applies all rules to all points and keeps, for each that fired, the one finding to report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.dear_path import DearSums
 from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, judge_plan, plan_changes_at
 from dbplanmon_pipeline.core.verdict.scales import Finding, Judge, judge_scale, judged_views
 from dbplanmon_pipeline.core.verdict.series import METRICS
 from dbplanmon_pipeline.core.verdict.ticks import Points
+from dbplanmon_pipeline.core.verdict.windows import CostSums
 
 _ELAPSED, _WORKER = METRICS
 _CPU_LEADS = 0.5
@@ -29,6 +32,7 @@ class Fired:
         score / spread: as in `Finding`.
         effect_ratio: cost over normal.
         extra_seconds_per_hour: what it costs.
+        whole: the largest execution of each interval counts as well, as it is dear ones that rose.
     """
 
     row: int
@@ -40,6 +44,7 @@ class Fired:
     spread: float
     effect_ratio: float
     extra_seconds_per_hour: float
+    whole: bool = False
 
 
 def find(judge: Judge, points: Points) -> list[Fired]:
@@ -48,13 +53,17 @@ def find(judge: Judge, points: Points) -> list[Fired]:
     They are taken in order of their rows: then their windows lie side by side in memory as well.
     """
     since = intervals_since_plan_change(plan_changes_at(judge.rows), points)
-    number = np.flatnonzero(judge.may_rise(points.row, since))
+    dear = {metric: DearSums(judge, metric) for metric in METRICS if len(judge.comparison.dear[metric].row)}
+    may = judge.may_rise(points.row, since)
+    for sums in dear.values():
+        may |= sums.may_fire(points)
+    number = np.flatnonzero(may)
     number = number[np.argsort(points.row[number], kind="stable")]
     parts = (number[first : first + _POINTS] for first in range(0, len(number), _POINTS))
-    return [fired for part in parts for fired in _find(judge, points.at(part), since[part])]
+    return [fired for part in parts for fired in _find(judge, points.at(part), since[part], dear)]
 
 
-def _find(judge: Judge, points: Points, since: Longs) -> list[Fired]:
+def _find(judge: Judge, points: Points, since: Longs, dear: Mapping[str, DearSums]) -> list[Fired]:
     """Judge the points by all rules.
 
     CPU time decides first: where it fired and makes up half of what elapsed time rose by, it is the metric reported.
@@ -69,7 +78,7 @@ def _find(judge: Judge, points: Points, since: Longs) -> list[Fired]:
         for number in range(len(judge.policy.scales)):
             left = np.flatnonzero(~found.fired)
             _fill(found, left, judge_scale(judge, view, points.at(left), number))
-    return _report(judge, points, first[_ELAPSED], first[_WORKER])
+    return _report(judge, points, first, {metric: sums.finding(points) for metric, sums in dear.items()})
 
 
 def _nothing(points: int) -> Finding:
@@ -84,7 +93,9 @@ def _fill(found: Finding, left: Longs, other: Finding) -> None:
     found.score[new], found.spread[new] = other.score[other.fired], other.spread[other.fired]
 
 
-def _report(judge: Judge, points: Points, elapsed: Finding, worker: Finding) -> list[Fired]:
+def _report(judge: Judge, points: Points, first: Mapping[str, Finding], dear: Mapping[str, Finding]) -> list[Fired]:
+    """One finding per point; dear executions are told of where nothing else is."""
+    elapsed, worker = first[_ELAPSED], first[_WORKER]
     at = np.flatnonzero(elapsed.fired | worker.fired)
     row = points.row[at]
     cpu_cost = judge.costs[_WORKER].extra_us(row, worker.intervals[at])
@@ -93,12 +104,22 @@ def _report(judge: Judge, points: Points, elapsed: Finding, worker: Finding) -> 
     reported: list[Fired] = []
     for metric, finding, chosen in ((_WORKER, worker, cpu_leads), (_ELAPSED, elapsed, ~cpu_leads)):
         reported += _spelt_out(judge, points, metric, finding, at[chosen])
+    told = elapsed.fired | worker.fired
+    for metric in (_WORKER, _ELAPSED):
+        if metric in dear:
+            at = np.flatnonzero(dear[metric].fired & ~told)
+            reported += _spelt_out(judge, points, metric, dear[metric], at, whole=True)
+            told = told | dear[metric].fired
     return sorted(reported, key=lambda one: (one.tick, one.row))
 
 
-def _spelt_out(judge: Judge, points: Points, metric: str, finding: Finding, at: Longs) -> list[Fired]:
+def _spelt_out(
+    judge: Judge, points: Points, metric: str, finding: Finding, at: Longs, whole: bool = False
+) -> list[Fired]:
+    if not len(at):
+        return []
     row, intervals = points.row[at], finding.intervals[at]
-    costs = judge.costs[metric]
+    costs = CostSums(judge.rows, judge.comparison.whole[metric]) if whole else judge.costs[metric]
     hours: Floats = costs.span_us(row, intervals) / 3.6e9
     columns: tuple[NDArray[np.float64] | Longs, ...] = (
         finding.score[at],
@@ -109,6 +130,6 @@ def _spelt_out(judge: Judge, points: Points, metric: str, finding: Finding, at: 
     keys = zip(row.tolist(), points.oldest[at].tolist(), points.tick[at].tolist(), intervals.tolist(), strict=True)
     figures = zip(*(column.tolist() for column in columns), strict=True)
     return [
-        Fired(last, oldest, tick, metric, length, *numbers)
-        for (last, oldest, tick, length), numbers in zip(keys, figures, strict=True)
+        Fired(last, oldest, tick, metric, length, score, spread, ratio, extra, whole)
+        for (last, oldest, tick, length), (score, spread, ratio, extra) in zip(keys, figures, strict=True)
     ]

@@ -10,14 +10,16 @@ from dbplanmon_pipeline.core.verdict.calendar import (
     around_the_hour,
     by_hour,
     series_sums,
+    unsteady_hours,
     weekday,
 )
+from dbplanmon_pipeline.core.verdict.dear import learn_dear, no_dear
 from dbplanmon_pipeline.core.verdict.history import Stretch
 from dbplanmon_pipeline.core.verdict.normal import MAX_EXECUTION_VARIANCE, Normal
 from dbplanmon_pipeline.core.verdict.null import StrayingMeans, straying_means
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.row_figures import EXECUTIONS, FEWNESS, LOAD, Singles
-from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, SeriesRows
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
 from dbplanmon_pipeline.core.verdict.table import rough_medians
 from dbplanmon_pipeline.core.verdict.tails import learn_tails
 from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
@@ -25,6 +27,7 @@ from dbplanmon_pipeline.core.verdict.weekdays import weekday_levels
 _ROUNDS = 2
 _CUT, _DAY_CUT = 2.5, 1.5
 _FAR = 4.0
+_DAYS_OF_AN_HOUR, _SHARP = 3, 2.0
 _BEGIN_WITH = 64
 """Rows whose median is near enough to begin with."""
 
@@ -113,6 +116,12 @@ class Fit:
             self._forget_unknown()
             self.scale = self._scale()
 
+    def hold(self, held: Singles) -> None:
+        """Take out what the rows were held up together with others."""
+        self._rest -= held
+        self._forget_unknown()
+        self.scale = self._scale()
+
     def share(self, mode: Floats) -> None:
         """Take out what is common, as far as each statement feels it."""
         rows = self._rows
@@ -143,6 +152,9 @@ class Fit:
         few += self._spread(self._interval_variance)
         weight = self._known / few
         self._tail = learn_tails(self._rows, self._rest, weight)
+        self._dear = (
+            learn_dear(self._rows, self._view, self._rest) if self._view in METRICS else no_dear(len(self._rows))
+        )
         return straying_means(self._stretch.windows, self._rest, weight, limit)
 
     def normal(self, highest: Floats) -> Normal:
@@ -168,6 +180,7 @@ class Fit:
             inflation=np.full(highest.shape, np.nan),
             highest=highest,
             tail=self._tail,
+            dear=self._dear,
         )
 
     def _forget_unknown(self) -> None:
@@ -195,12 +208,44 @@ class Fit:
         pulled = around_the_hour(by_hour(runs, self._run_weight * rest, series) + self._hour_weight * self._offsets)
         samples = self._stretch.samples
         doubt = self._policy.season_samples * np.minimum(self.scale[:, None] / 0.15, 4.0)
-        offsets = pulled / np.maximum(weight, _TINY) * samples / (samples + doubt)
+        smooth = pulled / np.maximum(weight, _TINY)
+        offsets = self._sharpened(rest, self._hour_weight, smooth) * samples / (samples + doubt)
         offsets -= offsets.mean(axis=1, keepdims=True)
         offsets[self._stretch.young] = 0.0
         change: Floats = (offsets - self._offsets)[runs.series, runs.hour]
         self._offsets = offsets
         return change
+
+    def _sharpened(self, rest: Floats, here: Floats, smooth: Floats) -> Floats:
+        """Levels of hours, as sharp as their days agree on: a batch begins at once, most habits do not [series, 24].
+
+        Args:
+            rest: float64 [runs], mean distance from normal.
+            here: float64 [series, 24], weight of each hour.
+            smooth: float64 [series, 24], levels with the hours around.
+        """
+        runs, series = self._runs, len(self._rows)
+        own = by_hour(runs, self._run_weight * rest, series) / np.maximum(here, _TINY) + self._offsets
+        days = by_hour(runs, np.ones(len(rest)), series)
+        astray = rest + (self._offsets - own)[runs.series, runs.hour]
+        noise = self._of_series(self._run_weight * astray * astray) / np.maximum(
+            self._of_series(self._run_weight), _TINY
+        )
+        told = days >= _DAYS_OF_AN_HOUR
+        change = np.where(told, own - smooth, 0.0)
+        chance = np.where(told, noise[:, None] / np.maximum(days, 1.0), 0.0)
+        trust = 1.0 - _SHARP * chance.sum(axis=1) / np.maximum((change * change).sum(axis=1), _TINY)
+        found: Floats = smooth + np.maximum(trust, 0.0)[:, None] * change
+        return found
+
+    def unsteady(self) -> Floats:
+        """See `unsteady_hours`."""
+        runs = self._runs
+        cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
+        cut *= cut
+        cut *= self._weight
+        squares = runs.sums(cut) / np.maximum(self._run_weight, _TINY)
+        return unsteady_hours(runs, self._run_weight, squares, len(self._rows))
 
     def _learn_weekend(self, rest: Floats) -> Floats:
         on = self._runs.weekend

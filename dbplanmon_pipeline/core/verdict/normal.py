@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.calendar import HOURS, SATURDAY, WEEKDAYS, is_weekend, weekday
+from dbplanmon_pipeline.core.verdict.dear import FIGURES
+from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.tails import LEVELS
 
@@ -39,6 +42,7 @@ class Normal:
             have; NaN: too few windows.
         highest: float64 [n, scales], second largest daily maximum of such a mean, in those standard deviations.
         tail: float64 [n, levels], how rarely single intervals lie how far above normal; see `tails.py`.
+        dear: float64 [n, figures], of single executions far above the others; see `dear.py`.
     """
 
     level: Floats
@@ -57,6 +61,7 @@ class Normal:
     inflation: Floats
     highest: Floats
     tail: Floats
+    dear: Floats
 
     def expected(self, rows: SeriesRows) -> Floats:
         """Expected logarithm of each row [rows]; row i of this belongs to series i."""
@@ -86,6 +91,11 @@ class Normal:
         """Variance of each row about its expected logarithm while all is well [rows]."""
         return row_variance(rows, self.interval_variance, self.execution_variance)
 
+    def rare(self, policy: DetectorPolicy) -> NDArray[np.bool_]:
+        """Statements that ran too rarely to fill the longest window while all was well, for a day at least [n]."""
+        rare: NDArray[np.bool_] = np.isnan(self.inflation[:, -1]) & (self.habit >= policy.habit)
+        return rare & (self.habit < policy.young_habit)
+
     def at(self, statements: Longs) -> "Normal":
         """The given statements, in that order."""
         return Normal(*(part[statements] for part in self._parts()))
@@ -112,6 +122,7 @@ class Normal:
             self.inflation,
             self.highest,
             self.tail,
+            self.dear,
         )
 
 
@@ -123,7 +134,7 @@ def row_variance(rows: SeriesRows, interval_variance: Floats, execution_variance
 
 def widths(scales: int) -> list[int]:
     """Columns of each part of `Normal.columns`."""
-    return [1] * _SINGLES + [WEEKDAYS, HOURS, scales, scales, len(LEVELS)]
+    return [1] * _SINGLES + [WEEKDAYS, HOURS, scales, scales, len(LEVELS), FIGURES]
 
 
 def from_columns(parts: list[Floats]) -> Normal:

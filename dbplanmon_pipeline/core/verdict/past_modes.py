@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.common_mode import CommonMode, TickGrid
+from dbplanmon_pipeline.core.verdict.held_up import HeldUp, Waits, held_up_by
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.scopes import Modes, Scopes
-from dbplanmon_pipeline.core.verdict.series import METRICS, VIEWS, SeriesRows
+from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 
 _ELAPSED = METRICS[0]
+
+Place = tuple["NDArray[np.int64]", ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class PastModes:
         tick: int64 [ends], the tick in which each end falls, from 0; mostly one end each.
         refs: name of each database id, in the order of the ids.
         instances / databases: what they have in common; databases beyond that of their instance.
-        waiting: what the statements of each instance that wait a lot have in common beyond both.
+        held_up: for how much longer than usual the statements of each instance waited together; as elapsed time over
+            CPU time beyond what is common to the instance, as elapsed time beyond what is common to a database too.
     """
 
     ends_us: Longs
@@ -71,7 +75,7 @@ class PastModes:
     refs: dict[int, DatabaseRef]
     instances: Cells
     databases: Cells
-    waiting: Cells
+    held_up: Cells
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -100,7 +104,7 @@ class PastModes:
             tick=np.searchsorted(ticks, self.tick[left]).astype(np.int64),
             instances=self.instances.at(ticks),
             databases=self.databases.at(ticks),
-            waiting=self.waiting.at(ticks),
+            held_up=self.held_up.at(ticks),
         )
 
     def then(self, newer: "PastModes") -> "PastModes":
@@ -111,13 +115,13 @@ class PastModes:
             tick=np.concatenate([self.tick, newer.tick + self.instances.statements.shape[1]]),
             instances=self.instances.then(newer.instances),
             databases=self.databases.then(newer.databases),
-            waiting=self.waiting.then(newer.waiting),
+            held_up=self.held_up.then(newer.held_up),
         )
 
     def may_be_slow(self, ticks: Longs, policy: DetectorPolicy) -> bool:
         """Whether some group may count as slow in some of the ticks; see `SlowGroups`."""
         few = policy.common_mode_few
-        least = ((self.instances, policy.common_mode_statements), (self.databases, few), (self.waiting, few))
+        least = ((self.instances, policy.common_mode_statements), (self.databases, few), (self.held_up, few))
         return any(bool(cells.at(ticks).slow(statements, policy).any()) for cells, statements in least)
 
     def places(self, names: Sequence[str]) -> Longs:
@@ -131,13 +135,13 @@ class HeardScopes:
 
     Attributes:
         scopes: of the rows.
-        instances / databases / waiting: filled by view as the views are asked for.
+        instances / databases / held_up: filled by view as the views are asked for; see `PastModes.held_up`.
     """
 
     scopes: Scopes
     instances: dict[str, CommonMode] = field(default_factory=dict)
     databases: dict[str, CommonMode] = field(default_factory=dict)
-    waiting: dict[str, CommonMode] = field(default_factory=dict)
+    held_up: dict[str, CommonMode] = field(default_factory=dict)
 
     def view(self, name: str) -> "_HeardView":
         """The source of one view."""
@@ -162,7 +166,7 @@ class HeardScopes:
             tick=number.astype(np.int64),
             instances=_cells(self.instances, instances, len(like.names), ticks),
             databases=_cells(self.databases, databases, len(like.database_ids), ticks),
-            waiting=_cells(self.waiting, instances, len(like.names), ticks),
+            held_up=_cells(self.held_up, instances, len(like.names), ticks),
         )
 
 
@@ -177,16 +181,14 @@ class _HeardView:
         self.heard.instances[self.name] = modes.instances
         if modes.databases is not None:
             self.heard.databases[self.name] = modes.databases
-        if modes.waiting is not None:
-            self.heard.waiting[self.name] = _of_waiting(modes.waiting)
         return modes
 
-
-def _of_waiting(mode: CommonMode) -> CommonMode:
-    """By instance; every other group is that of the statements that do not wait."""
-    statements = mode.grid.statements[1::2]
-    grid = replace(mode.grid, groups=len(statements), statements=statements)
-    return CommonMode(grid, mode.log_ratio[1::2], mode.supported[1::2])
+    def held_up(self, waits: Waits, policy: DetectorPolicy) -> HeldUp:
+        """See `Scopes.held_up`."""
+        found = self.heard.scopes.held_up(waits, policy)
+        for view, level in ((_ELAPSED, found.beyond), (ELAPSED_PER_WORKER, found.level)):
+            self.heard.held_up[view] = CommonMode(found.grid, level, level > 0)
+        return found
 
 
 def nothing_common(databases: Mapping[int, DatabaseRef]) -> PastModes:
@@ -222,14 +224,12 @@ class KnownScopes:
         rows: the series; each end is one of `past`.
         names: instances by code of the rows.
         tick: int64 [rows], on the grid of the judgement.
-        waits: bool [series], statements that wait a lot.
     """
 
     past: PastModes
     rows: SeriesRows
     names: Sequence[str]
     tick: Longs
-    waits: NDArray[np.bool_]
 
     def view(self, name: str) -> "_KnownView":
         """The source of one view."""
@@ -242,24 +242,44 @@ class _KnownView:
     name: str
 
     def modes(self, deviation: Floats, scale: Floats, policy: DetectorPolicy) -> Modes:
-        """See `Scopes.modes`; those of parts of instances are told by row only, so that none is found slow."""
+        """See `Scopes.modes`; that of the databases is told by row only, so that none is found slow."""
         del deviation, scale, policy
-        past, rows, tick = self.known.past, self.known.rows, self.known.tick
-        column = past.tick[np.searchsorted(past.ends_us, rows.end_us)]
-        groups = past.places(self.known.names)
-        width = int(tick.max(initial=0)) + 1
-        number = np.zeros(past.instances.statements.shape[1], np.int64)
-        number[column] = tick
-        seen = np.unique(column)
-        log_ratio, supported = np.zeros((len(groups), width)), np.zeros((len(groups), width), np.bool_)
-        statements = np.zeros((len(groups), width), np.int64)
-        own, cut = np.ix_(np.arange(len(groups)), number[seen]), np.ix_(groups, seen)
-        log_ratio[own] = past.instances.log_ratio[self.name][cut]
-        supported[own], statements[own] = past.instances.supported[cut], past.instances.statements[cut]
-        cell = np.repeat(rows.instance * width, rows.counts) + tick
-        grid = TickGrid(width, len(groups), tick, cell, np.zeros(len(tick), np.bool_), statements)
+        past, rows = self.known.past, self.known.rows
+        grid, place = self._grid(past.instances.statements)
+        log_ratio, supported = np.zeros(grid.statements.shape), np.zeros(grid.statements.shape, np.bool_)
+        own, cut = place
+        log_ratio[own], supported[own] = past.instances.log_ratio[self.name][cut], past.instances.supported[cut]
         mode = CommonMode(grid, log_ratio, supported)
         database = np.searchsorted(past.database_ids, rows.database_id)
-        before = mode.at_rows() + past.databases.log_ratio[self.name][rows.spread(database), column]
-        waiting = past.waiting.log_ratio[self.name][rows.spread(groups[rows.instance]), column]
-        return Modes(mode, None, None, before, before + np.where(rows.spread(self.known.waits), waiting, 0.0))
+        beyond = past.databases.log_ratio[self.name][rows.spread(database), self._column()]
+        return Modes(mode, None, mode.at_rows() + beyond)
+
+    def held_up(self, waits: Waits, policy: DetectorPolicy) -> HeldUp:
+        """See `Scopes.held_up`; told by row only, so that no instance is found slow."""
+        del policy
+        held_up = self.known.past.held_up
+        grid, (own, cut) = self._grid(held_up.statements)
+        level = np.zeros(grid.statements.shape)
+        level[own] = held_up.log_ratio[ELAPSED_PER_WORKER][cut]
+        return held_up_by(grid, level, np.zeros(level.shape), waits.rest)
+
+    def _column(self) -> Longs:
+        """Place of the tick of each row among those of the past."""
+        past, rows = self.known.past, self.known.rows
+        found: Longs = past.tick[np.searchsorted(past.ends_us, rows.end_us)]
+        return found
+
+    def _grid(self, spoke: Longs) -> tuple[TickGrid, tuple[Place, Place]]:
+        """Grid of the instances, and which cells of it are which of the past."""
+        past, rows, tick, column = self.known.past, self.known.rows, self.known.tick, self._column()
+        groups = past.places(self.known.names)
+        width = int(tick.max(initial=0)) + 1
+        number = np.zeros(spoke.shape[1], np.int64)
+        number[column] = tick
+        seen = np.unique(column)
+        own, cut = np.ix_(np.arange(len(groups)), number[seen]), np.ix_(groups, seen)
+        statements = np.zeros((len(groups), width), np.int64)
+        statements[own] = spoke[cut]
+        cell = np.repeat(rows.instance * width, rows.counts) + tick
+        grid = TickGrid(width, len(groups), tick, cell, np.zeros(len(tick), np.bool_), statements)
+        return grid, (own, cut)

@@ -63,8 +63,8 @@ class DetectorPolicy:
         common_mode_statements: statements an instance needs in one tick before it can be called slow.
         common_mode_few: from this number on what they have in common is at least taken out of each of them.
         common_mode_few_ratio: up to this factor, as few statements may well be broken together.
-        part_few_ratio: the same for a database of several, and for the statements that wait a lot; so many suffice
-            there to call it slow.
+        part_few_ratio: the same for a database of several; so many suffice there to call it slow, and to say that
+            statements of an instance are held up together.
         common_mode_executions: executions that make a statement's interval count for that.
         common_mode_least: below this common factor nobody asks whether most statements rose.
         common_mode_ratio: common factor above which an instance counts as slow.

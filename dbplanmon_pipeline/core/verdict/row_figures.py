@@ -21,6 +21,9 @@ _MOST_EXECUTIONS = 50.0
 _LARGEST_ROW = 25.0
 _ROWS = 16_000
 
+_ABOVE_OTHERS = 4.0
+"""An execution is far above the others of its interval that costs more than so many times their mean."""
+
 
 def told(metric: str) -> str:
     """Name of how much an interval tells of single executions, in executions; 0 where it tells nothing."""
@@ -32,11 +35,16 @@ def told_variance(metric: str) -> str:
     return f"{metric} told variance"
 
 
+def far(metric: str) -> str:
+    """Name of ln(largest execution / mean of the others); -inf where it is not far above them, 0 where it is alone."""
+    return f"{metric} far"
+
+
 class RowFigures(Mapping[str, Singles]):
     """The figures by name, each found when it is asked for first: float32 [rows].
 
-    Names are `EXECUTIONS`, `FEWNESS`, `LOAD`, those of the views (ln of the cost; NaN unknown), and what `told` and
-    `told_variance` give.
+    Names are `EXECUTIONS`, `FEWNESS`, `LOAD`, those of the views (ln of the cost; NaN unknown), and what `told`,
+    `told_variance` and `far` give.
 
     Args:
         sums: of the rows, by column name.
@@ -46,7 +54,8 @@ class RowFigures(Mapping[str, Singles]):
 
     def __init__(self, sums: Mapping[str, Floats], log_cost: Mapping[str, Floats], metrics: tuple[str, ...]) -> None:
         self._sums, self._log_cost = sums, log_cost
-        self._names = (EXECUTIONS, FEWNESS, LOAD, *log_cost, *map(told, metrics), *map(told_variance, metrics))
+        of_metrics = (name(metric) for metric in metrics for name in (told, told_variance, far))
+        self._names = (EXECUTIONS, FEWNESS, LOAD, *log_cost, *of_metrics)
         self._metrics = metrics
         self._found: dict[str, Singles] = {}
 
@@ -72,7 +81,10 @@ class RowFigures(Mapping[str, Singles]):
         elif name == LOAD:
             self._found[name] = -np.sqrt(self[FEWNESS])
         else:
-            metric = next(one for one in self._metrics if name in (told(one), told_variance(one)))
+            metric = next(one for one in self._metrics if name in (told(one), told_variance(one), far(one)))
+            if name == far(metric):
+                self._found[name] = self._far(metric)
+                return
             found = np.zeros(len(executions), np.float32), np.zeros(len(executions), np.float32)
             self._found[told(metric)], self._found[told_variance(metric)] = found
             for first in range(0, len(executions), _ROWS):
@@ -91,3 +103,13 @@ class RowFigures(Mapping[str, Singles]):
         known = np.isfinite(relative) & (executions >= 2)
         weight = np.minimum(executions, _MOST_EXECUTIONS) * known
         return weight, weight * np.minimum(np.where(known, relative, 0.0), _LARGEST_ROW)
+
+    def _far(self, metric: str) -> Singles:
+        executions, total, largest = (self._sums[name] for name in ("execution_count", metric, f"{metric}_max"))
+        found = np.full(len(executions), -np.inf, np.float32)
+        others = total - largest
+        with np.errstate(invalid="ignore"):
+            row = np.flatnonzero((largest * (executions - 1) > _ABOVE_OTHERS * others) & (others > 0))
+        found[row] = np.log(largest[row] * (executions[row] - 1) / others[row])
+        found[(executions == 1) & (total > 0)] = 0.0
+        return found

@@ -17,15 +17,20 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.attempts import FailureCells, attempts_of, cells_of
 from dbplanmon_pipeline.core.verdict.baseline import unpack
-from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare, learnt_scopes, usual_waits
+from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare, learnt_scopes
 from dbplanmon_pipeline.core.verdict.failing_step import FailingStep
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.past_modes import HeardScopes, KnownScopes, PastModes, nothing_common
 from dbplanmon_pipeline.core.verdict.plan_path import plan_changes_at
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.running_sums import RunningSums, bounds_of_windows, interval_figures, sums_of
-from dbplanmon_pipeline.core.verdict.scopes import Parts, can_be_apart
+from dbplanmon_pipeline.core.verdict.running_sums import (
+    RunningSums,
+    bounds_of_windows,
+    dear_flags,
+    interval_figures,
+    sums_of,
+)
 from dbplanmon_pipeline.core.verdict.screen import Screen
 from dbplanmon_pipeline.core.verdict.series import SeriesRows, series_rows
 from dbplanmon_pipeline.core.verdict.ticks import Active, points_of, tick_numbers
@@ -57,8 +62,7 @@ class RunningState:
         as_of_us: the moment judged last [epoch microseconds].
         past: common modes of the ticks of the lookback.
         ran_us / judged_us: int64 [databases], newest end of any statement, and of one with a baseline; 0 for none.
-        seen_us: int64 [statements with a baseline], newest end of each; 0 for none.
-        parts: what is known apart from the instances by the statements with a baseline that ran within the lookback.
+        several: whether statements with a baseline ran in several databases of an instance within the lookback.
         sums: of the statements with a baseline.
         plan: int64 [statements], plan known last, 0 unknown; first those with a baseline, then all others.
         since: int64 [statements], intervals since it changed, the changing one included; 0: no change in sight.
@@ -71,8 +75,7 @@ class RunningState:
     past: PastModes
     ran_us: Longs
     judged_us: Longs
-    seen_us: Longs
-    parts: Parts
+    several: bool
     sums: RunningSums
     plan: Longs
     since: Longs
@@ -141,8 +144,7 @@ def begin(frame: IntervalFrame, baselines: BaselineSet, as_of: datetime, policy:
         past,
         _newest(past.database_ids, rows),
         _newest(past.database_ids, judged),
-        np.zeros(len(baselines.table), np.int64),
-        Parts(heard.scopes.databases is not None, heard.scopes.waiting is not None),
+        heard.scopes.databases is not None,
         sums_of(comparison, place[place >= 0], len(baselines.table), policy),
         np.zeros(len(baselines.table), np.int64),
         np.zeros(len(baselines.table), np.int64),
@@ -150,7 +152,6 @@ def begin(frame: IntervalFrame, baselines: BaselineSet, as_of: datetime, policy:
         cells_of(attempts_of(frame, now - _lookback_us(policy), now), baselines.table, usual.plan_hash),
         np.empty(0, np.int64),
     )
-    state.seen_us[place[place >= 0]] = _last_ends(judged)
     known = state.join(rows, baselines)
     state.plan[known], state.since[known] = _plans(rows)
     failing = FailingStep(frame, now, usual.plan_hash, baselines.table, policy)
@@ -170,7 +171,6 @@ class Advance:
     def __init__(self, state: RunningState, baselines: BaselineSet, policy: DetectorPolicy) -> None:
         self._state, self._baselines, self._policy = state, baselines, policy
         self._learnt = unpack(baselines.parameters, policy)
-        self._waits = usual_waits(self._learnt)
 
     def to(self, fresh: IntervalFrame, as_of: datetime, recent: RecentRows) -> Step | None:
         """Judge one tick.
@@ -182,8 +182,8 @@ class Advance:
 
         Returns:
             None where the whole lookback has to be judged: rows of more than one tick, ends that share their ticks
-            otherwise than before, databases that are new, other parts of instances known apart, an instance, database
-            or the waiting statements of an instance that may be slow as a whole.
+            otherwise than before, databases that are new, more or fewer in an instance, an instance or database that
+            may be slow as a whole, or an instance that holds many up.
         """
         state, policy, now = self._state, self._policy, epoch_us(as_of)
         rows = series_rows(fresh, state.as_of_us, now)
@@ -204,8 +204,7 @@ class Advance:
         judged = rows.keep(has_normal[rows.series])
         state.ran_us = np.maximum(state.ran_us, _newest(past.database_ids, rows))
         state.judged_us = np.maximum(state.judged_us, _newest(past.database_ids, judged))
-        state.seen_us[statement[has_normal]] = _last_ends(judged)
-        if self._parts(past, now - _lookback_us(policy)) != state.parts:
+        if self._several(past, now - _lookback_us(policy)) != state.several:
             return None
         names = fresh.instance_codes()[1]
         state.past = past.then(self._add(judged, statement[has_normal], names, ends))
@@ -222,11 +221,10 @@ class Advance:
         found: list[int] = state.past.database_ids[young].tolist()
         return found
 
-    def _parts(self, past: PastModes, after_us: int) -> Parts:
-        """What is known apart by statements that ran after a moment; see `scopes_of`."""
+    def _several(self, past: PastModes, after_us: int) -> bool:
+        """Whether statements with a baseline ran in several databases of an instance after a moment."""
         instance = past.instance_of[self._state.judged_us > after_us]
-        waits = self._waits[self._state.seen_us > after_us]
-        return Parts(len(instance) > len(np.unique(instance)), can_be_apart(waits, self._policy))
+        return len(instance) > len(np.unique(instance))
 
     def _move_plans(self, rows: SeriesRows, statement: Longs, ends: Longs) -> tuple[Statement, ...]:
         state, found = self._state, np.zeros(len(rows), np.bool_)
@@ -245,12 +243,13 @@ class Advance:
         """Take the rows of the new tick into the sums; returns what they have in common."""
         policy, tick = self._policy, np.zeros(len(rows.series), np.int64)
         learnt = self._learnt.at(statements)
-        heard = HeardScopes(learnt_scopes(rows, learnt, tick, policy, self._state.parts))
+        heard = HeardScopes(learnt_scopes(rows, learnt, tick, policy, self._state.several))
         comparison = compare(rows, learnt, tick, policy, heard.view)
         figures, statement = interval_figures(comparison), statements[rows.series]
+        dear = dear_flags(comparison) > 0
         for end in ends.tolist():
             own = rows.end_us == end
-            self._state.sums.add(statement[own], figures[:, own])
+            self._state.sums.add(statement[own], figures[:, own], dear[:, own])
         return heard.past(ends, np.zeros(len(ends), np.int64), names, self._state.past)
 
     def _may_be_slow(self, now: int) -> bool:
@@ -292,7 +291,7 @@ class Advance:
         points = points_of(rows, moment, policy.step_us, _lookback_us(policy))
         number, moments = tick_numbers(rows, moment, policy.step_us)
         place = baseline_rows(rows, self._baselines.table)
-        known = KnownScopes(past, rows, frame.instance_codes()[1], number, self._waits[place])
+        known = KnownScopes(past, rows, frame.instance_codes()[1], number)
         comparison = compare(rows, self._learnt.at(place), number, policy, known.view)
         found = JudgedMoments(frame, (rows, points), points, comparison, policy)
         self._state.sums.bind(place, bounds_of_windows(comparison, interval_figures(comparison), policy))
@@ -322,11 +321,6 @@ def _newest(database_ids: Longs, rows: SeriesRows) -> Longs:
     if len(rows):
         np.maximum.at(found, np.searchsorted(database_ids, rows.database_id), rows.end_us[rows.bounds[1:] - 1])
     return found
-
-
-def _last_ends(rows: SeriesRows) -> Longs:
-    """Newest end of each series."""
-    return rows.end_us[rows.bounds[1:] - 1] if len(rows) else np.empty(0, np.int64)
 
 
 def _plans(rows: SeriesRows) -> tuple[Longs, Longs]:

@@ -12,15 +12,14 @@ from dbplanmon_pipeline.core.verdict.attempts import FailureCells
 from dbplanmon_pipeline.core.verdict.past_modes import Cells, PastModes
 from dbplanmon_pipeline.core.verdict.running import RunningState
 from dbplanmon_pipeline.core.verdict.running_sums import Bounds, RunningSums
-from dbplanmon_pipeline.core.verdict.scopes import Parts
 from dbplanmon_pipeline.core.verdict.series import VIEWS
 
-FORM = "3"
+FORM = "4"
 """Changes with the meaning of the arrays, or with what the state has to know."""
 
-_PLAIN = ("ran_us", "judged_us", "seen_us", "plan", "since", "others", "astray")
-_GROUPS = ("instances", "databases", "waiting")
-_SUMS = ("rows", "sums", "bounded", "holds")
+_PLAIN = ("ran_us", "judged_us", "plan", "since", "others", "astray")
+_GROUPS = ("instances", "databases", "held_up")
+_SUMS = ("rows", "sums", "bounded", "holds", "dear")
 _CELLS = ("database_id", "end_us", "failed", "tried")
 _BOUNDS = ("weight", "weighted", "extra", "span_us")
 
@@ -30,7 +29,7 @@ def to_arrays(state: RunningState) -> dict[str, "NDArray[Any]"]:
     past, sums = state.past, state.sums
     refs = [[number, ref.instance, ref.database] for number, ref in past.refs.items()]
     found: dict[str, NDArray[Any]] = {
-        "moment": np.array([state.as_of_us, int(state.parts.databases), int(state.parts.waiting)], np.int64),
+        "moment": np.array([state.as_of_us, int(state.several)], np.int64),
         "refs": np.array(json.dumps(refs)),
         "ends_us": past.ends_us,
         "tick": past.tick,
@@ -60,13 +59,13 @@ def from_arrays(arrays: Mapping[str, "NDArray[Any]"]) -> RunningState:
         )
         for name in _GROUPS
     ]
-    moment, databases, waiting = arrays["moment"].tolist()
+    moment, several = arrays["moment"].tolist()
     sums = {name: arrays[f"sums:{name}"] for name in _SUMS}
     bounds = Bounds(*(arrays[f"bounds:{name}"] for name in _BOUNDS))
     return RunningState(
         as_of_us=moment,
         past=PastModes(arrays["ends_us"], arrays["tick"], refs, *groups),
-        parts=Parts(bool(databases), bool(waiting)),
+        several=bool(several),
         sums=RunningSums(bounds=bounds, **sums),
         failures=FailureCells(*(arrays[f"failures:{name}"] for name in _CELLS)),
         **{name: arrays[name] for name in _PLAIN},

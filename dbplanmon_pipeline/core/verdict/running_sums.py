@@ -22,6 +22,7 @@ NEWEST = 12
 """Intervals of which every sum is known, and intervals for which a bound holds."""
 
 _SLOTS = NEWEST + 1
+_NEWEST_BITS = (1 << NEWEST) - 1
 WEIGHT, WEIGHTED, EXTRA = 0, len(VIEWS), 2 * len(VIEWS)
 _SUMS = EXTRA + len(METRICS)
 
@@ -71,6 +72,7 @@ class RunningSums:
         bounds: of the long windows.
         bounded: int64 [n], intervals seen when the bounds were taken.
         holds: int64 [n], for so many more they hold.
+        dear: int64 [metrics, n], which of the newest 12 intervals had a dear execution, a bit for each.
     """
 
     rows: Longs
@@ -78,14 +80,17 @@ class RunningSums:
     bounds: Bounds
     bounded: Longs
     holds: Longs
+    dear: Longs
 
-    def add(self, statements: Longs, figures: Floats) -> None:
+    def add(self, statements: Longs, figures: Floats, dear: NDArray[np.bool_]) -> None:
         """One more interval of some statements.
 
         Args:
             statements: int64 [m], each at most once.
             figures: float64 [sums, m], see `interval_figures`.
+            dear: bool [metrics, m], whether it had a dear execution.
         """
+        self.dear[:, statements] = (self.dear[:, statements] << 1 | dear) & _NEWEST_BITS
         before = self.rows[statements] % _SLOTS
         self.rows[statements] += 1
         self.sums[:, self.rows[statements] % _SLOTS, statements] = self.sums[:, before, statements] + figures
@@ -102,6 +107,12 @@ class RunningSums:
         weight = self.newest(WEIGHT + view, statements, length)
         known = weight > 1e-6
         return np.where(known, self.newest(WEIGHTED + view, statements, length) / np.where(known, weight, 1.0), 0.0)
+
+    def dear_ones(self, metric: int, statements: Longs) -> Longs:
+        """How many of the newest 12 intervals had a dear execution [m]."""
+        bits = self.dear[metric, statements]
+        found: Longs = np.array([(bits >> number) & 1 for number in range(NEWEST)]).sum(axis=0)
+        return found
 
     def since_bounded(self, statements: Longs) -> Longs:
         """Intervals since the bounds were taken."""
@@ -126,7 +137,8 @@ def no_sums(statements: int, policy: DetectorPolicy) -> RunningSums:
     )
     nothing = np.zeros(statements, np.int64)
     sums = np.zeros((_SUMS, _SLOTS, statements))
-    return RunningSums(nothing, sums, bounds, nothing.copy(), np.full(statements, NEWEST))
+    dear = np.zeros((len(METRICS), statements), np.int64)
+    return RunningSums(nothing, sums, bounds, nothing.copy(), np.full(statements, NEWEST), dear)
 
 
 def interval_figures(comparison: Comparison) -> Floats:
@@ -142,6 +154,14 @@ def interval_figures(comparison: Comparison) -> Floats:
     for number, metric in enumerate(METRICS):
         costs = comparison.costs[metric]
         found[EXTRA + number] = np.nan_to_num(costs.observed_us - costs.expected_us)
+    return found
+
+
+def dear_flags(comparison: Comparison) -> Floats:
+    """1 for rows with a dear execution [metrics, rows]."""
+    found = np.zeros((len(METRICS), len(comparison.rows.series)))
+    for number, metric in enumerate(METRICS):
+        found[number, comparison.dear[metric].row] = 1.0
     return found
 
 
@@ -168,6 +188,8 @@ def sums_of(comparison: Comparison, statements: Longs, number: int, policy: Dete
         own = np.zeros((len(counts), _SLOTS))
         np.put_along_axis(own, slots, sums, axis=1)
         found.sums[part][:, statements] = own.T
+    for flags, bits in zip(dear_flags(comparison), found.dear, strict=True):
+        bits[statements] = take(flags, last, 0.0).astype(np.int64)[:, ::-1] @ (1 << np.arange(NEWEST))
     found.bind(statements, bounds_of_windows(comparison, figures, policy))
     # Not all statements at once need new ones later.
     found.holds[:] = NEWEST - np.arange(number) % NEWEST

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.calendar import HOURS_OF_PART
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS
@@ -25,8 +26,13 @@ _PARTS, _PART_OF_MEAN = 3, 0.4
 _LAST_OF_MEAN, _LAST_OF_SHORT = 0.25, 0.6
 _ELEVATED_OF_MEAN = 0.4
 _SHARE_CALM, _SHARE_NOISY = 0.7, 0.55
+_ALONE, _WITHOUT_OF_MEAN = 2, 0.55
 _LATEST_ASKED = (3, 6, 12, 36, 72, 144)
 _LONG, _FEW = 36, 36
+
+RARE_WINDOW, RARE_LEAST = 36, 18
+"""Statements that run rarely are judged by all there is of so many intervals, if it is at least so many."""
+
 _READS_CUT = 3.0
 _SLACK = 1e-9
 
@@ -73,6 +79,7 @@ class Judge:
     """
 
     def __init__(self, comparison: Comparison, min_extra_us: Floats, policy: DetectorPolicy) -> None:
+        self.comparison = comparison
         self.rows, self.learnt, self.policy = comparison.rows, comparison.learnt, policy
         self.views = comparison.views
         self.costs = {metric: CostSums(comparison.rows, comparison.costs[metric]) for metric in METRICS}
@@ -87,6 +94,8 @@ class Judge:
         of_days = {view: self.learnt.views[view].unseen_day_variance(self.rows) for view in self.views}
         self._unseen_days = {view: running_sums(np.sqrt(of)) for view, of in of_days.items() if of is not None}
         samples = self.learnt.samples[self.rows.series, self.rows.hour]
+        unsteady = self.learnt.unsteady[self.rows.series, self.rows.hour // HOURS_OF_PART]
+        self._unsteady = running_sums(unsteady) if unsteady.any() else None
         self._unseen = running_sums(policy.season_samples / (samples + policy.season_samples))
 
     def ask(self, view: str, points: Points, length: Longs, column: Longs, demand: Demand) -> Finding:
@@ -123,6 +132,13 @@ class Judge:
         found.fired[at], found.score[at], found.spread[at] = fired, score, spread
         return found
 
+    def costs_enough(self, metric: str, extra_us: Floats, row: Longs, length: Longs) -> NDArray[np.bool_]:
+        """Where extra cost over windows is worth telling of."""
+        span = self.costs[metric].span_us(row, length)
+        hours = np.maximum(span, self.policy.impact_intervals * self.policy.step_us) / 3.6e9
+        enough: NDArray[np.bool_] = extra_us / hours >= self._min_extra_us[self.rows.series[row]]
+        return enough
+
     def may_rise(self, row: Longs, since: Longs) -> NDArray[np.bool_]:
         """False where the latest intervals surely carry too little for any window of any view [n].
 
@@ -155,8 +171,8 @@ class Judge:
     def _doubt(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
         """Variance of the normal itself over a window.
 
-        Of its level, habits not seen yet, more load than learnt from, what the statement feels of what is common, and
-        weekdays not seen yet.
+        Of its level, unsteady hours, habits not seen yet, more load than learnt from, what the statement feels of what
+        is common, and weekdays not seen yet.
         """
         normal = self.learnt.views[view]
         unseen = between(self._unseen, row, length) / length
@@ -165,6 +181,8 @@ class Judge:
         doubt: Floats = normal.level_variance[series] + normal.habit[series] ** 2 * unseen / hours
         doubt += self.policy.load_doubt**2 * normal.execution_variance[series] * more_load**2
         doubt += (normal.sensitivity_doubt[series] * self.views[view].common(row, length)) ** 2
+        if self._unsteady is not None and view in METRICS:
+            doubt += between(self._unsteady, row, length) / length / hours
         if view in self._unseen_days:
             doubt += (between(self._unseen_days[view], row, length) / length) ** 2
         return doubt
@@ -173,12 +191,10 @@ class Judge:
         metric = _WORKER if view == _WORKER else _ELAPSED
         effect = np.log(demand.ratio) * self._uncorroborated(view, row, length, mean)
         costs = self.costs[metric]
-        span = costs.span_us(row, length)
-        hours = np.maximum(span, self.policy.impact_intervals * self.policy.step_us) / 3.6e9
         passed: NDArray[np.bool_] = mean >= effect
         passed &= np.log(costs.ratio(row, length)) >= _EXECUTIONS_CONFIRM * effect
-        passed &= costs.extra_us(row, length) / hours >= self._min_extra_us[self.rows.series[row]]
-        passed &= span <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
+        passed &= self.costs_enough(metric, costs.extra_us(row, length), row, length)
+        passed &= costs.span_us(row, length) <= np.maximum(_OLDEST, 3 * length * self.policy.step_us)
         if view == ELAPSED_PER_WORKER:
             passed &= self.views[_ELAPSED].mean(row, length) >= _METRIC_CONFIRMS * effect
         passed &= self._persists(view, row, length, mean, effect)
@@ -250,6 +266,10 @@ class Judge:
             last = residual[:, 0] > _LAST_OF_MEAN * mean
         elevated: NDArray[np.bool_] = high.sum(axis=1) >= np.where(calm, _SHARE_CALM, _SHARE_NOISY) * length
         elevated &= last
+        falling = -np.sort(np.where(inside, -np.nan_to_num(residual), np.inf), axis=1)
+        most = falling[np.arange(len(row)), np.minimum(_ALONE, length - 1)]
+        without = np.where(inside, np.minimum(residual, most[:, None]), 0.0)
+        elevated &= np.nansum(without, axis=1) >= _WITHOUT_OF_MEAN * mean * length
         return elevated
 
 
@@ -257,6 +277,10 @@ def judge_scale(judge: Judge, view: str, points: Points, number: int) -> Finding
     """Apply scale `number` of the policy."""
     scale = judge.policy.scales[number]
     length = np.full(len(points.row), scale.intervals, np.int64)
+    if scale.intervals == RARE_WINDOW:
+        there = points.row - points.oldest + 1
+        fewer = judge.learnt.views[view].rare(judge.policy)[judge.rows.series[points.row]] & (there >= RARE_LEAST)
+        length = np.where(fewer, np.minimum(length, there), length)
     score = scale.min_score + (judge.policy.ratio_margin if view == ELAPSED_PER_WORKER else 0.0)
     demand = Demand(score, scale.min_ratio, judge.policy.chance)
     return judge.ask(view, points, length, np.full(len(length), number, np.int64), demand)

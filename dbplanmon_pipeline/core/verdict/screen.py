@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.baseline import Learnt
+from dbplanmon_pipeline.core.verdict.dear_path import LEAST
 from dbplanmon_pipeline.core.verdict.normal import Normal
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.running_sums import EXTRA, NEWEST, WEIGHT, WEIGHTED, RunningSums, long_windows
 from dbplanmon_pipeline.core.verdict.scales import (
     LATEST,
     LATEST_CONFIRM,
+    RARE_LEAST,
+    RARE_WINDOW,
     RECENT,
     RECENT_OF_MEAN,
     Demand,
@@ -55,6 +58,8 @@ class Screen:
         with np.errstate(invalid="ignore", over="ignore"):
             for number in range(len(VIEWS)):
                 found |= self._view(number)
+        for number in range(len(METRICS)):
+            found |= self.sums.dear_ones(number, self.statements) >= LEAST
         return found
 
     def _view(self, view: int) -> NDArray[np.bool_]:
@@ -92,7 +97,9 @@ class Screen:
 
     def _long(self, view: int, number: int, window: int, demand: Demand) -> NDArray[np.bool_]:
         sums, at = self.sums, self.statements
-        passed = (sums.rows[at] >= self.policy.scales[number].intervals) & self._lasts(view, demand)
+        lasts, intervals = self._lasts(view, demand), self.policy.scales[number].intervals
+        passed = (sums.rows[at] >= intervals) & lasts
+        rare = lasts & self._normal(view).rare(self.policy) & (sums.rows[at] >= RARE_LEAST) & (intervals == RARE_WINDOW)
         since = sums.since_bounded(at)
         open_end = since > sums.holds[at]
         since, bounds = np.minimum(since, NEWEST), sums.bounds
@@ -103,7 +110,7 @@ class Screen:
         column = np.full(len(at), number, np.int64)
         within = self._shows(self._normal(view), column, (weight, weighted), demand)
         within &= self._costs(extra, bounds.span_us[window, at])
-        return passed & (open_end | within)
+        return rare | passed & (open_end | within)
 
     def _shows(self, normal: Normal, column: Longs, sums: tuple[Floats, Floats], demand: Demand) -> NDArray[np.bool_]:
         """The score, the ratio and the margin over the highest of the baseline; a doubt that is not known is none."""

@@ -336,7 +336,8 @@ def robust_cost(executions: Floats, total: Floats, largest: Floats, sumsq: Float
         trust = np.where(np.isnan(largest), np.clip((bound / total - _EVEN) / (_DOMINANT - _EVEN), 0.0, 1.0), 1.0)
     dearest = np.where(np.isnan(largest), bound, np.minimum(largest, total))
     rest = mean + trust * ((total - dearest) / others - mean)
-    return np.where((executions >= _TRIM_FROM) & ~np.isnan(rest), rest, mean)
+    # Where the largest is told to be all there is, the figures contradict each other, or the others took no time.
+    return np.where((executions >= _TRIM_FROM) & (rest > 0), rest, mean)
 
 
 class _Columns:

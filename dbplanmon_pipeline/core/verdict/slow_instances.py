@@ -1,4 +1,4 @@
-"""Instances that are slow as a whole, and databases that are slow while their instance is not."""
+"""Instances that are slow as a whole, or hold many up, and databases that are slow while their instance is not."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.verdict.slow_groups import METRIC, SlowGroup, SlowG
 
 
 class SlowInstances:
-    """Finds slow instances at any tick, and those of which only the statements that wait a lot are slow.
+    """Finds slow instances at any tick, and those in which many statements are held up at once.
 
     Args:
         comparison: recent rows against their normal.
@@ -27,16 +27,14 @@ class SlowInstances:
         self._names, self._policy = names, policy
         nothing = np.zeros(len(comparison.rows.series))
         self._groups = SlowGroups(comparison, comparison.modes[METRIC], nothing, policy.common_mode_statements, policy)
-        waiting = comparison.waiting_modes.get(METRIC)
-        self._waiting = (
-            SlowGroups(comparison, *waiting, policy.common_mode_few, policy) if waiting is not None else None
-        )
+        held = comparison.held_up.get(METRIC)
+        self._held = SlowGroups(comparison, *held, policy.common_mode_few, policy) if held is not None else None
 
     def at(self, tick: int, as_of_us: int) -> tuple[InstanceVerdict, ...]:
         """Those slow at a tick, at most one verdict each; see `SlowGroups.at`."""
         found = {one.group: self._verdict(one, one.group) for one in self._groups.at(tick, as_of_us)}
-        for one in self._waiting.at(tick, as_of_us) if self._waiting is not None else ():
-            found.setdefault(one.group // 2, self._verdict(one, one.group // 2, " that wait a lot"))
+        for one in self._held.at(tick, as_of_us) if self._held is not None else ():
+            found.setdefault(one.group, self._verdict(one, one.group, " wait longer at once and"))
         return tuple(found.values())
 
     def _verdict(self, slow: SlowGroup, instance: int, which: str = "") -> InstanceVerdict:

@@ -136,6 +136,10 @@ class CostSums:
         expected = np.maximum(between(self._expected, row, length), 1.0)
         return np.maximum(between(self._observed, row, length), 1.0) / expected
 
+    def expected_us(self, row: Longs, length: Longs) -> Floats:
+        """Cost as expected [microseconds]."""
+        return between(self._expected, row, length)
+
     def extra_us(self, row: Longs, length: Longs) -> Floats:
         """Cost beyond the expected [microseconds]."""
         return between(self._observed, row, length) - between(self._expected, row, length)

@@ -10,6 +10,8 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
 from dbplanmon_pipeline.core.verdict.common_mode import common_mode, tick_grid
+from dbplanmon_pipeline.core.verdict.dear import BAR, COST, LATEST, OFTEN, PER_EXECUTION, PER_INTERVAL, learn_dear
+from dbplanmon_pipeline.core.verdict.held_up import Waits
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, plan_changes_at
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
@@ -216,13 +218,36 @@ def test_a_rise_of_a_bare_majority_is_not_supported():
     assert mode_of(workload, lambda rows: np.where(rows.series < 15, 1.0, 0.0)).supported.all()
 
 
-def test_a_slow_disk_is_common_to_what_waits_for_it_and_to_nothing_else():
+@pytest.mark.parametrize(("several", "held"), [(10, True), (6, True), (5, False)])
+def test_strangers_that_wait_longer_at_once_are_held_up_and_nobody_else(several, held):
     rows = rows_of(Workload(24, 2))
     tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
-    waits, policy = np.arange(24) < 10, DetectorPolicy()
-    deviation = np.where(rows.spread(waits), 0.8, 0.0)
-    common = scopes_of(rows, tick, waits, policy).mode(deviation, np.full(24, 0.1), policy)
-    assert common == pytest.approx(deviation, abs=0.05)
+    rest = np.where(rows.series < several, 0.8, 0.0)
+    rest[rows.series == 1] = 3.0
+    waits = Waits(rest, rest, np.full(24, 0.1), np.full(24, 0.25))
+    found = scopes_of(rows, tick, DetectorPolicy()).held_up(waits, DetectorPolicy())
+    assert found.level == pytest.approx(0.8 if held else 0.0)
+    most = np.where(rows.series == 1, 1.5, 0.8)
+    assert found.at_rows == pytest.approx(np.where(rest > 0, most, 0.0) if held else 0.0)
+    assert found.mode().at_rows() == pytest.approx(np.where(rest > 0, 0.8, 0.0) if held else 0.0)
+
+
+def test_dear_executions_are_counted_as_plainly():
+    workload = Workload(3, 400, calls=10)
+    rng = np.random.default_rng(4)
+    often = [rng.random(400) < share for share in (0.0, 0.01, 0.3)]
+    for statement, dear in enumerate(often):
+        workload.one_dear(statement, np.flatnonzero(dear & (workload.calls[statement] > 1)), 40)
+    rows = rows_of(workload)
+    found = learn_dear(rows, "worker_time_us", np.zeros(len(rows.series)))
+    assert found[:, BAR] == pytest.approx(np.log([4, 4, 64]))
+    number = np.count_nonzero(often[1])
+    assert found[1, PER_INTERVAL] == pytest.approx((number + 0.5) / 420)
+    assert found[1, PER_EXECUTION] == pytest.approx((number + 0.5) / workload.calls[1].sum())
+    assert found[1, COST] == pytest.approx(number * 39 / workload.calls[1].sum(), rel=0.2)
+    together = np.convolve(often[1], np.ones(LATEST), "full")[:400] * often[1]
+    day = rows.end_us[rows.series == 1] // 86_400_000_000
+    assert found[1, OFTEN] == sorted(together[day == one].max() for one in np.unique(day))[-2]
 
 
 def test_a_disturbance_of_one_database_is_common_to_it_unless_plans_changed():
@@ -230,9 +255,9 @@ def test_a_disturbance_of_one_database_is_common_to_it_unless_plans_changed():
     rows = rows_of(workload, databases=2)
     tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
     deviation = np.where(rows.database_id[rows.series] == 1, 0.8, 0.0)
-    nobody, policy = np.zeros(len(rows), bool), DetectorPolicy()
+    policy = DetectorPolicy()
     found = [
-        scopes_of(rows, tick, nobody, policy, same_plan).mode(deviation, np.full(24, 0.1), policy)
+        scopes_of(rows, tick, policy, same_plan).mode(deviation, np.full(24, 0.1), policy)
         for same_plan in (None, deviation == 0)
     ]
     assert found[0] == pytest.approx(deviation, abs=0.02)

@@ -7,7 +7,7 @@ import pytest
 
 from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.model import DatabaseRef, Label
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
@@ -178,7 +178,32 @@ def test_a_slow_disk_is_one_verdict_of_the_instance_and_none_of_those_that_wait_
     assert [each.slow_instances for each in found] == [{"shop"}] * 4
     verdict = found[0].instance_verdicts[0]
     assert (verdict.database, verdict.statements) == ("", 10)
-    assert "10 of 10 statements that wait a lot" in verdict.evidence[0]
+    assert "10 of 30 statements wait longer at once" in verdict.evidence[0]
+
+
+def test_what_a_disk_holds_up_need_not_wait_more_than_others_as_a_rule():
+    workload = Workload(30, calm_before=1)
+    workload.worker = 0.6 * workload.cost
+    workload.cost[::3, 46:] *= np.linspace(2, 4, 10)[:, None]
+    workload.slow_down(4, slice(48, None), 6)
+    found = evaluations(workload, range(50, 54))
+    assert fired_queries(found) == [[5]] * 4
+    assert [each.slow_instances for each in found] == [{"shop"}] * 4
+
+
+def test_dear_executions_are_told_of_where_there_were_hardly_any():
+    workload = Workload(12, 96, calm_before=1)
+    rng = np.random.default_rng(3)
+    workload.one_dear(2, np.flatnonzero(rng.random(96) < 0.4), 60)
+    workload.one_dear(3, np.flatnonzero((rng.random(96) < 0.4) & (np.arange(96) >= 48)), 60)
+    workload.one_dear(4, [50, 51], 60)
+    found = evaluations(workload, range(50, 72))
+    assert fired_queries(found[:3]) == [[], [], []]
+    assert fired_queries(found[-1:]) == [[4]]
+    verdict = found[-1].verdicts[0]
+    assert 1.3 < verdict.effect_ratio < 2.2
+    assert verdict.label == Label.PARAMETER_SENSITIVITY
+    assert verdict.extra_seconds_low < verdict.extra_seconds_per_hour < verdict.extra_seconds_high
 
 
 def test_plans_that_flip_all_over_a_database_are_told_each_and_not_as_a_slow_database():

@@ -45,6 +45,7 @@ class Workload:
         self.io = np.zeros(shape)
         self.wait = np.zeros(shape)
         self.variation = np.full(shape, CALLS_VARY)
+        self.dear = np.zeros(shape)
         self.plan = np.repeat(1000 + np.arange(1, statements + 1)[:, None], ticks, axis=1)
         self.gap_before = np.zeros(ticks, int)
         self.failed = None
@@ -69,6 +70,10 @@ class Workload:
         """More work per execution: CPU and elapsed time alike, reads unchanged."""
         self.cost[statement, ticks] *= factor
         self.worker[statement, ticks] *= factor
+
+    def one_dear(self, statement, ticks, times):
+        """One execution of each interval costs so many times what the others do."""
+        self.dear[statement, ticks] = times
 
     def moment(self, tick):
         """End of a tick."""
@@ -103,10 +108,11 @@ class Workload:
         known = {"elapsed_time_us": self.cost} | ({"worker_time_us": self.worker} if self.knows_cpu else {})
         for metric, costs in known.items():
             mean = costs[query, column]
-            data[metric] = calls * mean
-            data[f"{metric}_sumsq"] = calls * mean**2 * (1 + self.variation[query, column] ** 2)
+            dear = np.where(calls > 1, self.dear[query, column], 0) * mean
+            data[metric] = calls * mean + dear
+            data[f"{metric}_sumsq"] = calls * mean**2 * (1 + self.variation[query, column] ** 2) + dear**2
             if self.knows_largest:
-                data[f"{metric}_max"] = np.where(calls > 1, 2 * mean, mean)
+                data[f"{metric}_max"] = np.maximum(np.where(calls > 1, 2 * mean, mean), dear)
         order = ["database_id", "query_hash", "interval_end_us", "plan_hash"]
         table = pd.DataFrame(data)[list(INTERVAL_COLUMNS)]
         table = table[table["execution_count"] + table["aborted_count"].fillna(0) > 0].sort_values(
