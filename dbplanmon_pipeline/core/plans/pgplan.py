@@ -1,4 +1,4 @@
-"""PostgreSQL EXPLAIN (FORMAT JSON) as an operator tree."""
+"""PostgreSQL EXPLAIN as an operator tree."""
 
 import re
 from collections.abc import Mapping
@@ -92,10 +92,10 @@ _FIELDS = frozenset(
 
 
 def parse_pg_plan(source: object) -> Plan:
-    """Read the output of EXPLAIN (FORMAT JSON).
+    """Read the output of EXPLAIN, in JSON or text form.
 
     Args:
-        source: text (bare JSON, or as psql, a log or a spreadsheet shows it) or the decoded document: a list of
+        source: text (bare, or as psql, a log or a spreadsheet shows it) or the decoded JSON document: a list of
             statements, one statement, or a bare root node.
 
     Raises:

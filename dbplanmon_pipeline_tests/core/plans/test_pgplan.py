@@ -132,7 +132,7 @@ def test_several_statements_are_all_there():
         ("hello [1] {2}", "no output of EXPLAIN"),
         ("[]", "no output of EXPLAIN"),
         ("<ShowPlanXML/>", "XML"),
-        ("Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)", "text form"),
+        ("Seq Scan on t  (cost=a..b rows=1 width=4)", "no line of this EXPLAIN"),
         ('[{"Plan": {"Node Type": "Limit"', "no output of EXPLAIN"),
         ('{"Plan": {"Total Cost": 1}}', "no output of EXPLAIN"),
         ('["Utility Statement"]', "utility statement"),
