@@ -146,8 +146,7 @@ class _Reader:
     def _operator(self, words: str, column: int) -> None:
         label, edge = self._label or ("", column)
         self._label = self._worker = None
-        while len(self._path) > 1 and self._path[-1].column >= edge:
-            self._path.pop()
+        self._leave(edge)
         if self._path[-1].column >= edge:
             raise PlanParseError(
                 "no readable execution plan: the indents of its lines are lost; paste it as the server gave it, or use "
@@ -159,6 +158,11 @@ class _Reader:
         if label:
             told |= {"Parent Relationship": label.partition(" ")[0].replace("CTE", "InitPlan"), "Subplan Name": label}
         self._path.append(_Operator(told, column))
+
+    def _leave(self, column: int) -> None:
+        """Go up to the operator that stands left of the column, to the first one at most."""
+        while len(self._path) > 1 and self._path[-1].column >= column:
+            self._path.pop()
 
     def _below(self, words: str, column: int) -> None:
         """A line that is no operator."""
@@ -183,6 +187,7 @@ class _Reader:
             if name in _STATEMENT_DETAILS:
                 self._of_statement(_OLD_TIMES.get(name, name), value)
             return
+        self._leave(column)
         if self._section is not None:
             self._section |= _of_section(name, value)
         elif self._worker and column > self._worker[1]:
@@ -272,12 +277,33 @@ def _finished(statement: dict[str, Any]) -> dict[str, Any]:
     waiting = [statement["Plan"]]
     while waiting:
         operator = waiting.pop()
+        waiting.extend(_elsewhere(operator))
         children = operator.get("Plans", [])
         waiting.extend(children)
         inputs = [child for child in children if "Parent Relationship" not in child]
         for place, child in enumerate(inputs):
             child["Parent Relationship"] = _relationship(operator, place, len(inputs))
     return statement
+
+
+def _elsewhere(operator: dict[str, Any]) -> list[dict[str, Any]]:
+    """Plans that Citus shows of its workers and of statements it runs first, put where its JSON has them."""
+    inputs = operator.get("Plans", [])
+    tasks = [one for one in inputs if one["Node Type"] == "Task"]
+    before = [one for one in inputs if one["Node Type"].startswith("Distributed Subplan ")]
+    if not tasks and not before:
+        return []
+    operator["Plans"] = [one for one in inputs if one not in tasks and one not in before]
+    operator["Distributed Query"] = {
+        "Subplans": [{"PlannedStmt": [{"Plan": plan} for plan in one.get("Plans", [])]} for one in before],
+        "Job": {
+            "Tasks": [
+                {"Node": one.get("Node", ""), "Remote Plan": [[{"Plan": plan} for plan in one.get("Plans", [])]]}
+                for one in tasks
+            ]
+        },
+    }
+    return [plan for one in (*before, *tasks) for plan in one.get("Plans", [])]
 
 
 def _relationship(above: dict[str, Any], place: int, count: int) -> str:

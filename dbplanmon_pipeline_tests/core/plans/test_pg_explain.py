@@ -189,6 +189,29 @@ def test_a_tree_without_indents_is_refused():
     assert "\n" not in str(refused.value)
 
 
+def test_plans_of_the_workers_of_citus_stand_where_its_json_has_them():
+    text = """\
+ Custom Scan (Citus Adaptive)  (cost=0.00..0.00 rows=0 width=0)
+   ->  Distributed Subplan 3_1
+         ->  Limit  (cost=0.00..1.00 rows=5 width=4)
+   Task Count: 4
+   Tasks Shown: One of 4
+   ->  Task
+         Node: host=w1 port=5432 dbname=shop
+         ->  Sort  (cost=0.00..9.00 rows=5 width=4)
+               ->  Seq Scan on orders_102008 o  (cost=0.00..8.00 rows=5 width=4)
+"""
+    operators = list(parse_pg_plan(text).operators())
+    assert [(one.name, one.role, one.relation) for one in operators] == [
+        ("Custom Scan", "", ""),
+        ("Limit", "PlannedStmt", ""),
+        ("Sort", "Remote Plan", ""),
+        ("Seq Scan", "Outer", "orders"),
+    ]
+    assert (operators[0].strategy, operators[0].attributes["Task Count"]) == ("Citus Adaptive", 4)
+    assert "w1" not in str(redact_pg_plan(text))
+
+
 def test_workers_are_told_apart():
     text = """\
 Gather  (cost=0.00..9.00 rows=90 width=4) (actual time=1.0..2.0 rows=90 loops=1)
