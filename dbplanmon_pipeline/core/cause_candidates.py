@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.context_facts import (
@@ -35,6 +35,12 @@ from dbplanmon_pipeline.core.table_facts import (
     part_changes,
     table_of,
 )
+
+FURTHEST_ZONE = timedelta(hours=14)
+"""No clock on the wall is further from UTC."""
+
+MOMENT_FORM = "%Y-%m-%d %H:%M:%S"
+"""How a comparison of plans writes moments."""
 
 
 class CauseKind(StrEnum):
@@ -85,12 +91,12 @@ class Candidate:
     is_dated: bool = False
 
 
-_STARTED = "server started"
+STARTED_FACT = "server started"
+FAILOVER_FACTS = ("replica role", "timeline")
 _BY_NAME = {
-    _STARTED: CauseKind.RESTART,
+    STARTED_FACT: CauseKind.RESTART,
     **dict.fromkeys((*VERSION_FACTS, EDITION_FACT), CauseKind.VERSION),
-    "replica role": CauseKind.FAILOVER,
-    "timeline": CauseKind.FAILOVER,
+    **dict.fromkeys(FAILOVER_FACTS, CauseKind.FAILOVER),
     "database identity": CauseKind.RESTORE,
     "compatibility level": CauseKind.COMPATIBILITY,
 }
@@ -101,7 +107,7 @@ def candidates_of_facts(changes: Iterable[FactChange]) -> list[Candidate]:
     """One per fact, index or column that changed, oldest first; the same change of several databases is one."""
     found: dict[tuple[CauseKind, str, str, str], Candidate] = {}
     told = list(changes)
-    starts = {(change.ref, change.seen_at): happened_at(change) for change in told if change.name == _STARTED}
+    starts = {(change.ref, change.seen_at): happened_at(change) for change in told if change.name == STARTED_FACT}
     for change in _growth_as_one(told):
         for one in _candidates_of(change):
             if one.kind is CauseKind.VERSION and (started := starts.get((change.ref, change.seen_at))):
@@ -142,6 +148,22 @@ def candidates_around(
         if kind and not {(kind, about), (kind, table)} & dated and not _is_watched(change, table, present):
             found.append(Candidate(kind, change.text, None, about, table, change.before, change.after))
     return found
+
+
+def updated_between(changes: Iterable[PlanDifference], since: datetime) -> Iterator[PlanDifference]:
+    """Statistics that were updated between the compilation of two plans, with their table for a node.
+
+    Args:
+        changes: differences of the plans.
+        since: updates before it are left out. The plans tell the moment by the clock of the server, whose zone is not
+            known, so what may lie after it is kept.
+    """
+    earliest = (since - FURTHEST_ZONE).strftime(MOMENT_FORM)
+    for change in changes:
+        # A moment, not the number of rows that made them stale; moments of one form order as text.
+        is_update = change.kind is DifferenceKind.STATISTICS and len(change.after) == len(earliest)
+        if is_update and change.after >= earliest:
+            yield replace(change, node=change.node.rpartition(" of ")[2])
 
 
 def _is_watched(change: PlanDifference, table: str, present: Collection[str]) -> bool:
@@ -205,7 +227,7 @@ def happened_at(change: FactChange) -> datetime:
 def _told_at(change: FactChange) -> datetime | None:
     """The moment the server tells; None where it tells none, or one that is yet to come."""
     told = None
-    if change.name == _STARTED or change.name.startswith(UPDATED_FACT):
+    if change.name == STARTED_FACT or change.name.startswith(UPDATED_FACT):
         told = read_utc(change.after.split(" ")[0].rstrip(","))
     elif change.name.startswith(DISTRIBUTION_FACT):
         told = read_utc(updated_of(change.after).split(" ")[0])

@@ -102,12 +102,13 @@ def _play_week(days: int, cadence_minutes: int, json_path: Path | None, ports: t
 def _print_result(console: Console, result: DemoResult) -> None:
     console.print(f"\n[bold]{result.server}: {found(result.faults)} in {result.elapsed_seconds:.0f} s[/bold]\n")
     for fault in result.faults:
-        if not fault.detected:
+        if not fault.incident_id:
             console.print(f"[red]missed[/red]  {fault.name}")
             continue
+        mark = "[green]found[/green] " if fault.detected else "[yellow]late[/yellow]  "
         times, extra = fault.effect_ratio or 0.0, fault.extra_seconds_per_hour or 0.0
         console.print(
-            f"[green]found[/green]   [bold]{fault.name}[/bold] after {fault.ticks_to_detect} ticks: {fault.statement} "
+            f"{mark}  [bold]{fault.name}[/bold] after {fault.ticks_to_detect} ticks: {fault.statement} "
             f"x{times:,.1f}, {extra:,.0f} s more per hour ({fault.label.replace('_', ' ')}, {fault.severity})"
         )
         for line in fault.plan_diff[1:] or fault.plan_diff:

@@ -11,6 +11,7 @@ class FaultResult:
     """One thing that was broken, and whether it was noticed.
 
     Attributes:
+        detected: it was told of in time; an incident that came late is still described.
         ticks_to_detect: collection ticks from the fault to its first incident, None where there was none.
         plan_diff: what changed in the plan of the statement, in words.
     """

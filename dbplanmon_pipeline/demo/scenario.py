@@ -78,10 +78,13 @@ def tell(source: DemoSource, runs: DemoRuns, monitor: Monitor, screen: StoryScre
             injected_at = monitor.clock()
             source.break_it(fault)
             result = _not_found(fault, injected_at)
-            for number in range(1, fault.within_ticks + pace.after + 1):
+            long_enough = fault.within_ticks + pace.after
+            for number in range(1, long_enough + pace.patience + 1):
+                if number > long_enough and result.incident_id:
+                    break
                 tick(analyse=True)
                 incident = _incident_of(fault, store, source.names(), injected_at)
-                if incident and not result.detected:
+                if incident and not result.incident_id:
                     result = _found(fault, injected_at, number, incident, source, monitor, store)
                     story.explained.add(incident.incident_id)
                     screen.found(fault, result, alert_text(store, incident))

@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.cause_candidates import (
     candidates_around,
     candidates_of_deployments,
     candidates_of_facts,
+    updated_between,
 )
 from dbplanmon_pipeline.core.cause_effects import PlanView, conditions_of, tables_and_indexes
 from dbplanmon_pipeline.core.causes import CAUSES_WITHIN, RankedCause, rank_causes, telling_cause
@@ -227,7 +228,8 @@ def _causes(
     dated = candidates_of_facts(changed)
     plan = candidate_of_plan(incident)
     deployed = candidates_of_deployments(_deployments(store, incident), incident)
-    found = [*dated, *candidates_around(around, dated, present), *deployed, *([plan] if plan else [])]
+    shown = [*around, *updated_between(view.changes, incident.began_at - CAUSES_WITHIN)]
+    found = [*dated, *candidates_around(shown, dated, present), *deployed, *([plan] if plan else [])]
     return rank_causes(incident, found, view)
 
 

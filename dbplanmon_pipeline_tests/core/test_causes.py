@@ -305,23 +305,6 @@ def test_growth_in_steps_is_one_change_and_slow_growth_is_none():
     assert candidates_of_facts(steps[:2]) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "node", "present", "expected"),
-    [
-        (DifferenceKind.SETTING, "work_mem", "setting work_mem", []),
-        (DifferenceKind.SETTING, "work_mem", "setting jit", [CauseKind.SETTING]),
-        (DifferenceKind.STATISTICS, ORDERS, f"statistics time of {ORDERS}", []),
-        (DifferenceKind.TABLE, ORDERS, f"rows of {ORDERS}", []),
-        (DifferenceKind.TABLE, ORDERS, "rows of dbo.Other", [CauseKind.VOLUME]),
-        (DifferenceKind.INDEX, "ix", f"indexes of {ORDERS}", []),
-        (DifferenceKind.INDEX, f"ix on {ORDERS}", f"indexes of {ORDERS}", [CauseKind.INDEX]),
-    ],
-)
-def test_what_is_watched_all_the_time_is_not_taken_from_old_captures(kind, node, present, expected):
-    found = candidates_around([differs(kind, node=node)], [], {present})
-    assert [one.kind for one in found] == expected
-
-
 def test_one_change_seen_in_many_databases_is_one_of_the_instance():
     everywhere = [replace(MEMORY, ref=DatabaseRef("prod", name)) for name in ("a", "b", "c")]
     found = rank_causes(INSTANCE, candidates_of_facts(everywhere), PlanView())
