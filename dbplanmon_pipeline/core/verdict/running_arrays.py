@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.verdict.running_sums import Bounds, RunningSums
 from dbplanmon_pipeline.core.verdict.scopes import Parts
 from dbplanmon_pipeline.core.verdict.series import VIEWS
 
-FORM = "3"
+FORM = "4"
 """Changes with the meaning of the arrays, or with what the state has to know."""
 
 _PLAIN = ("ran_us", "judged_us", "seen_us", "plan", "since", "others", "astray")
