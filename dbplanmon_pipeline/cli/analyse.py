@@ -39,6 +39,7 @@ def _facts(report: AnalysisReport, delivered: AlertReport | None) -> dict[str, o
         "ticks": report.ticks,
         "judged": report.judged,
         "unjudged": report.unjudged,
+        "held_back": report.held_back,
         "changes": [{"incident_id": change.incident.incident_id, **change_record(change)} for change in report.changes],
         "plan_changes": [plan_change_record(change) for change in report.plan_changes],
         "open_incidents": [incident_record(incident) for incident in report.open_incidents],
@@ -56,6 +57,10 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
         f"{report.ticks} ticks up to {moment_words(report.as_of)}: {report.judged:,} statements judged, "
         f"{report.unjudged:,} without a baseline"
     )
+    if report.held_back:
+        print_line(
+            f"{report.held_back:,} slower since a restart and held back: caches are cold, so it may be over soon"
+        )
     if report.judged == 0 and report.unjudged:
         print_line("no statement has a baseline yet: run dbplanmon baselines once a few hours are recorded")
     print_section("Incidents", [_step(change) for change in report.changes])

@@ -25,6 +25,7 @@ def facts(found: Backtested, against: Path | None) -> Record:
         "first": report.first,
         "last": report.last,
         "ticks": report.ticks,
+        "held_back": report.held_back,
         "alerts": len(report.notifications),
         "score": _score_facts(found.main),
         "against": _other_facts(found.against, against),

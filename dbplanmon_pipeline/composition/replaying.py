@@ -2,14 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.incidents import incident_policy
 from dbplanmon_pipeline.core.known_events import KnownEvent
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.services.backtest import BacktestPolicy, BacktestReport, IntervalSource, Rule, Watcher, replay
+from dbplanmon_pipeline.core.restarts import RESTART_FACTS, Restarts
+from dbplanmon_pipeline.services.backtest import (
+    NO_RESTARTS,
+    BacktestPolicy,
+    BacktestReport,
+    IntervalSource,
+    Rule,
+    Watcher,
+    replay,
+)
 from dbplanmon_pipeline.services.backtest_comparison import compare
 from dbplanmon_pipeline.services.backtest_curves import Curves
 from dbplanmon_pipeline.services.backtest_scores import Activity, Score, score
@@ -23,6 +32,7 @@ from dbplanmon_pipeline.store.stored_intervals import StoredIntervals
 
 MOST_CURVES = 40
 _DAY = timedelta(days=1)
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,11 @@ def replay_stored(settings: Settings, store: SqlStore, request: BacktestRequest)
     """
     wanted = _wanted(settings, request)
     source = StoredIntervals(store, wanted)
-    return _replayed(settings, request, source, lambda: StoredIntervals(store, replace(wanted, since=None)))
+    until = wanted.until or store.latest_interval_end() or _ALWAYS
+    restarts = Restarts.of(
+        store.changes_of_facts(RESTART_FACTS, wanted.since or _ALWAYS, until + settings.collection.interval)
+    )
+    return _replayed(settings, request, source, lambda: StoredIntervals(store, replace(wanted, since=None)), restarts)
 
 
 def _wanted(settings: Settings, request: BacktestRequest) -> Wanted:
@@ -87,13 +101,17 @@ def _wanted(settings: Settings, request: BacktestRequest) -> Wanted:
 
 
 def _replayed(
-    settings: Settings, request: BacktestRequest, source: IntervalSource, whole: Callable[[], IntervalSource]
+    settings: Settings,
+    request: BacktestRequest,
+    source: IntervalSource,
+    whole: Callable[[], IntervalSource],
+    restarts: Restarts = NO_RESTARTS,
 ) -> Backtested:
     both = [settings] if request.against is None else [settings, request.against]
     events = _events(request, whole() if request.labels and request.since else source)
     activity, curves = Activity(events), Curves(len(both), MOST_CURVES)
     watchers: list[Watcher] = [*([activity] if request.labels else []), *([curves] if request.with_curves else [])]
-    reports = replay(source, [_rule(one) for one in both], request.since, watchers)
+    reports = replay(source, [_rule(one) for one in both], request.since, watchers, restarts)
     sides = [
         Side(
             _shown(one),

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
 from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED
 from dbplanmon_pipeline.core.alerts import SUBJECT_LIMIT, alert_key
 from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
-from dbplanmon_pipeline.core.model import Severity
+from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.core.plain_words import duration_words, moment_words, one_line
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import ToldGroup
@@ -34,7 +35,7 @@ def group_message(members: Sequence[Alert], cause: str, former: str = "") -> Ale
     first = members[0]
     key = hashlib.sha256("\x1f".join(sorted(member.alert_id for member in members)).encode()).hexdigest()[:32]
     where = one_line(str(first.facts.get("instance", "")), 120)
-    what = f"{len(members)} statements {_VERBS.get(first.event, 'have news')}"
+    what = f"{len(members)} statements {_verb(members)}"
     severity = worst(members)
     tag = "ok" if first.event == IncidentEvent.AUTO_RESOLVED.value else severity
     lines = [f"{what} on {where}: {cause}.", "", *_listing(members), "", "More: dbplanmon incidents list"]
@@ -64,7 +65,8 @@ def joined_message(members: Sequence[Alert], group: ToldGroup) -> Alert:
     """More statements with the cause of a group that was told already; its end is that of all of them."""
     news = group_message(members, group.cause)
     where = one_line(group.instance, 120)
-    what = f"{_counted(len(members), 'more statement')} got slower with the {group.count} told before"
+    verb = "fails" if len(members) == 1 and _trouble(members) is _Trouble.FAIL else _JOINING[_trouble(members)]
+    what = f"{_counted(len(members), 'more statement')} {verb} with the {group.count} told before"
     lines = [f"{what} on {where}: {group.cause}.", "", *_listing(members), "", "More: dbplanmon incidents list"]
     return replace(
         news,
@@ -78,19 +80,43 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+class _Trouble(StrEnum):
+    """What is wrong with the statements of one message."""
+
+    SLOW = "slow"
+    FAIL = "fail"
+    BOTH = "both"
+
+
 _VERBS = {
-    IncidentEvent.OPENED.value: "got slower together",
-    IncidentEvent.REOPENED.value: "are slow again",
-    IncidentEvent.ESCALATED.value: "got worse",
-    IncidentEvent.AUTO_RESOLVED.value: "are normal again",
-    UNACKNOWLEDGED: "are slow and nobody took them",
+    (IncidentEvent.OPENED.value, _Trouble.SLOW): "got slower together",
+    (IncidentEvent.OPENED.value, _Trouble.FAIL): "fail together since their plans changed",
+    (IncidentEvent.OPENED.value, _Trouble.BOTH): "got slower or fail together",
+    (IncidentEvent.REOPENED.value, _Trouble.SLOW): "are slow again",
+    (IncidentEvent.REOPENED.value, _Trouble.FAIL): "fail again",
+    (IncidentEvent.REOPENED.value, _Trouble.BOTH): "are slow or fail again",
+    (UNACKNOWLEDGED, _Trouble.SLOW): "are slow and nobody took them",
+    (UNACKNOWLEDGED, _Trouble.FAIL): "fail and nobody took them",
+    (UNACKNOWLEDGED, _Trouble.BOTH): "are slow or fail and nobody took them",
+    **dict.fromkeys([(IncidentEvent.ESCALATED.value, trouble) for trouble in _Trouble], "got worse"),
+    **dict.fromkeys([(IncidentEvent.AUTO_RESOLVED.value, trouble) for trouble in _Trouble], "are normal again"),
 }
+_JOINING = {_Trouble.SLOW: "got slower", _Trouble.FAIL: "fail", _Trouble.BOTH: "got slower or fail"}
+
+
+def _trouble(members: Sequence[Alert]) -> _Trouble:
+    failing = [member.facts.get("label") == Label.FAILING.value for member in members]
+    return _Trouble.FAIL if all(failing) else _Trouble.BOTH if any(failing) else _Trouble.SLOW
+
+
+def _verb(members: Sequence[Alert]) -> str:
+    return _VERBS.get((members[0].event, _trouble(members)), "have news")
 
 
 def group_is_well(end: Alert, group_id: str, count: int) -> Alert:
     """The end of a group, told once, when the last of its statements is normal again."""
     where = one_line(str(end.facts.get("instance", "")), 120)
-    what = f"all {count} statements that got slower together are normal again"
+    what = f"all {count} statements that were told of together are normal again"
     return replace(
         end,
         alert_id=alert_key(group_id, IncidentEvent.AUTO_RESOLVED.value, "", end.channel),

@@ -91,12 +91,12 @@ class Candidate:
     is_dated: bool = False
 
 
-_STARTED = "server started"
+STARTED_FACT = "server started"
+FAILOVER_FACTS = ("replica role", "timeline")
 _BY_NAME = {
-    _STARTED: CauseKind.RESTART,
+    STARTED_FACT: CauseKind.RESTART,
     **dict.fromkeys((*VERSION_FACTS, EDITION_FACT), CauseKind.VERSION),
-    "replica role": CauseKind.FAILOVER,
-    "timeline": CauseKind.FAILOVER,
+    **dict.fromkeys(FAILOVER_FACTS, CauseKind.FAILOVER),
     "database identity": CauseKind.RESTORE,
     "compatibility level": CauseKind.COMPATIBILITY,
 }
@@ -107,7 +107,7 @@ def candidates_of_facts(changes: Iterable[FactChange]) -> list[Candidate]:
     """One per fact, index or column that changed, oldest first; the same change of several databases is one."""
     found: dict[tuple[CauseKind, str, str, str], Candidate] = {}
     told = list(changes)
-    starts = {(change.ref, change.seen_at): happened_at(change) for change in told if change.name == _STARTED}
+    starts = {(change.ref, change.seen_at): happened_at(change) for change in told if change.name == STARTED_FACT}
     for change in _growth_as_one(told):
         for one in _candidates_of(change):
             if one.kind is CauseKind.VERSION and (started := starts.get((change.ref, change.seen_at))):
@@ -227,7 +227,7 @@ def happened_at(change: FactChange) -> datetime:
 def _told_at(change: FactChange) -> datetime | None:
     """The moment the server tells; None where it tells none, or one that is yet to come."""
     told = None
-    if change.name == _STARTED or change.name.startswith(UPDATED_FACT):
+    if change.name == STARTED_FACT or change.name.startswith(UPDATED_FACT):
         told = read_utc(change.after.split(" ")[0].rstrip(","))
     elif change.name.startswith(DISTRIBUTION_FACT):
         told = read_utc(updated_of(change.after).split(" ")[0])

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dbplanmon_pipeline.core.incidents import (
@@ -15,6 +15,7 @@ from dbplanmon_pipeline.core.incidents import (
 )
 from dbplanmon_pipeline.core.model import DatabaseRef, Label
 from dbplanmon_pipeline.core.verdict.model import Evaluation, InstanceVerdict, Verdict
+from dbplanmon_pipeline.core.verdict.warm_up import HELD_BACK, WarmUpPolicy
 from dbplanmon_pipeline.errors import DbPlanMonError
 
 Key = tuple[str, str, int]
@@ -40,6 +41,7 @@ class IncidentPolicy:
         dismissed_for: a dismissed incident stays away this long, unless it returns with a higher severity.
         own_excess_ratio: on a slow instance, or in a slow database, only statements this much above normal, and
             above what all have in common, open incidents; the others wait until all around them is well.
+        warm_up: how long what began with a restart is held back.
     """
 
     step: timedelta = timedelta(minutes=5)
@@ -48,6 +50,7 @@ class IncidentPolicy:
     reopen_within: timedelta = timedelta(hours=24)
     dismissed_for: timedelta = timedelta(days=7)
     own_excess_ratio: float = 3.0
+    warm_up: WarmUpPolicy = field(default_factory=WarmUpPolicy)
 
     def calm_intervals(self, scope: IncidentScope) -> int:
         """Calm active intervals that end an incident."""
@@ -265,7 +268,8 @@ def _continue(
     began_at = incident.began_at if still_fails else _unchanged_since(incident, evaluation)
     if began_at is not None:
         at = evaluation.as_of
-        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(incident, began_at, at), at)
+        kept = incident if still_fails else replace(incident, failures=None)
+        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(kept, began_at, at), at)
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of
@@ -300,8 +304,14 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
         opened_at=incident.opened_at,
         reopened_count=incident.reopened_count,
         note=incident.note,
+        evidence=_with_held_back(fresh.evidence, incident.evidence),
     )
     return IncidentChange(IncidentEvent.ESCALATED if worse else IncidentEvent.UPDATED, changed, at)
+
+
+def _with_held_back(evidence: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
+    """That it was held back is told once, when the incident opens."""
+    return (*evidence, *(line for line in before if line.startswith(HELD_BACK) and line not in evidence))
 
 
 def _still_fails(incident: Incident, evaluation: Evaluation) -> bool:

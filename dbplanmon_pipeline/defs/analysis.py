@@ -136,6 +136,7 @@ def _regression_facts(report: AnalysisReport) -> dict[str, dg.MetadataValue | in
         "auto_resolved": events.count(IncidentEvent.AUTO_RESOLVED),
         "statements_judged": report.judged,
         "statements_without_baseline": report.unjudged,
+        "held_back_since_restart": report.held_back,
         "ticks_judged": report.ticks,
         "open": short_table([_incident_row(i) for i in report.open_incidents], empty="no open incident"),
     }

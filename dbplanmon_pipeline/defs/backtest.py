@@ -105,6 +105,7 @@ def _figures(found: Backtested) -> dict[str, Any]:
         "first": report.first.isoformat() if report.first else "the record is too short",
         "last": report.last.isoformat() if report.last else "the record is too short",
         "moments": report.ticks,
+        "held_back_since_restart": report.held_back,
         "alerts": len(report.notifications),
         "severities": ", ".join(f"{number} {name}" for name, number in severities.most_common()) or "none",
     }

@@ -24,8 +24,10 @@ from dbplanmon_pipeline.core.ports import (
     Suggestion,
     SuggestionStore,
 )
+from dbplanmon_pipeline.core.restarts import RESTART_FACTS, Restarts
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.warm_up import WarmUp
 from dbplanmon_pipeline.services.analyse_step import Part, RunningSteps
 from dbplanmon_pipeline.services.explain import Explanation, ExplanationStore, describe_plan_change, explain_incident
 
@@ -81,6 +83,7 @@ class AnalysisReport:
         open_incidents: what is open now.
         judged / unjudged: statements with and without a baseline in the last tick.
         alerts: alerts queued.
+        held_back: statements that are slower since a restart in the last tick, and are not told of yet.
     """
 
     as_of: datetime | None
@@ -91,6 +94,7 @@ class AnalysisReport:
     judged: int
     unjudged: int
     alerts: int
+    held_back: int = 0
 
 
 def analyse(
@@ -130,6 +134,7 @@ def analyse(
         sum(judged.judged for judged in found),
         sum(judged.unjudged for judged in found),
         sum(judged.alerts for judged in found),
+        sum(judged.held_back for judged in found),
     )
 
 
@@ -143,6 +148,7 @@ class _Judged:
     judged: int = 0
     unjudged: int = 0
     alerts: int = 0
+    held_back: int = 0
     arrivals: Arrivals = field(default_factory=dict)
 
 
@@ -187,15 +193,19 @@ class _Group:
         store, policy = self.store, self.policy
         plans_changed = _store_plan_changes(store, part.frame, self.judged)
         changes: list[IncidentChange] = []
-        alerts = 0
+        alerts, held_back = 0, 0
+        warm_up = self._warm_up(part)
         evaluation: Evaluation | None = None
         for number, tick in enumerate(part.ticks):
             if part.evaluations:
                 evaluation = part.evaluations[number]
             else:
                 evaluation = self.detector.evaluate(part.frame, self._baselines(tick), tick)
+            present = [i for i in store.open_incidents() if i.instance in part.instances]
+            evaluation, held = warm_up.sift(evaluation, {incident.key for incident in present})
+            held_back = len(held)
             step = advance(
-                [i for i in store.open_incidents() if i.instance in part.instances],
+                present,
                 [i for i in store.recent_incidents(tick - policy.incidents.memory) if i.instance in part.instances],
                 evaluation,
                 policy.incidents,
@@ -209,8 +219,15 @@ class _Group:
             evaluation.judged if evaluation else 0,
             evaluation.unjudged if evaluation else 0,
             alerts,
+            held_back,
             part.arrivals,
         )
+
+    def _warm_up(self, part: Part) -> WarmUp:
+        incidents = self.policy.incidents
+        since, until = part.ticks[0] - self.policy.lookback, part.ticks[-1] + incidents.step
+        known = self.store.changes_of_facts(RESTART_FACTS, since, until)
+        return WarmUp(Restarts.of(known), incidents.step, incidents.warm_up)
 
     def _baselines(self, tick: datetime) -> BaselineSet:
         """What was learnt since a missed tick must not judge it: it may have learnt from what is judged."""

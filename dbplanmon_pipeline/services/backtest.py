@@ -15,11 +15,14 @@ from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, Incident
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
+from dbplanmon_pipeline.core.restarts import Restarts
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
 from dbplanmon_pipeline.core.verdict.series import SeriesFrame
+from dbplanmon_pipeline.core.verdict.warm_up import WarmUp
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
 
 _DAY = timedelta(days=1)
+NO_RESTARTS = Restarts()
 _TOLD = (IncidentEvent.OPENED, IncidentEvent.REOPENED)
 
 
@@ -73,6 +76,8 @@ class BacktestReport:
         intervals: rows replayed.
         first / last: from when to when was judged, aware UTC, both included; None where the record is too short.
         ticks: how many moments were judged: the ends of recorded intervals.
+        held_back: findings, one per statement and first bad interval, that waited after a restart; those that stood
+            longer are among the notifications.
     """
 
     notifications: tuple[Notification, ...]
@@ -80,6 +85,7 @@ class BacktestReport:
     first: datetime | None
     last: datetime | None
     ticks: int
+    held_back: int = 0
 
 
 class IntervalSource(Protocol):
@@ -106,13 +112,19 @@ class Watcher(Protocol):
         ...
 
 
-def backtest(record: IntervalFrame, detector: Detector, policy: BacktestPolicy) -> BacktestReport:
+def backtest(
+    record: IntervalFrame, detector: Detector, policy: BacktestPolicy, restarts: Restarts = NO_RESTARTS
+) -> BacktestReport:
     """Learn every day and judge the end of every interval; the first `policy.days` are only learnt from."""
-    return replay(_Whole(record), [Rule(detector, policy)])[0]
+    return replay(_Whole(record), [Rule(detector, policy)], restarts=restarts)[0]
 
 
 def replay(
-    source: IntervalSource, rules: Sequence[Rule], start: datetime | None = None, watchers: Sequence[Watcher] = ()
+    source: IntervalSource,
+    rules: Sequence[Rule],
+    start: datetime | None = None,
+    watchers: Sequence[Watcher] = (),
+    restarts: Restarts = NO_RESTARTS,
 ) -> list[BacktestReport]:
     """Go through a record by one or several rules.
 
@@ -121,6 +133,7 @@ def replay(
         rules: each sees the same rows and judges the same moments.
         start: judge nothing before; never earlier than so many days into the record as a baseline learns from.
         watchers: see each part of the record once it was replayed.
+        restarts: that happened in the time of the record.
 
     Returns:
         A report for each rule.
@@ -132,21 +145,27 @@ def replay(
     first = max(first, start) if start else first
     ends = ends[ends >= epoch_us(first)]
     said: list[list[Notification]] = [[] for _ in rules]
+    held_back = [0] * len(rules)
     rows = 0
     groups = learnt_together(source.databases())
     frames = source.frames([tuple(ref for part in parts for ref in part) for parts in groups])
     for parts, frame in zip(groups, frames, strict=True):
         rows += len(frame.rows)
         can_judge = len(ends) > 0 and not frame.rows.empty
-        found = [_Replay(frame, parts, rule).run(ends) if can_judge else [] for rule in rules]
+        played = [_Replay(frame, parts, rule, restarts) for rule in rules]
+        found = [one.run(ends) if can_judge else [] for one in played]
+        held_back = [before + one.held_back for before, one in zip(held_back, played, strict=True)]
         for watcher in watchers:
             watcher.see(frame, found)
         for notifications, part in zip(said, found, strict=True):
             notifications.extend(part)
         # Else it would still be there while the next one is read.
-        del frame
+        del frame, played
     judged = (first, from_epoch_us(int(ends[-1]))) if len(ends) else (None, None)
-    return [BacktestReport(tuple(sorted(one, key=_order)), rows, judged[0], judged[1], len(ends)) for one in said]
+    return [
+        BacktestReport(tuple(sorted(one, key=_order)), rows, judged[0], judged[1], len(ends), held)
+        for one, held in zip(said, held_back, strict=True)
+    ]
 
 
 def learnt_together(refs: Sequence[DatabaseRef]) -> list[list[Group]]:
@@ -191,10 +210,12 @@ class _Whole:
 class _Replay:
     """Some instances, and what is known of them so far."""
 
-    def __init__(self, record: IntervalFrame, parts: Sequence[Group], rule: Rule) -> None:
+    def __init__(self, record: IntervalFrame, parts: Sequence[Group], rule: Rule, restarts: Restarts) -> None:
         self._record = SeriesFrame.of(record)
         self._parts = [self._record.only(frozenset(part)) for part in parts]
         self._detector, self._policy = rule.detector, rule.policy
+        self._warm_up = WarmUp(restarts, rule.policy.incidents.step, rule.policy.incidents.warm_up)
+        self._held: set[tuple[Key, datetime]] = set()
         self._open: dict[Key, Incident] = {}
         self._closed: dict[str, Incident] = {}
         self._baselines: BaselineSet | None = None
@@ -217,6 +238,11 @@ class _Replay:
                 self._judge(stretch)
         return self._said
 
+    @property
+    def held_back(self) -> int:
+        """See `BacktestReport`."""
+        return len(self._held)
+
     def _judge(self, ticks: Sequence[datetime]) -> None:
         """Go through moments that share their baselines."""
         assert self._baselines is not None
@@ -230,9 +256,13 @@ class _Replay:
             self._take(next(judged[number]))
 
     def _take(self, evaluation: Evaluation) -> None:
+        evaluation, held = self._warm_up.sift(evaluation, self._open)
+        self._held |= {((one.ref.instance, one.ref.database, one.query_hash), one.began_at) for one in held}
         since = evaluation.as_of - self._policy.incidents.memory
         closed = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
-        staying = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}
+        keys = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}
+        # Whether one that failed as well still does is asked as in production.
+        staying = {key: began for key, began in keys.items() if self._open[key].failures is None}
         others = [self._brought_up(key) for key in list(self._open) if key not in staying]
         for change in advance(others, closed, evaluation, self._policy.incidents):
             self._keep(change)

@@ -4,7 +4,7 @@ The empty value stands for a fact that has ended, such as a plan that is no long
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, cast
@@ -73,6 +73,11 @@ class FactPart(StorePart):
         with self._database.read() as connection:
             return _changes(connection, start, end, instance)
 
+    def changes_of_facts(self, names: Collection[str], start: datetime, end: datetime) -> list[FactChange]:
+        """The same for every database together, of the facts of these names."""
+        with self._database.read() as connection:
+            return _changes(connection, start, end, names=names)
+
     def fact_changes_of_all(self, start: datetime, end: datetime) -> list[FactChange]:
         """The same for every database together; facts of tables are left out."""
         with self._database.read() as connection:
@@ -87,6 +92,7 @@ def _changes(
     database: str | None = None,
     *,
     of_tables: bool = True,
+    names: Collection[str] = (),
 ) -> list[FactChange]:
     fact, target, older = database_fact, monitored_database, database_fact.alias()
     same = (older.c.database_id == fact.c.database_id, older.c.name == fact.c.name, older.c.seen_at < fact.c.seen_at)
@@ -106,6 +112,8 @@ def _changes(
     )
     if not of_tables:
         history = history.where(*(~fact.c.name.startswith(prefix) for prefix in TABLE_FACTS))
+    if names:
+        history = history.where(fact.c.name.in_(names))
     if instance is not None:
         history = history.where(target.c.instance == instance)
     if database is not None:

@@ -131,6 +131,30 @@ def test_the_suggestions_of_an_incident_come_surest_first():
 INDEXES = "CREATE UNIQUE NONCLUSTERED INDEX [IX] ON [dbo].[Orders] ([Cust], [Day] DESC)"
 
 
+def wishing_for(keys, included=()):
+    groups = [
+        element("ColumnGroup", *(element("Column", Name=f"[{name}]") for name in names), Usage=usage)
+        for usage, names in (("EQUALITY", keys), ("INCLUDE", included))
+    ]
+    index = element("MissingIndex", *groups, Database="[Shop]", Schema="[dbo]", Table="[Orders]")
+    return wishing(element("MissingIndexGroup", index, Impact=90))
+
+
+MANY = [f"c{number}" for number in range(9)]
+
+
+def test_of_a_wide_wish_the_keys_alone_are_suggested():
+    (found,) = advised(None, wishing_for(["Cust"], MANY))
+    assert found.script.endswith("CREATE NONCLUSTERED INDEX [IX_Orders_Cust] ON [dbo].[Orders] ([Cust]);")
+    assert "It would include 9 more columns" in found.rationale
+
+
+def test_of_a_wide_wish_nothing_is_suggested_where_its_keys_are_served_or_too_many():
+    served = {"indexes": {"IX on dbo.Orders": "CREATE INDEX [IX] ON [dbo].[Orders] ([Cust])"}}
+    assert list(advised_by_optimizer("Shop", None, wishing_for(["Cust"], MANY), served)) == []
+    assert advised(None, wishing_for(MANY)) == []
+
+
 def with_index(definition):
     return list(advised_by_optimizer("Shop", None, wishing(wish()), {"indexes": {"IX on dbo.Orders": definition}}))
 

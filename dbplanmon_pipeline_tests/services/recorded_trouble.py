@@ -10,11 +10,15 @@ from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, 
 from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
-from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.ports import CollectedDatabase
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
+from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse
+from dbplanmon_pipeline.services.analyse_step import RunningSteps
 from dbplanmon_pipeline.services.backtest import BacktestPolicy
+from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
+from dbplanmon_pipeline.store import StateFolder
 from dbplanmon_pipeline.store.parquet import public_table
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
@@ -116,6 +120,48 @@ def _collected(ref, rows, end, previous):
     intervals = IntervalRows(*columns, values, extrema, np.zeros(len(rows), bool))
     outcome = CollectionOutcome(ref, read_at, CollectionStatus.OK, rows=len(rows))
     return CollectedDatabase(outcome, Engine.POSTGRES, reading, previous, intervals)
+
+
+class CountedSteps(RunningSteps):
+    """Counts how often the state spared reading the lookback."""
+
+    stepped = 0
+
+    def parts(self, *args):
+        found = super().parts(*args)
+        self.stepped += found is not None
+        return found
+
+
+def in_production(store, clock, frame, folder, policy, collector=Collector):
+    """Collect and analyse tick by tick, and learn as the back-test does; what each analysis said, and its steps."""
+    rule, collecting = detector(), collector(store, frame)
+    settings = AnalysisPolicy(policy.lookback, policy.incidents, lambda _: Engine.POSTGRES)
+    collecting.record(FIRST - timedelta(microseconds=1))
+    analyse(store, rule, policy=settings)
+    learnt = FIRST - timedelta(days=1)
+    rebuild_baselines(store, rule, as_of=learnt, days=LEARNT)
+    reports, stepped = [], 0
+    for end in [from_epoch_us(end) for end in np.unique(frame.rows["interval_end_us"])]:
+        if end < FIRST:
+            continue
+        clock.moment = end
+        if end >= learnt + timedelta(days=1) + policy.rebuild_at:
+            learnt += timedelta(days=1)
+            rebuild_baselines(store, rule, as_of=learnt, days=LEARNT)
+        collecting.record(end)
+        steps = CountedSteps(store, StateFolder(folder), rule.policy, rule.layout, "store")
+        reports.append(analyse(store, rule, policy=settings, steps=steps))
+        stepped += steps.stepped
+    return reports, stepped
+
+
+def of_shop(made, databases=2):
+    """Rows of a workload whose tick 0 begins at BEGIN."""
+    rows = made.frame(databases).rows
+    shift = epoch_us(BEGIN) - epoch_us(made.moment(-1))
+    rows = rows.assign(**{name: rows[name] + shift for name in ("interval_start_us", "interval_end_us")})
+    return IntervalFrame(rows, {number: DatabaseRef("shop", f"db{number}") for number in range(databases)})
 
 
 SETTINGS = """\

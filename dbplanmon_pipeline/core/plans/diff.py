@@ -22,7 +22,7 @@ from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.naming import NO_NEW_NAMES, IndexNames, index_names, with_former_names
 from dbplanmon_pipeline.core.plans.pairing import statement_pairs
 from dbplanmon_pipeline.core.plans.summary import NO_DIFFERENCE, summarise
-from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
+from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement, same_statement
 
 __all__ = ["NO_DIFFERENCE", "DifferenceKind", "PlanDiff", "PlanDifference", "context_changes", "diff_plans"]
 
@@ -66,6 +66,8 @@ def _share(statement: PlanStatement | None, total: float) -> float:
 def _statement(engine: Engine, before: PlanStatement | None, after: PlanStatement | None) -> Iterator[PlanDifference]:
     if before is None or after is None or before.root is None or after.root is None:
         yield from _lonely(before, after)
+        return
+    if same_statement(before, after):
         return
     before, after = with_former_names(before, after)
     comparable, names = comparable_of(engine), index_names(before, after)

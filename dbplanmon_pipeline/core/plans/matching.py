@@ -150,13 +150,15 @@ class _Matching:
         self.mates = ([-1] * len(old.operators), [-1] * len(new.operators))
 
     def run(self) -> None:
-        """All passes, the surest first."""
+        """All passes, the surest first, until every operator that can have a mate has one."""
         for with_conditions in (True, False):
             known: dict[Hashable, int] = {}
             subtrees = [_subtrees(side, known, with_conditions=with_conditions) for side in self.sides]
             places = [_with_place(side, keys) for side, keys in zip(self.sides, subtrees, strict=True)]
             self._match(*places, whole=True)
             self._match(*subtrees, whole=True)
+            if not all(-1 in mates for mates in self.mates):
+                return
         for role in (_read, _table, _work):
             for detail in (_doing, _kind, _nothing):
                 self._match(*(_roles(side, role, detail) for side in self.sides))

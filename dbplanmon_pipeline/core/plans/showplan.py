@@ -7,6 +7,7 @@ from typing import Any
 from lxml import etree
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.sealing import unsealed
 from dbplanmon_pipeline.core.plans.showplan_advice import missing_indexes_of, parameters_of, warnings_of
 from dbplanmon_pipeline.core.plans.showplan_operators import input_roles, kind_of, operator_of
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, hash_of, is_true, pairs_of
@@ -146,20 +147,21 @@ def _in_expression(element: etree._Element) -> bool:
 
 
 def _statement(parts: _Parts) -> PlanStatement:
-    said = dict(pairs_of(parts.element))
+    said: dict[str, Any] = dict(pairs_of(parts.element))
     text, kind, cost = said.pop("StatementText", ""), said.pop("StatementType", ""), said.pop(_COST, None)
     query_hash, plan_hash = hash_of(said.pop("QueryHash", None)), hash_of(said.pop("QueryPlanHash", None))
-    described = _Described({**said})
-    options = next((child for child in parts.element if child.tag == _OPTIONS), None)
-    if options is not None:
-        described.attributes["StatementSetOptions"] = dict(pairs_of(options))
+    described = _Described(said)
+    for child in parts.element:
+        if child.tag == _OPTIONS:
+            said["StatementSetOptions"] = dict(pairs_of(child))
+            break
     for plan in parts.plans:
         described.add(plan)
     if parts.functions:
-        described.attributes["UserDefinedFunctions"] = parts.functions
+        said["UserDefinedFunctions"] = parts.functions
     if parts.cursor:
-        described.attributes["CursorPlan"] = parts.cursor
-    return PlanStatement(
+        said["CursorPlan"] = parts.cursor
+    return _PlanStatement(
         root=parts.roots[0] if parts.roots else None,
         text=text,
         kind=kind,
@@ -169,22 +171,24 @@ def _statement(parts: _Parts) -> PlanStatement:
         missing_indexes=tuple(described.missing),
         warnings=tuple(parts.warnings),
         parameters=tuple(described.parameters),
-        attributes=described.attributes,
+        attributes=said,
         further=tuple(parts.roots[1:]),
     )
 
 
+_PlanStatement = unsealed(PlanStatement)
 _COST = "StatementSubTreeCost"
 _OPTIONS = f"{MARK}StatementSetOptions"
-_SINGLE = frozenset(
-    MARK + name for name in ("MemoryGrantInfo", "OptimizerHardwareDependentProperties", "QueryTimeStats", "ThreadStat")
-)
-_LISTS = frozenset(MARK + name for name in ("OptimizerStatsUsage", "WaitStats", "TraceFlags"))
+_SINGLE = {
+    MARK + name: name
+    for name in ("MemoryGrantInfo", "OptimizerHardwareDependentProperties", "QueryTimeStats", "ThreadStat")
+}
+_LISTS = {MARK + name: name for name in ("OptimizerStatsUsage", "WaitStats", "TraceFlags")}
 
 
 @dataclass(slots=True)
 class _Described:
-    """What the query plans of one statement say beside their operators."""
+    """What the query plans of one statement say beside their operators; `attributes` are those of the statement."""
 
     attributes: dict[str, Any]
     missing: list[MissingIndex] = field(default_factory=list)
@@ -194,14 +198,14 @@ class _Described:
         self.attributes |= pairs_of(plan)
         for child in plan:
             tag = child.tag
-            if tag == _MISSING_GROUPS:
+            if tag in _SINGLE:
+                self.attributes[_SINGLE[tag]] = dict(pairs_of(child))
+            elif tag in _LISTS:
+                self.attributes[_LISTS[tag]] = [dict(pairs_of(entry)) for entry in child]
+            elif tag == _MISSING_GROUPS:
                 self.missing.extend(missing_indexes_of(child))
             elif tag == _PARAMETERS:
                 self.parameters.extend(parameters_of(child))
-            elif tag in _SINGLE:
-                self.attributes[tag.removeprefix(MARK)] = dict(pairs_of(child))
-            elif tag in _LISTS:
-                self.attributes[tag.removeprefix(MARK)] = [dict(pairs_of(entry)) for entry in child]
 
 
 def _counts(visited: Sequence[etree._Element]) -> dict[str, int]:

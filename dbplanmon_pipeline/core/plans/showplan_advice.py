@@ -25,10 +25,10 @@ def warnings_of(element: etree._Element) -> Iterator[PlanWarning]:
 
 
 def missing_indexes_of(element: etree._Element) -> Iterator[MissingIndex]:
-    """Wishes of one element `MissingIndexes`."""
-    for group in element.iter(f"{MARK}MissingIndexGroup"):
+    """Wishes of one element `MissingIndexes`; of what is nested in them, which no server writes, nothing is told."""
+    for group in element.iterchildren(f"{MARK}MissingIndexGroup"):
         impact = figure_of(group.get("Impact")) or 0.0
-        for wish in group.iter(f"{MARK}MissingIndex"):
+        for wish in group.iterchildren(f"{MARK}MissingIndex"):
             columns = {part.get("Usage", ""): _names(part) for part in wish}
             yield MissingIndex(
                 database=plain_name(wish.get("Database", "")),

@@ -1,10 +1,11 @@
 """The operators (RelOp) of a showplan as operators of the house."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from lxml import etree
 
+from dbplanmon_pipeline.core.plans.sealing import unsealed
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pairs_of, plain_name
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanWarning
@@ -91,6 +92,7 @@ _BESIDE = frozenset(
         "RunTimeInformation",
     )
 )
+_Operator = unsealed(Operator)
 _SIGNS = {"EQ": "=", "GE": ">=", "GT": ">", "LE": "<=", "LT": "<", "NE": "<>"}
 
 
@@ -109,7 +111,7 @@ def operator_of(
     take = said.pop
     name, logical = _name(take("PhysicalOp", ""), said), take("LogicalOp", "")
     kind, join_type, strategy = _words_of(name, logical)
-    return Operator(
+    return _Operator(
         kind=kind,
         name=name,
         role=role,
@@ -265,9 +267,14 @@ def _columns(element: etree._Element) -> str:
 
 
 def _column(reference: etree._Element) -> str:
-    table = reference.get("Alias") or reference.get("Table") or ""
-    column = f"[{plain_name(reference.get('Column', '')).replace(']', ']]')}]"
-    return f"[{plain_name(table).replace(']', ']]')}].{column}" if table else column
+    return _bracketed(reference.get("Alias") or reference.get("Table") or "", reference.get("Column", ""))
+
+
+@lru_cache(maxsize=4096)
+def _bracketed(table: str, column: str) -> str:
+    """`[o].[Id]`; names stand with brackets or without, depending on the version."""
+    names = [plain_name(name).replace("]", "]]") for name in (table, column)]
+    return f"[{names[0]}].[{names[1]}]" if table else f"[{names[1]}]"
 
 
 def _order(element: etree._Element) -> str:
@@ -282,17 +289,19 @@ def _seeks(element: etree._Element) -> str:
     return " AND ".join([part for place in _ranges(element) if (part := _range(place))])
 
 
-def _ranges(element: etree._Element) -> Iterator[etree._Element]:
+def _ranges(element: etree._Element) -> list[etree._Element]:
     """Prefixes and ends of seeks, which stand one to three levels below, depending on the version."""
+    found: list[etree._Element] = []
     for child in element:
         if child.tag in _RANGE:
-            yield child
+            found.append(child)
             continue
         for part in child:
             if part.tag in _RANGE:
-                yield part
+                found.append(part)
             else:
-                yield from [place for place in part if place.tag in _RANGE]
+                found.extend([place for place in part if place.tag in _RANGE])
+    return found
 
 
 def _range(place: etree._Element) -> str:

@@ -1,6 +1,7 @@
 """SQL Server plans without the values of their statements: what may carry one is masked, what is unknown, too."""
 
 import re
+from collections.abc import Callable
 
 from lxml import etree
 
@@ -45,7 +46,8 @@ def redact_showplan(body: str) -> str:
     """
     root = showplan_root(body)
     quoted = _quoted_names(root)
-    for element in root.iter():
+    # Held in a list, because to let go of an element costs a walk up to the nearest one that is held, or to the root.
+    for element in list(root.iter()):
         _redact(element, quoted)
     etree.cleanup_namespaces(root)
     return etree.tostring(root, encoding="unicode")
@@ -60,7 +62,9 @@ def _quoted_names(root: etree._Element) -> bool:
 def _redact(element: etree._Element, quoted_names: bool) -> None:
     known = element.tag in _ELEMENTS
     for name, value in pairs_of(element):
-        element.set(name, _kept(name, value, quoted_names) if known else MASK)
+        kept = _kept(name, value, quoted_names) if known else MASK
+        if kept != value:
+            element.set(name, kept)
     if element.text and not element.text.isspace():
         element.text = MASK
     if element.tail and not element.tail.isspace():
@@ -72,18 +76,18 @@ def _kept(name: str, value: str, quoted_names: bool) -> str:
         return value
     if name in EXPRESSIONS:
         return mask_tsql_literals(value, quoted_names=quoted_names)
-    pattern = _PATTERNS.get(name)
-    return value if pattern and pattern.fullmatch(value) else MASK
+    matches = _MATCHES.get(name)
+    return value if matches and matches(value) else MASK
 
 
 _ELEMENTS = frozenset(MARK + name for name in ELEMENTS)
-_PATTERNS: dict[str, re.Pattern[str]] = {
-    **dict.fromkeys(NUMBERS, _NUMBER),
-    **dict.fromkeys(FLAGS, _FLAG),
-    **dict.fromkeys(HASHES, _HASH),
-    **dict.fromkeys(MOMENTS, _MOMENT),
-    **dict.fromkeys(WORDS, _WORD),
-    **dict.fromkeys(TYPES, _TYPE),
-    **dict.fromkeys(VERSIONS, _VERSION),
-    **dict.fromkeys(SOURCES, _SOURCE),
+_MATCHES: dict[str, Callable[[str], re.Match[str] | None]] = {
+    **dict.fromkeys(NUMBERS, _NUMBER.fullmatch),
+    **dict.fromkeys(FLAGS, _FLAG.fullmatch),
+    **dict.fromkeys(HASHES, _HASH.fullmatch),
+    **dict.fromkeys(MOMENTS, _MOMENT.fullmatch),
+    **dict.fromkeys(WORDS, _WORD.fullmatch),
+    **dict.fromkeys(TYPES, _TYPE.fullmatch),
+    **dict.fromkeys(VERSIONS, _VERSION.fullmatch),
+    **dict.fromkeys(SOURCES, _SOURCE.fullmatch),
 }

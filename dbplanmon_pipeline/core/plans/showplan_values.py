@@ -1,6 +1,7 @@
 """Attribute values of a showplan: names, figures, flags and hashes in the many spellings of many versions."""
 
 import math
+from functools import lru_cache
 
 from lxml import etree
 
@@ -12,8 +13,9 @@ def pairs_of(element: etree._Element) -> list[tuple[str, str]]:
     return element.items()  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
-    """`Orders` for `[Orders]`; a name without brackets stays."""
+    """`Orders` for `[Orders]`; a name without brackets stays. A plan says the same few names again and again."""
     return name[1:-1].replace("]]", "]") if name[:1] == "[" and name[-1:] == "]" else name
 
 

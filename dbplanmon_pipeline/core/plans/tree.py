@@ -1,8 +1,10 @@
 """One operator tree for the plans of both engines."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from itertools import zip_longest
+from operator import attrgetter
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
@@ -208,6 +210,22 @@ class PlanStatement:
         """All operators of the statement, parents first."""
         for tree in self.trees:
             yield from tree.walk()
+
+
+def same_statement(one: PlanStatement, other: PlanStatement) -> bool:
+    """True where two statements say the same in all; trees may be of any depth, which `==` would walk by recursion."""
+    if len(one.trees) != len(other.trees) or _said_of(one) != _said_of(other):
+        return False
+    pairs = zip_longest(one.operators(), other.operators())
+    return all(left and right and _said_by(left) == _said_by(right) for left, right in pairs)
+
+
+def _said_by(operator: Operator) -> tuple[object, ...]:
+    return (len(operator.children), *_FIELDS_OF_OPERATOR(operator))
+
+
+_FIELDS_OF_OPERATOR = attrgetter(*(one.name for one in fields(Operator) if one.name != "children"))
+_said_of = attrgetter(*(one.name for one in fields(PlanStatement) if one.name not in ("root", "further")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What analysing needs from our store: intervals, baselines, incidents, plans and facts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -90,6 +90,10 @@ class AnalysisStore(IntervalStore, Protocol):
 
     def fact_changes(self, ref: DatabaseRef, start: datetime, end: datetime) -> list[FactChange]:
         """Facts of one database that changed in [start, end], oldest first; first sights are no changes."""
+        ...
+
+    def changes_of_facts(self, names: Collection[str], start: datetime, end: datetime) -> list[FactChange]:
+        """The same for every database together, of the facts of these names."""
         ...
 
     def save_plan_changes(self, changes: Sequence[PlanChange]) -> int:

@@ -30,7 +30,9 @@ _NAME_ONLY_AFTER = re.compile(
 )
 _LONGEST_BEFORE_NAME = 16
 """Characters that show the last word before a name, and that it begins there."""
-_NAME_ONLY_BEFORE = re.compile(r"\s*\.\s*(?:[^\W\d]|[\[\"*@#])")
+_NAME_ONLY_BEFORE = re.compile(r"\s*\.\s*(?:[^\W\d]|[\[\"*@#?])")
+"""A mask after the point stands for a name that was cut off: what is masked is read as it was before."""
+
 _WORD = re.compile(r"[^\W\d][\w@$#]*|[();]")
 _KINDS = {word: word for word in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXEC")} | {"EXECUTE": "EXEC"}
 _SELECT_FIRST = re.compile(r"[\s(;]*select\b", re.IGNORECASE)

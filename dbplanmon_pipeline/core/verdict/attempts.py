@@ -158,6 +158,11 @@ def cells_of(rows: Attempts, table: pd.DataFrame, plan_hash: Longs) -> FailureCe
     usual = np.ones(len(rows), np.bool_)
     failing = np.flatnonzero(rows.failed > 0)
     usual[failing] = with_usual_plan(rows.take(failing), table, plan_hash)
+    return cells_by(rows, usual)
+
+
+def cells_by(rows: Attempts, usual: Flags) -> FailureCells:
+    """Cells of all rows; what failed counts where `usual` [rows] holds."""
     failed, tried = voices(rows, usual)
     databases, number = np.unique(rows.database_id, return_inverse=True)
     begin = int(rows.end_us.min(initial=0))

@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
+from dbplanmon_pipeline.core.verdict.course import course_of
 from dbplanmon_pipeline.core.verdict.evidence import verdict_evidence
 from dbplanmon_pipeline.core.verdict.findings import Fired
 from dbplanmon_pipeline.core.verdict.label import WindowFacts, label_of
@@ -80,6 +81,7 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
             executions_per_hour=float(rows.executions[window].sum()) / hours,
             common_ratio=_common_ratio(comparison, fired, end - 1),
         ),
+        course=course_of(comparison, fired, first_bad),
     )
 
 

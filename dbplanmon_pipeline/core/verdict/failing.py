@@ -24,6 +24,12 @@ WINDOWS = (12, 36)
 
 _PARTS = 1_000
 _LEAST_BAD, _THAN_BEFORE = 2, 2
+_AT_ONCE = 0.5
+"""Where every interval since the plan came is bad and so many executions fail, two of them are enough."""
+
+_SPREAD_US, _SPREAD, _SPREAD_BAD = 1_800_000_000, (3, 6), 3
+"""Else there must be three, the first and the last of them half an hour apart: three to six intervals, both counted."""
+
 _LEAST_FAILURES = 5.0
 _LEAST_NOW = 0.01
 _LEAST_ODDS = 3.0
@@ -320,12 +326,23 @@ class _Now:
         passed &= add(owner, tried * self.rise[own]) / all_tried < _ALIKE * (present - share)
         passed &= add(self.owner, (self.bad & (self._back == 0)).astype(np.float64)) > 0
         passed &= add(self.owner, (self.bad & (self._since < _SOON)).astype(np.float64)) > 0
+        passed &= self._is_no_burst(own, bad, present)
         asked = passed[owner]
         owner, tried, failed, expected = owner[asked], tried[asked], failed[asked], expected[asked]
         correlation = self._correlation[owner]
         gain = _log_chance(failed, tried, np.minimum(present[owner], _MOST), correlation)
         evidence = add(owner, gain - _log_chance(failed, tried, expected, correlation))
         return _Fired(passed & (evidence >= _LEAST_EVIDENCE), length, evidence)
+
+    def _is_no_burst(self, own: Longs, bad: Floats, present: Floats) -> NDArray[np.bool_]:
+        """Whether the bad intervals of a window can be no single burst [cases]; executions of a burst fail together."""
+        back = np.zeros(len(bad), np.int64)
+        np.maximum.at(back, self.owner[own], np.where(self.bad[own], self._back[own], 0))
+        calm = self._cases.sum(self.owner, (~self.bad).astype(np.float64))
+        least = int(np.clip(-(-_SPREAD_US // self._cases.rule.step_us), *_SPREAD))
+        found: NDArray[np.bool_] = (calm == 0) & (present >= _AT_ONCE)
+        found |= (bad >= _SPREAD_BAD) & (back + 1 >= least)
+        return found
 
 
 def _is_bad(failed: Floats, tried: Floats, expected: Floats) -> NDArray[np.bool_]:

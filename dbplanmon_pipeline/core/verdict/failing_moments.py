@@ -11,18 +11,13 @@ from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, Failures, failur
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.verdict.attempts import (
-    Around,
-    Attempts,
-    attempts_of,
-    cells_of,
-    has_failures,
-    with_usual_plan,
-)
+from dbplanmon_pipeline.core.verdict.attempts import Around, Attempts
 from dbplanmon_pipeline.core.verdict.evidence import count_text
 from dbplanmon_pipeline.core.verdict.failing import Failing, FailingRule, Newest, newest_failures
-from dbplanmon_pipeline.core.verdict.model import Evaluation, Verdict
+from dbplanmon_pipeline.core.verdict.failing_record import FailingRecord
+from dbplanmon_pipeline.core.verdict.model import Evaluation, Known, Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import SeriesFrame
 
 _LEVELS = ((0.5, Severity.HIGH), (0.1, Severity.MEDIUM))
 """Share of failed executions from which each holds; all below is low."""
@@ -48,6 +43,11 @@ class FailingMoments:
     verdicts: Mapping[int, Mapping[Statement, Verdict]] = field(default_factory=dict)
     shares: Mapping[int, Mapping[Statement, float]] = field(default_factory=dict)
 
+    def unless_failing(self, number: int, known: Known) -> Known:
+        """The same, but what fails as well is wanted in full: its incident keeps how often it does."""
+        failing = self.verdicts.get(number, {})
+        return lambda ref, query_hash: (ref, query_hash) not in failing and known(ref, query_hash)
+
     def into(self, number: int, evaluation: Evaluation) -> Evaluation:
         """An evaluation with what failed at its moment; a statement that is slower as well keeps one verdict."""
         failing = dict(self.verdicts.get(number, {}))
@@ -55,8 +55,7 @@ class FailingMoments:
         for verdict in evaluation.verdicts:
             other = failing.pop((verdict.ref, verdict.query_hash), None)
             slow.append(_told_inside(verdict, other) if other else verdict)
-        more = [verdict for statement, verdict in failing.items() if statement not in evaluation.unchanged]
-        return replace(evaluation, verdicts=(*slow, *more), failing=self.shares.get(number, {}))
+        return replace(evaluation, verdicts=(*slow, *failing.values()), failing=self.shares.get(number, {}))
 
 
 def failing_moments(
@@ -71,19 +70,15 @@ def failing_moments(
         ticks_us: rising, at least a step apart [epoch microseconds].
         policy: thresholds.
     """
-    if not has_failures(frame):
-        return FailingMoments()
+    record = frame.failing if isinstance(frame, SeriesFrame) else FailingRecord(frame)
     lookback_us = policy.step_us * policy.lookback_intervals
-    rows = attempts_of(frame, int(ticks_us[0]) - lookback_us, int(ticks_us[-1]))
-    if not (rows.failed > 0).any():
+    part = record.between(int(ticks_us[0]) - lookback_us, int(ticks_us[-1]), table, plan_hash)
+    if part is None:
         return FailingMoments()
-    around = Around(cells_of(rows, table, plan_hash), frame.databases)
-    statement = rows.statement
-    own = rows.take(np.bincount(statement, rows.failed > 0)[statement] > 0)
-    newest = newest_failures(own, ticks_us, policy.step_us, around)
-    shares = failing_shares(own, newest, frame.databases)
-    usual = with_usual_plan(own, table, plan_hash)
-    return FailingMoments(failing_verdicts(own, usual, newest, ticks_us, around, frame.databases, policy), shares)
+    around, refs = Around(part.cells, frame.databases), frame.databases
+    newest = newest_failures(part.rows, ticks_us, policy.step_us, around)
+    verdicts = failing_verdicts(part.rows, part.usual, newest, ticks_us, around, refs, policy)
+    return FailingMoments(verdicts, failing_shares(part.rows, newest, refs))
 
 
 def failing_verdicts(

@@ -58,6 +58,19 @@ class BaselineSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """A rise from its first bad interval up to the moment that is judged.
+
+    Attributes:
+        ends_us: ends of its intervals with executions, rising [epoch microseconds].
+        extra: cost per execution beyond normal in each, as a share of what is normal; 0 where it is not known.
+    """
+
+    ends_us: tuple[int, ...]
+    extra: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One statement is significantly and materially slower than its own normal, or fails, as of one moment.
 
@@ -73,6 +86,7 @@ class Verdict:
         began_at: start of the first bad interval, aware UTC.
         evidence: short sentences for a person.
         failures: how often it fails, where that rose with a new plan.
+        course: how the rise went on since; None where the rule does not look at single intervals.
     """
 
     ref: DatabaseRef
@@ -93,6 +107,7 @@ class Verdict:
     began_at: datetime
     evidence: tuple[str, ...] = ()
     failures: Failures | None = None
+    course: Course | None = None
 
 
 @dataclass(frozen=True, slots=True)

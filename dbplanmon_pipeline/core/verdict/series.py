@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.failing_record import FailingRecord
 from dbplanmon_pipeline.core.verdict.row_figures import RowFigures, Singles
 from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
 
@@ -223,6 +224,11 @@ class SeriesFrame(IntervalFrame):
         rows = whole.take(np.arange(int(counts.sum())) + np.repeat(first - before, counts))
         code, _ = self.instance_codes()
         return replace(rows, instance=np.array([code[number] for number in rows.database_id.tolist()], np.int64))
+
+    @cached_property
+    def failing(self) -> FailingRecord:
+        """What failed."""
+        return FailingRecord(self)
 
     def _since(self, moment_us: int) -> int:
         return min(max(moment_us - self._begin, -1), self._width - 2)

@@ -125,7 +125,8 @@ class StatisticalDetector:
             policy=policy,
         )
         for at, tick in enumerate(ticks):
-            yield failing.into(at, found.evaluation(at, tick, int(moments[at]), known))
+            said = found.evaluation(at, tick, int(moments[at]), failing.unless_failing(at, known))
+            yield failing.into(at, said)
 
 
 def _table(rows: SeriesRows, until_us: int) -> pd.DataFrame:

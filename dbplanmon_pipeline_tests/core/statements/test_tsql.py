@@ -58,6 +58,13 @@ def test_a_text_cut_off_is_masked_to_its_end(text, expected):
     assert mask_tsql_literals(text) == expected
 
 
+@pytest.mark.parametrize("cut", ["[b", '"b', "N'b"])
+def test_a_masked_text_is_masked_already(cut):
+    masked = mask_tsql_literals(f'select "a".{cut}')
+    assert masked == 'select "a".?'
+    assert mask_tsql_literals(masked) == masked
+
+
 def test_comment_with_apostrophe_two_dashes_then_newline_and_in_lists():
     text = "-- don't\nselect a from t where b in (1, 2, 3) -- it's\nand c = 'x--y' /* won't */ and d = 4"
     assert mask_tsql_literals(text) == " \nselect a from t where b in (?, ?, ?)  \nand c = ?   and d = ?"

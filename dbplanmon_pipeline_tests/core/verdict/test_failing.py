@@ -1,7 +1,8 @@
 """A plan under which executions fail is told of; bursts, outages and those that always failed are not."""
 
 import math
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.verdict.failing import _log_gamma
 from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
+from dbplanmon_pipeline.core.verdict.failing_record import FailingRecord
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.series import SeriesFrame
+from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 STEP_US = 300_000_000
 NOON = epoch_us(datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -91,6 +95,16 @@ def test_seldom_executions_add_up():
     assert min(found) == CHANGE + 5
 
 
+def test_a_plan_that_fails_now_and_then_is_told_of_once_it_can_be_no_burst():
+    bad = np.arange(16) % 3 != 0
+    found = said([*others(), *changing(now=(np.where(bad, 400, 800), np.where(bad, 400, 0)))])
+    assert min(found) == CHANGE + 7
+    some = said([*others(), *changing(now=(560, 240))])
+    assert min(some) == CHANGE + 5
+    most = said([*others(), *changing(now=(240, 560))])
+    assert min(most) == CHANGE + 1
+
+
 GENERATOR = np.random.default_rng(1)
 BURSTS = np.where(np.arange(TICKS) % 20 < 4, 16, 0)
 CALM = {
@@ -106,6 +120,15 @@ CALM = {
     "four failures": changing(now=(20, np.where(np.arange(16) % 4 == 1, 1, 0))),
     "no other plan": [rows_of(1, np.arange(TICKS), OLD, 20, np.where(np.arange(TICKS) < CHANGE, 0, 20))],
     "hours after the change": changing(now=(20, np.where(np.arange(66) < 50, 0, 20)), change=30),
+    "a burst over three intervals soon after the change": changing(
+        now=(np.where(np.arange(16) // 3 == 1, 80, 800), np.where(np.arange(16) // 3 == 1, 720, 0))
+    ),
+    "two bursts of one interval each": changing(
+        now=(np.where(np.arange(16) % 8 == 2, 80, 800), np.where(np.arange(16) % 8 == 2, 720, 0))
+    ),
+    "a burst with the change that hits some executions": changing(
+        now=(np.where(np.arange(16) < 3, 560, 800), np.where(np.arange(16) < 3, 240, 0))
+    ),
     "lost figures": changing((20, np.nan), (0, np.nan)),
     "lost before": changing((20, np.nan), (0, 20)),
     "the plan before never ended well either": changing((0, 20), (0, 20)),
@@ -149,3 +172,41 @@ def test_the_way_back_ends_it():
 def test_the_logarithm_of_the_gamma_function():
     values = np.array([1e-3, 0.5, 1.0, 4.0, 171.5])
     assert _log_gamma(values) == pytest.approx([math.lgamma(value) for value in values], abs=1e-8)
+
+
+def test_a_long_record_says_what_each_part_of_it_says():
+    made = Workload(9, 6 * 48, step=timedelta(minutes=30), noise=0.1)
+    made.fail(1, slice(200, 240), 0.7, 78)
+    made.fail(4, slice(90, 140), 1.0, 79)
+    made.fail(6, slice(None), 0.05)
+    policy = DetectorPolicy(step=made.step, lookback_intervals=48)
+    frame = made.frame(3)
+    whole = SeriesFrame.of(frame)
+    table = pd.DataFrame({"database_id": [1], "query_hash": [2]})
+    told = 0
+    for first in range(48, 6 * 48 - 24, 24):
+        ticks = np.array([epoch_us(made.moment(tick)) for tick in range(first, first + 24)])
+        ends = frame.rows["interval_end_us"]
+        near = (ends > ticks[0] - policy.lookback_intervals * policy.step_us) & (ends <= ticks[-1])
+        part = replace(frame, rows=frame.rows[near].reset_index(drop=True))
+        asked = (table, np.array([1002]), ticks, policy)
+        assert failing_moments(whole, *asked) == failing_moments(part, *asked)
+        told += len(failing_moments(part, *asked).verdicts)
+    assert told > 40
+    assert whole.failing is whole.failing
+
+
+def test_a_part_of_a_record_costs_what_failed_there():
+    made = Workload(40, 480)
+    made.fail(3, slice(100, 110), 0.5)
+    made.fail(8, slice(400, 410), 0.5)
+    record = FailingRecord(made.frame(2))
+    nobody = (pd.DataFrame({"database_id": [], "query_hash": []}, dtype=np.int64), np.empty(0, np.int64))
+
+    def part(first, last):
+        return record.between(epoch_us(made.moment(first)), epoch_us(made.moment(last)), *nobody)
+
+    assert part(200, 300) is None
+    assert set(part(90, 120).rows.query_hash) == {4}
+    assert len(part(90, 120).rows) == 30
+    assert len(part(90, 120).cells.end_us) == 2 * 30

@@ -22,6 +22,7 @@ def said(evaluation):
             *(getattr(v, name) for name in _WORDS),
             v.previous_plan_hash,
             v.evidence,
+            v.course and (v.course.ends_us, [f"{extra:.6g}" for extra in v.course.extra]),
             v.failures and replace(v.failures, per_hour=round(v.failures.per_hour, 6)),
             *(f"{getattr(v, name):.8g}" for name in _FIGURES),
         )

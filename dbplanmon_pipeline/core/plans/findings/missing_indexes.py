@@ -189,6 +189,13 @@ def searched_for(wish: Wish, view: StatementView) -> str:
     return ""
 
 
+def worth_building(wish: Wish) -> Wish | None:
+    """What to build of a wish: of a wide one the keys alone; nothing of one whose keys are too many already."""
+    if len(wish.keys) > WIDE_KEYS:
+        return None
+    return replace(wish, included=()) if wish.is_wide else wish
+
+
 def index_name(wish: Wish) -> str:
     """A name that says what it is for, no longer than the server takes."""
     return "_".join(("IX", wish.relation, *wish.keys))[:NAME_LENGTH]
@@ -219,8 +226,9 @@ def missing_index(view: StatementView) -> Iterator[Found]:
         there = existing_for(wish, view.context)
         if there.name and not there.lacks(wish):
             continue
-        wider = widening_scripts(there.definition, there.lacks(wish))
-        near = there.name if wider else searched_for(wish, view)
+        wider = None if wish.is_wide else widening_scripts(there.definition, there.lacks(wish))
+        near = there.name if wider or wish.is_wide else ""
+        near = near or searched_for(wish, view)
         yield Found(
             f"an index on {wish.table} ({', '.join(wish.keys)}) would save an estimated {wish.impact_percent:.0f} %"
             f"{f', {wish.merged} wishes in one' if wish.merged > 1 else ''}",
@@ -234,18 +242,15 @@ def missing_index(view: StatementView) -> Iterator[Found]:
 
 
 def _script(wish: Wish, view: StatementView) -> str:
-    """Of a wide wish the keys alone, as the advice says; empty where these are too many already.
-
-    A statement that reads several databases does not say which one it runs in.
-    """
-    if len(wish.keys) > WIDE_KEYS:
-        return ""
+    """Empty where nothing is worth building. A statement that reads several databases does not say its own."""
+    narrow = worth_building(wish)
     databases = {node.operator.attributes.get("Database") for node in view.nodes} - {None, "[tempdb]"}
-    narrow = replace(wish, included=()) if wish.is_wide else wish
-    return index_script(narrow, with_database=len(databases) > 1)
+    return index_script(narrow, with_database=len(databases) > 1) if narrow else ""
 
 
 def _advice(wish: Wish, near: str) -> str:
+    if near and wish.is_wide:
+        return f"The index {near} begins with these columns: all it lacks would make it wide, so include few at a time."
     if near:
         missing = ", ".join(wish.included)
         return f"The index {near} begins with these columns: include {missing} there instead of making another."

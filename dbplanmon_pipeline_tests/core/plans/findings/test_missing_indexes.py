@@ -123,6 +123,20 @@ def test_an_index_of_a_constraint_cannot_be_widened():
     assert found.script.startswith("CREATE NONCLUSTERED INDEX [IX_Orders_CustomerId] ON [dbo].[Orders]")
 
 
+def test_an_index_is_not_widened_by_all_columns_of_a_wide_wish():
+    names = [f"c{number}" for number in range(9)]
+    groups = [
+        element("ColumnGroup", *(element("Column", Name=f"[{name}]") for name in columns), Usage=usage)
+        for usage, columns in (("EQUALITY", ["CustomerId"]), ("INCLUDE", names))
+    ]
+    asked = element("MissingIndex", *groups, Database="[Shop]", Schema="[dbo]", Table="[Orders]")
+    plan = parse_showplan(wishing(element("MissingIndexGroup", asked, Impact=90)))
+    findings = findings_of(plan, known("CREATE INDEX [IX] ON [dbo].[Orders] ([CustomerId])"))
+    (found,) = [finding for finding in findings if finding.rule == "missing-index"]
+    assert found.script == ""
+    assert found.advice.startswith("The index IX begins with these columns: all it lacks would make it wide")
+
+
 READS = scan("Orders")
 
 
