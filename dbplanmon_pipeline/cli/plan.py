@@ -36,7 +36,7 @@ def plan() -> None:
 def show_plan(invocation: Invocation, source: str, as_json: bool) -> None:
     """Show the operators of a plan and what stands out in it.
 
-    The plan is a file (EXPLAIN in JSON or a SQL Server showplan), or a stored one, named by its hash.
+    The plan is a file (EXPLAIN as text or in JSON, or a SQL Server showplan), or a stored one, named by its hash.
     """
     found = read_plan(invocation, source)
     if as_json:

@@ -5,13 +5,14 @@ from textwrap import wrap
 
 import click
 
-from dbplanmon_pipeline.cli.output import may_colour, print_line, terminal_width
-from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.cli.output import may_colour, terminal_width
 from dbplanmon_pipeline.core.plain_words import lines_of, one_line
-from dbplanmon_pipeline.core.plans.differences import PlanDiff, figure
+from dbplanmon_pipeline.core.plans.differences import PlanDiff
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
+from dbplanmon_pipeline.core.plans.findings.view import view_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_line, marks_of, numbered_lines
+from dbplanmon_pipeline.core.plans.headings import heading_of
 from dbplanmon_pipeline.core.plans.matching import StatementMatch
 from dbplanmon_pipeline.core.plans.render import render_tree
 from dbplanmon_pipeline.core.plans.signs import LEGEND, Signs, changed_statements, signs_of
@@ -58,11 +59,9 @@ def print_difference(
 
 
 def print_heads(plan: Plan, statements: Sequence[int] | None = None) -> None:
-    """Kind, hash and cost of each statement."""
-    for place, statement in enumerate(plan.statements):
-        if statements is None or place in statements:
-            cost = f", cost {figure(statement.estimated_cost)}" if statement.estimated_cost is not None else ""
-            print_line(f"{statement.kind} plan {hash_text(statement.plan_hash)}{cost}")
+    """What the only statement is and took; several have this above each tree."""
+    if len(plan.statements) == 1 and (statements is None or 0 in statements):
+        _print_paragraph(heading_of(view_of(plan.engine, plan.statements[0])), later="  ")
 
 
 def _print_signed(plan: Plan, signs: Signs, statements: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.records import Record, hotspot_record, incident_rec
 from dbplanmon_pipeline.core.summary import DaySummary
 from dbplanmon_pipeline.core.summary_pages import summary_markdown
 from dbplanmon_pipeline.core.workload_changes import WorkloadChange
+from dbplanmon_pipeline.core.workload_quiet import quiet_record
 from dbplanmon_pipeline.core.workload_words import busier_record, statement_growth_record
 from dbplanmon_pipeline.services.summarise import WEEK
 
@@ -44,6 +45,9 @@ def _facts(found: DaySummary) -> dict[str, object]:
         "hotspots": [hotspot_record(h, found.texts.get((h.ref, h.query_hash), "")) for h in found.hotspots],
         "growth": [_growth(change, found) for change in found.growth],
         "busier": [busier_record(one) for one in found.busier],
+        "quiet": [
+            quiet_record(one) | {"statement": found.texts.get((one.ref, one.query_hash), "")} for one in found.quiet
+        ],
         "databases_read": found.databases_read,
         "databases_silent": found.databases_silent,
         "readings": found.readings,

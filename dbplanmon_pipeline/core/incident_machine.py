@@ -268,8 +268,9 @@ def _continue(
     began_at = incident.began_at if still_fails else _unchanged_since(incident, evaluation)
     if began_at is not None:
         at = evaluation.as_of
-        kept = incident if still_fails else replace(incident, failures=None)
-        return IncidentChange(IncidentEvent.UPDATED, stayed_bad(kept, began_at, at), at)
+        failures = incident.failures if still_fails else None
+        going_on = stayed_bad(replace(incident, failures=failures), began_at, at)
+        return IncidentChange(IncidentEvent.UPDATED, going_on, at)
     if not _proves_calm(incident, evaluation):
         return None
     at = evaluation.as_of

@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef, Severity
 from dbplanmon_pipeline.core.ports import Hotspot, PlanChange
 from dbplanmon_pipeline.core.ports.summary import KpiSpan, Watch
 from dbplanmon_pipeline.core.workload_changes import BusierInstance, WorkloadChange
+from dbplanmon_pipeline.core.workload_quiet import QuietStatement
 
 _DAY = timedelta(days=1)
 _UNWATCHED_NOTED, _UNWATCHED_BAD = 0.01, 0.25
@@ -49,6 +50,7 @@ class DaySummary:
         texts: redacted statements, where known.
         growth: statements that cost more than usual because they ran more often or are new, the most extra first.
         busier: instances that did more work than usual.
+        quiet: dear statements that ran on each earlier day and did not on this one, the dearest first.
     """
 
     day: date
@@ -67,6 +69,7 @@ class DaySummary:
     texts: Mapping[tuple[DatabaseRef, int], str] = field(default_factory=dict)
     growth: tuple[WorkloadChange, ...] = ()
     busier: tuple[BusierInstance, ...] = ()
+    quiet: tuple[QuietStatement, ...] = ()
 
     @property
     def days(self) -> int:
@@ -128,6 +131,7 @@ def summarise_days(
     texts: Mapping[tuple[DatabaseRef, int], str] | None = None,
     growth: Sequence[WorkloadChange] = (),
     busier: Sequence[BusierInstance] = (),
+    quiet: Sequence[QuietStatement] = (),
 ) -> DaySummary:
     """Sort what is known into whole days that begin at `start` (aware UTC midnight)."""
     end = start + days * _DAY
@@ -160,6 +164,7 @@ def summarise_days(
         texts=dict(texts or {}),
         growth=tuple(change for change in growth if change.is_growth),
         busier=tuple(busier),
+        quiet=tuple(quiet),
     )
 
 

@@ -97,6 +97,7 @@ def tables_of(summary: DaySummary) -> Iterator[Table]:
         )
     )
     found.append(_growth(summary))
+    found.append(_quiet(summary))
     found.append(_hotspots(summary))
     found.append(_troubled(summary))
     return (table for table in found if table.rows)
@@ -155,6 +156,21 @@ def _growth(summary: DaySummary) -> Table:
     ]
     head = ("where", "statement", "why", "extra s/h", "s/h", "normally")
     return _table("Busier, not slower", head, rows, (3, 4, 5))
+
+
+def _quiet(summary: DaySummary) -> Table:
+    rows = [
+        (
+            _name(q.ref),
+            summary.texts.get((q.ref, q.query_hash)) or hash_words(q.query_hash),
+            f"{q.normal_executions_per_hour:,.0f}",
+            f"{q.normal_seconds_per_hour:,.0f}",
+            f"{q.days}",
+        )
+        for q in summary.quiet
+    ]
+    head = ("where", "statement", "normally executions/h", "normally s/h", "earlier days")
+    return _table("Gone quiet: did not run at all", head, rows, (2, 3, 4))
 
 
 def _costs(now: float, normal: float) -> tuple[str, str, str]:

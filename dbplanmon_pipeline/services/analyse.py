@@ -116,12 +116,13 @@ def analyse(
     earliest = newest - policy.lookback
     judged = JudgedUntil(newest - timedelta(microseconds=1)) if as_of else _remembered(store, earliest)
     latest = cache(lambda: store.baselines(newest, detector.layout))
+    restarts = cache(lambda: _restarts(store, newest, policy))
     steps = None if as_of else steps
     # Instances are independent of each other; group by group, the memory needed does not grow with the fleet.
     found = [
         part
         for group in whole_instances(store.known_databases(), GROUP)
-        for part in _Group(store, detector, policy, group, judged, newest, latest).judged_parts(steps)
+        for part in _Group(store, detector, policy, group, judged, newest, latest, restarts).judged_parts(steps)
     ]
     if as_of is None:
         _remember(store, judged.after([part.arrivals for part in found], newest), newest)
@@ -163,6 +164,7 @@ class _Group:
     judged: JudgedUntil
     newest: datetime
     latest: Callable[[], BaselineSet]
+    restarts: Callable[[], Restarts]
 
     def judged_parts(self, steps: RunningSteps | None) -> Iterator[_Judged]:
         """Judge it part by part, by `steps` where these can."""
@@ -194,7 +196,7 @@ class _Group:
         plans_changed = _store_plan_changes(store, part.frame, self.judged)
         changes: list[IncidentChange] = []
         alerts, held_back = 0, 0
-        warm_up = self._warm_up(part)
+        warm_up = WarmUp(self.restarts(), policy.incidents.step, policy.incidents.warm_up)
         evaluation: Evaluation | None = None
         for number, tick in enumerate(part.ticks):
             if part.evaluations:
@@ -223,16 +225,16 @@ class _Group:
             part.arrivals,
         )
 
-    def _warm_up(self, part: Part) -> WarmUp:
-        incidents = self.policy.incidents
-        since, until = part.ticks[0] - self.policy.lookback, part.ticks[-1] + incidents.step
-        known = self.store.changes_of_facts(RESTART_FACTS, since, until)
-        return WarmUp(Restarts.of(known), incidents.step, incidents.warm_up)
-
     def _baselines(self, tick: datetime) -> BaselineSet:
         """What was learnt since a missed tick must not judge it: it may have learnt from what is judged."""
         latest = self.latest()
         return latest if latest.as_of <= tick else self.store.baselines(tick, self.detector.layout)
+
+
+def _restarts(store: AnalysisStores, newest: datetime, policy: AnalysisPolicy) -> Restarts:
+    """As far back as rises of missed ticks may have begun."""
+    since, until = newest - 2 * policy.lookback, newest + policy.incidents.step
+    return Restarts.of(store.changes_of_facts(RESTART_FACTS, since, until))
 
 
 def _remembered(store: AnalysisStores, earliest: datetime) -> JudgedUntil:

@@ -20,6 +20,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import BaselineVersion, RecordedWork, StateFiles, StepStore
 from dbplanmon_pipeline.core.ports.running import Arrays
+from dbplanmon_pipeline.core.verdict.attempts import FAILED_COLUMNS
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.running import Advance, RunningState, Statement, begin, joined
@@ -27,6 +28,7 @@ from dbplanmon_pipeline.core.verdict.running_arrays import FORM, from_arrays, to
 from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
 
 _HOUR_US = 3_600_000_000
+_NO_WORK = (0.0, 0.0, 0.0)
 _MOST_STEPS = 2
 """Where the last judgement is more steps ago, the analysis was away for a while."""
 
@@ -233,28 +235,30 @@ def _of(work: RecordedWork, refs: Sequence[DatabaseRef]) -> RecordedWork:
 
 def _explains(before: RecordedWork, new: IntervalFrame, now: RecordedWork, since: datetime) -> bool:
     """Whether all work known now is that of before and the new rows: nothing came late, and nothing is gone."""
-    expected = {key: before.get(key, (0.0, 0.0)) for key in now}
+    expected = {key: before.get(key, _NO_WORK) for key in now}
     first = epoch_us(since) // _HOUR_US * _HOUR_US
     if any(hour >= first and (ref, hour) not in now for ref, hour in before):
         return False
-    for key, (executions, elapsed) in _work_in(new).items():
-        known = expected.get(key, (0.0, 0.0))
-        expected[key] = (known[0] + executions, known[1] + elapsed)
+    for key, sums in _work_in(new).items():
+        known = expected.get(key, _NO_WORK)
+        expected[key] = tuple(one + other for one, other in zip(known, sums, strict=True))
     if expected.keys() != now.keys():
         return False
-    given = np.array([[*expected[key], *now[key]] for key in now]).reshape(-1, 4)
-    executions, elapsed = np.abs(given[:, :2] - given[:, 2:]).T
+    given = np.array([[expected[key], now[key]] for key in now]).reshape(-1, 2, len(_NO_WORK))
     # Executions are whole numbers; sums of times differ in their last digits.
-    return bool((executions <= 1e-6 + 1e-13 * given[:, 2]).all() and (elapsed <= 1.0 + 1e-9 * given[:, 3]).all())
+    off = np.abs(given[:, 0] - given[:, 1]) > np.array([1e-6, 1.0, 1e-6]) + np.array([1e-13, 1e-9, 1e-13]) * given[:, 1]
+    return not off.any()
 
 
 def _work_in(frame: IntervalFrame) -> RecordedWork:
     rows = frame.rows
     hour = (rows["interval_end_us"] - 1) // _HOUR_US * _HOUR_US
-    sums = rows[["execution_count", "elapsed_time_us"]].groupby([rows["database_id"], hour]).sum()
+    failed = rows[list(FAILED_COLUMNS)].sum(axis=1)
+    work = rows[["execution_count", "elapsed_time_us"]].assign(failed=failed)
+    sums = work.groupby([rows["database_id"], hour]).sum()
     return {
-        (frame.databases[int(number)], int(start)): (float(executions), float(elapsed))
-        for (number, start), executions, elapsed in zip(sums.index, *sums.to_numpy().T, strict=True)
+        (frame.databases[int(number)], int(start)): tuple(values)
+        for (number, start), values in zip(sums.index, sums.to_numpy().tolist(), strict=True)
     }
 
 
@@ -262,10 +266,10 @@ def _work_arrays(work: RecordedWork, refs: Sequence[DatabaseRef]) -> dict[str, n
     place = {ref: number for number, ref in enumerate(refs)}
     return {
         "work:of": np.array([(place[ref], hour) for ref, hour in work], np.int64).reshape(-1, 2),
-        "work:sums": np.array(list(work.values()), np.float64).reshape(-1, 2),
+        "work:sums": np.array(list(work.values()), np.float64).reshape(-1, len(_NO_WORK)),
     }
 
 
 def _work_from(arrays: Arrays, refs: Sequence[DatabaseRef]) -> RecordedWork:
     keys, sums = arrays["work:of"].tolist(), arrays["work:sums"].tolist()
-    return {(refs[place], hour): (one, other) for (place, hour), (one, other) in zip(keys, sums, strict=True)}
+    return {(refs[place], hour): tuple(own) for (place, hour), own in zip(keys, sums, strict=True)}

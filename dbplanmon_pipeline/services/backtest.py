@@ -15,8 +15,8 @@ from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, Incident
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.restarts import Restarts
-from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
+from dbplanmon_pipeline.core.restarts import Restart, Restarts
+from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation, Verdict
 from dbplanmon_pipeline.core.verdict.series import SeriesFrame
 from dbplanmon_pipeline.core.verdict.warm_up import WarmUp
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
@@ -76,8 +76,8 @@ class BacktestReport:
         intervals: rows replayed.
         first / last: from when to when was judged, aware UTC, both included; None where the record is too short.
         ticks: how many moments were judged: the ends of recorded intervals.
-        held_back: findings, one per statement and first bad interval, that waited after a restart; those that stood
-            longer are among the notifications.
+        held_back: statements that waited after a restart, once for each; those that stood longer are among the
+            notifications.
     """
 
     notifications: tuple[Notification, ...]
@@ -183,6 +183,10 @@ def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def _key(verdict: Verdict) -> Key:
+    return (verdict.ref.instance, verdict.ref.database, verdict.query_hash)
+
+
 def _order(one: Notification) -> tuple[datetime, Key]:
     return (one.raised_at, one.incident.key)
 
@@ -215,7 +219,7 @@ class _Replay:
         self._parts = [self._record.only(frozenset(part)) for part in parts]
         self._detector, self._policy = rule.detector, rule.policy
         self._warm_up = WarmUp(restarts, rule.policy.incidents.step, rule.policy.incidents.warm_up)
-        self._held: set[tuple[Key, datetime]] = set()
+        self._held: set[tuple[Key, Restart]] = set()
         self._open: dict[Key, Incident] = {}
         self._closed: dict[str, Incident] = {}
         self._baselines: BaselineSet | None = None
@@ -257,7 +261,7 @@ class _Replay:
 
     def _take(self, evaluation: Evaluation) -> None:
         evaluation, held = self._warm_up.sift(evaluation, self._open)
-        self._held |= {((one.ref.instance, one.ref.database, one.query_hash), one.began_at) for one in held}
+        self._held |= {(_key(one.verdict), one.restart) for one in held}
         since = evaluation.as_of - self._policy.incidents.memory
         closed = [one for one in self._closed.values() if one.closed_at and one.closed_at >= since]
         keys = {(ref.instance, ref.database, query): began for (ref, query), began in evaluation.unchanged.items()}

@@ -1,6 +1,6 @@
 """Hold the work of a window against that of the same hours of earlier days."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,9 +24,13 @@ from dbplanmon_pipeline.core.workload_changes import (
     workload_changes,
 )
 from dbplanmon_pipeline.core.workload_days import HOUR_US, Compared, compared, per_hour
+from dbplanmon_pipeline.core.workload_quiet import QuietStatement, quiet_statements
 
 MOST_OF_INSTANCE, MOST_STATEMENTS = 50, 2_000
 """Dearest statements that are compared: of each instance, and of all together."""
+
+
+_WHOLE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,46 @@ def compare_workload(
     keys = [(one.ref, one.query_hash) for one in work]
     seen = store.statements_first_seen(keys)
     work = [replace(one, first_seen=seen.get((one.ref, one.query_hash))) for one in work]
+    changes = workload_changes(work, _past_of(store, keys, watched, days), days, _incidents(store, start, end), policy)
+    instances = busier_instances(*watched.instances(policy.min_days), days, changes, policy)
+    return Workload(tuple(changes), tuple(instances))
+
+
+def gone_quiet(
+    store: WorkloadStore,
+    before: Sequence[Totals],
+    running: Collection[tuple[DatabaseRef, int]],
+    start: datetime,
+    end: datetime,
+    policy: WorkloadPolicy,
+) -> list[QuietStatement]:
+    """Statements that ran at this time of each earlier day and did not in (start, end], though we looked.
+
+    Args:
+        store: ours.
+        before: statements of one of those days.
+        running: those of the window.
+        start: of the window, aware UTC.
+        end: of it.
+        policy: what is dear.
+    """
+    days = compared(start, end)
+    own, earlier = days.own_hours, days.hours_before
+    databases = store.hours_of_databases([*earlier, *own, *days.earlier_hours])
+    watched = _Watched(databases, len(earlier), len(own), days)
+    refs = {ref for ref in watched.steady if watched.is_whole(ref)}
+    keys = [(ref, value) for ref, value, *_ in before if ref in refs and (ref, value) not in running]
+    return quiet_statements(keys, _past_of(store, keys, watched, days), policy)
+
+
+def _past_of(
+    store: WorkloadStore, keys: Sequence[tuple[DatabaseRef, int]], watched: "_Watched", days: Compared
+) -> Floats:
+    """What the statements did per hour in the earlier windows; see `per_hour`."""
     past = store.statement_hours(keys, days.earlier_hours)
     for row, (ref, _) in enumerate(keys):
         past[row, ~watched.earlier(ref)] = np.nan
-    changes = workload_changes(work, per_hour(past, days), days, _incidents(store, start, end), policy)
-    instances = busier_instances(*watched.instances(policy.min_days), days, changes, policy)
-    return Workload(tuple(changes), tuple(instances))
+    return per_hour(past, days)
 
 
 def _per_hour(totals: Sequence[Totals], days: Compared) -> list[StatementWork]:
@@ -117,6 +155,13 @@ class _Watched:
     def _is_steady(self, one: RecordedHours, before: int) -> bool:
         known = ~np.isnan(one.elapsed_us)
         return bool(known[:before].any() and (known[self._own][:-1].all() or not self._days.is_short))
+
+    def is_whole(self, ref: DatabaseRef) -> bool:
+        """Whether the window has work in about as many hours as the earlier ones have."""
+        known = ~np.isnan(self._databases[ref].elapsed_us)
+        hours = np.count_nonzero(known[self._earlier].reshape(len(self._days.days_back), -1), axis=1)
+        usual = float(np.median(hours[hours > 0])) if hours.any() else 0.0
+        return bool(np.count_nonzero(known[self._own]) >= _WHOLE * usual)
 
     def earlier(self, ref: DatabaseRef) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         """True for each of the earlier hours that is known of this database."""

@@ -11,7 +11,9 @@ from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports.summary import DayWork, SummaryStore
 from dbplanmon_pipeline.core.summary import DaySummary, Load, summarise_days
 from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
-from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, dearest_of
+from dbplanmon_pipeline.core.workload_days import compared
+from dbplanmon_pipeline.core.workload_quiet import QuietStatement
+from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, dearest_of, gone_quiet
 
 RANKED_BY = "elapsed_time_us"
 WEEK = 7
@@ -24,6 +26,7 @@ def summarise(
     store: SummaryStore, last_day: date, top_n: int, workload: WorkloadPolicy | None = None, *, days: int = 1
 ) -> DaySummary:
     """The summary of one day or of several; repeating it later gives the same, but for what has closed since."""
+    policy = workload or WorkloadPolicy()
     start = datetime.combine(last_day - timedelta(days=days - 1), time(), UTC)
     end = start + timedelta(days=days)
     totals, loads = [], []
@@ -35,8 +38,10 @@ def summarise(
         databases = work.databases
     frame = IntervalFrame(pd.concat(totals, ignore_index=True), dict(databases))
     ranked = [h for h in hotspots(frame, top_n=top_n) if h.rank_by == RANKED_BY]
-    grown = _growth(store, frame, start, end, workload or WorkloadPolicy())
+    grown = _growth(store, frame, start, end, policy)
+    quiet = _quiet(store, frame, start, end, policy) if days == 1 else []
     shown = {(h.ref, h.query_hash) for h in ranked} | {(change.ref, change.query_hash) for change in grown.changes}
+    shown |= {(one.ref, one.query_hash) for one in quiet}
     texts = store.statement_texts(sorted(shown))
     return summarise_days(
         start,
@@ -51,6 +56,7 @@ def summarise(
         texts={key: one_line(statement.text, _TEXT_LIMIT) for key, statement in texts.items()},
         growth=grown.changes,
         busier=grown.instances,
+        quiet=quiet,
     )
 
 
@@ -62,6 +68,21 @@ def _growth(
     if newest is None or newest <= start or frame.rows.empty:
         return NO_WORKLOAD
     return compare_workload(store, dearest_of(frame)[:_COMPARED], start, min(end, newest), policy)
+
+
+def _quiet(
+    store: SummaryStore, frame: IntervalFrame, start: datetime, end: datetime, policy: WorkloadPolicy
+) -> list[QuietStatement]:
+    """Of the dearest statements of the last day of the same kind those that did not run on this one."""
+    newest = store.latest_interval_end()
+    if newest is None or newest <= start or frame.rows.empty:
+        return []
+    until = min(end, newest)
+    work = store.day_work((start - timedelta(days=compared(start, until).days_back[0])).date())
+    before = dearest_of(IntervalFrame(_totals(work), dict(work.databases)))[:_COMPARED]
+    keys = frame.rows[["database_id", "query_hash"]].itertuples(index=False)
+    running = {(frame.databases[int(number)], int(value)) for number, value in keys}
+    return gone_quiet(store, before, running, start, until, policy)
 
 
 def _loads(work: DayWork, midnight: datetime) -> list[Load]:

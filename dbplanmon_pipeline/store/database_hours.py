@@ -18,11 +18,12 @@ from dbplanmon_pipeline.store.schema import database_hour
 from dbplanmon_pipeline.store.targets import database_ids
 
 WORK = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")
-WORK_SUMS = f"database_id, (interval_end_us - 1) / {HOUR_US} AS hour, {', '.join(f'SUM({name})' for name in WORK)}"
+COUNTED = (*WORK, "aborted_count", "exception_count")
+WORK_SUMS = f"database_id, (interval_end_us - 1) / {HOUR_US} AS hour, {', '.join(f'SUM({name})' for name in COUNTED)}"
 
 _FIRST_METRIC = 5
 _ID_BITS = 32
-_COLUMNS = [STORED_COLUMNS.index(name) - _FIRST_METRIC for name in WORK]
+_COLUMNS = [STORED_COLUMNS.index(name) - _FIRST_METRIC for name in COUNTED]
 _KEY = ("hour_start_us", "database_id")
 
 
@@ -40,7 +41,7 @@ def hours_of_rows(keys: Longs, metrics: Floats) -> dict[str, list[Any]]:
         "hour_start_us": ((found >> _ID_BITS) * HOUR_US).tolist(),
         "database_id": (found & ((1 << _ID_BITS) - 1)).tolist(),
     }
-    for name, column in zip(WORK, _COLUMNS, strict=True):
+    for name, column in zip(COUNTED, _COLUMNS, strict=True):
         values = metrics[:, column]
         known = np.bincount(place, ~np.isnan(values), len(found))
         sums = np.bincount(place, np.nan_to_num(values), len(found))
@@ -52,7 +53,7 @@ def taken_back(sums: Iterable[Any]) -> dict[str, list[Any]]:
     """The opposite of rows of `WORK_SUMS`, for work that is removed."""
     rows = list(sums)
     columns = {"hour_start_us": [int(row[1]) * HOUR_US for row in rows], "database_id": [row[0] for row in rows]}
-    for place, name in enumerate(WORK, 2):
+    for place, name in enumerate(COUNTED, 2):
         columns[name] = [None if row[place] is None else -row[place] for row in rows]
     return columns
 
@@ -64,7 +65,7 @@ def add_work(connection: Connection, columns: Mapping[str, list[Any]]) -> None:
     sums = ", ".join(
         f'"{name}" = CASE WHEN database_hour."{name}" IS NULL THEN excluded."{name}" '
         f'ELSE database_hour."{name}" + COALESCE(excluded."{name}", 0) END'
-        for name in WORK
+        for name in COUNTED
     )
     insert_rows(connection, database_hour, columns, f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {sums}")
 

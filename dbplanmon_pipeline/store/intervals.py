@@ -36,6 +36,8 @@ from dbplanmon_pipeline.store.targets import database_ids, id_list, known_ids
 
 _ATTEMPTS = 3
 _Read = TypeVar("_Read")
+_WORK = "COALESCE(execution_count, 0), COALESCE(elapsed_time_us, 0)"
+_FAILURES = "COALESCE(aborted_count, 0) + COALESCE(exception_count, 0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class IntervalPart(StorePart):
         return self._frame(replace(wanted, statements=tuple(statements)), None)
 
     def recorded_work(self, start: datetime, databases: Sequence[DatabaseRef]) -> RecordedWork:
-        """Executions and elapsed time [microseconds] of all that ended since the hour of `start`; unknown counts as 0.
+        """Executions, elapsed time [microseconds] and failures since the hour of `start`; unknown counts as 0.
 
         Changes with every row that is recorded, added to or removed.
 
@@ -113,12 +115,12 @@ class IntervalPart(StorePart):
         with self._database.read(snapshot=True) as connection:
             ids = database_ids(connection)
             sql = (
-                "SELECT database_id, hour_start_us, execution_count, elapsed_time_us FROM database_hour "  # noqa: S608
+                f"SELECT database_id, hour_start_us, {_WORK}, {_FAILURES} FROM database_hour "  # noqa: S608
                 f"WHERE database_id IN ({id_list(known_ids(ids, databases) or ())}) AND hour_start_us >= {first}"
             )
             rows = plain_rows(connection, sql)
         refs = {number: ref for ref, number in ids.items()}
-        return {(refs[number], hour): (executions or 0.0, elapsed or 0.0) for number, hour, executions, elapsed in rows}
+        return {(refs[number], hour): tuple(map(float, sums)) for number, hour, *sums in rows}
 
     def _frame(self, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> IntervalFrame:
         read, ids = self._read(wanted, databases)

@@ -237,6 +237,7 @@ database_hour = Table(
     key("hour_start_us", BigInteger),
     key("database_id", Integer),
     *(Column(name, Float) for name in ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages")),
+    *(Column(name, Float) for name in ("aborted_count", "exception_count")),
     Index(None, "database_id", "hour_start_us"),
 )
 

@@ -37,10 +37,12 @@ class WorkloadPart(StorePart):
     def statement_hours(self, statements: Sequence[tuple[DatabaseRef, int]], hours_us: Sequence[int]) -> Floats:
         """Float64 [statements, hours, 2]: executions and elapsed time [us] that ended within; 0 without any.
 
-        Sealed days come from the hourly totals, others from their rows.
+        Sealed days come from the hourly totals, others from their rows. Windows may overlap: an hour may be asked for
+        more than once.
         """
-        found = np.zeros((len(statements), len(hours_us), 2))
-        hours = {hour: place for place, hour in enumerate(hours_us)}
+        asked, which = np.unique(np.array(hours_us, np.int64), return_inverse=True)
+        found = np.zeros((len(statements), len(asked), 2))
+        hours = {hour: place for place, hour in enumerate(asked.tolist())}
         with self._database.read(snapshot=True) as connection:
             ids = database_ids(connection)
             rows = {(ids[ref], value): row for row, (ref, value) in enumerate(statements) if ref in ids}
@@ -50,11 +52,12 @@ class WorkloadPart(StorePart):
                     connection, pairs[first : first + _KEYS_AT_ONCE], hours
                 ):
                     found[rows[number, value], hours[int(hour)]] += (count or 0.0, elapsed or 0.0)
-        return found
+        return found[:, which]
 
     def hours_of_databases(self, hours_us: Sequence[int]) -> dict[DatabaseRef, RecordedHours]:
-        """Of every database with recorded work."""
-        places = {hour: place for place, hour in enumerate(hours_us)}
+        """Of every database with recorded work; an hour may be asked for more than once."""
+        asked, which = np.unique(np.array(hours_us, np.int64), return_inverse=True)
+        places = {hour: place for place, hour in enumerate(asked.tolist())}
         first = "SELECT MIN(hour_start_us) FROM database_hour h WHERE h.database_id = m.database_id"
         with self._database.read(snapshot=True) as connection:
             refs = {number: ref for ref, number in database_ids(connection).items()}
@@ -64,11 +67,13 @@ class WorkloadPart(StorePart):
                 "SELECT database_id, hour_start_us, elapsed_time_us FROM database_hour "  # noqa: S608 - our own numbers
                 f"WHERE hour_start_us IN ({id_list(hours_us)})",
             )
-        elapsed = {number: np.full(len(hours_us), np.nan) for number, since in begun if since is not None}
+        elapsed = {number: np.full(len(asked), np.nan) for number, since in begun if since is not None}
         for number, hour, value in rows:
             elapsed[number][places[int(hour)]] = value or 0.0
         return {
-            refs[number]: RecordedHours(elapsed[number], int(since)) for number, since in begun if since is not None
+            refs[number]: RecordedHours(elapsed[number][which], int(since))
+            for number, since in begun
+            if since is not None
         }
 
     def statements_first_seen(

@@ -1,4 +1,4 @@
-"""Plans of EXPLAIN (FORMAT JSON) as other versions, odd servers and other programs might write them."""
+"""Plans of EXPLAIN as other versions, odd servers and other programs might write them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline_tests.core.plans import corpus
+from dbplanmon_pipeline_tests.core.plans import corpus, test_pg_explain
 from dbplanmon_pipeline_tests.core.plans.findings import test_postgres
 from dbplanmon_pipeline_tests.fuzz.plan_mutations import Seed, numbered
 from dbplanmon_pipeline_tests.fuzz.planted_plans import is_free
@@ -18,7 +18,15 @@ PIECES = (
     *('"Plan": ', '"Plans": [', '"Node Type": "Sort"', '{"Plan": {"Node Type": "Sort"}}', "Utility Statement", "[{"),
     *("│", "║", "|", "+", "↵", "\r\n", "\ufeff", "\0", "(cost=0.00..1.00 rows=1 width=4)", "QUERY PLAN", "[" * 600),
     *("-[ RECORD 1 ]-", "[[1]]", '{"Plans": {}}', '"Plans": null', '"Workers": [1, {"Actual Rows": 3}]'),
-    "duration: 3 ms",
+    *(
+        "duration: 3 ms",
+        "->  ",
+        "\n  ->  Sort",
+        "(never executed)",
+        "  Worker 0:  ",
+        "\n  SubPlan 1\n",
+        "\n  Filter: ('",
+    ),
 )
 _ODD_VALUES = (
     *(None, True, -1, 0, 1, 1e308, 10**400, "", "x", "NaN", [], {}, [1], {"a": 1}, "Sort", "((a = $1) OR b)"),
@@ -45,7 +53,7 @@ def seeds() -> tuple[Seed, ...]:
     """Made-up plans, and the real ones where they lie beside the checkout."""
     made_up = [json.dumps(document) for _, *documents in test_postgres.CASES for document in documents]
     real = [corpus.text_of(found.values[0]) for found in corpus.entries() if found.values[0]]
-    return numbered(filter(is_free, [*made_up, *real]))
+    return numbered(filter(is_free, [*made_up, test_pg_explain.PLAN, *real]))
 
 
 @cache

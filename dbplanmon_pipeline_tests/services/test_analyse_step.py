@@ -83,6 +83,16 @@ def test_work_that_came_late_makes_the_lookback_be_read(story, age):
     assert go_on(story, FIRST + 1, FIRST + 2) == [1, 1]
 
 
+def test_failures_that_came_late_make_the_lookback_be_read(story):
+    rows = story.frame.rows
+    late = rows[rows["query_hash"].eq(4) & rows["interval_end_us"].le(story.us(FIRST - 1))].iloc[[-1]]
+    story.write(FIRST)
+    gone = {"execution_count": 0.0, "elapsed_time_us": 0.0, "worker_time_us": 0.0, "plan_hash": 99}
+    story.record(late.assign(**gone, aborted_count=30.0, exception_count=0.0))
+    assert story.analyse()[1] == 0
+    assert go_on(story, FIRST + 1, FIRST + 2) == [1, 1]
+
+
 def test_new_baselines_are_judged_by_at_once(story):
     go_on(story, FIRST, FIRST)
     story.learn(story.workload.moment(FIRST))

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from dbplanmon_pipeline.core.counters import COUNTERS
 from dbplanmon_pipeline.store import SqlStore, StateFolder
 from dbplanmon_pipeline_tests.store.samples import CRM, FIVE_MINUTES, HR, NOON, SALES, late_rows, rows, ticks, us
 from dbplanmon_pipeline_tests.store.test_records import DAY, baselines
@@ -40,6 +41,16 @@ def test_recorded_work_counts_every_row_once_and_rows_that_come_late(read: SqlSt
     assert after[SALES, us(NOON)][0] == before[SALES, us(NOON)][0] + 0.5
     assert after[CRM, us(NOON)] == before[CRM, us(NOON)]
     assert read.recorded_work(NOON + DAY, [SALES]) == {}
+
+
+def test_recorded_work_knows_of_rows_in_which_everything_failed(read: SqlStore) -> None:
+    before = read.recorded_work(NOON, [SALES])[SALES, us(NOON)]
+    late = rows(NOON, NOON + FIVE_MINUTES, [7], executions=0)
+    for name, value in {"elapsed_time_us": 0, "aborted_count": 3, "exception_count": 2}.items():
+        late.values[:, COUNTERS.index(name)] = value
+    read.record([late_rows(SALES, NOON, late)])
+    after = read.recorded_work(NOON, [SALES])[SALES, us(NOON)]
+    assert after == (*before[:2], before[2] + 5)
 
 
 def test_a_version_of_baselines_changes_with_every_write(store: SqlStore) -> None:

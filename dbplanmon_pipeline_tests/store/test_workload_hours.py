@@ -43,6 +43,14 @@ def test_hours_of_databases_tell_what_is_recorded_and_since_when(filled):
     assert (found[SALES].since_us, found[HR].since_us) == (HOURS[0], HOURS[1])
 
 
+def test_an_hour_that_is_asked_for_twice_is_told_twice(filled):
+    twice = [HOURS[1], HOURS[3], HOURS[1]]
+    np.testing.assert_array_equal(filled.statement_hours(ASKED[:1], twice)[0, :, 0], [120, 0, 120])
+    np.testing.assert_array_equal(
+        filled.hours_of_databases(twice)[SALES].elapsed_us, [36 * ELAPSED, np.nan, 36 * ELAPSED]
+    )
+
+
 def test_a_statement_is_first_seen_with_its_first_row(filled):
     found = filled.statements_first_seen(ASKED)
     assert set(found) == set(ASKED[:3])

@@ -1,69 +1,18 @@
-"""PostgreSQL EXPLAIN (FORMAT JSON) as an operator tree."""
+"""PostgreSQL EXPLAIN as an operator tree."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
+from dbplanmon_pipeline.core.plans.pg_kinds import kind_of
 from dbplanmon_pipeline.core.plans.pgnested import REMOTE_PLAN, nested_plans, without_shard
 from dbplanmon_pipeline.core.plans.pgtext import plan_children, plan_statements
 from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
-from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
+from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
 from dbplanmon_pipeline.errors import PlanParseError
 
-_KINDS = {
-    "Seq Scan": NodeKind.TABLE_SCAN,
-    "Sample Scan": NodeKind.TABLE_SCAN,
-    "Tid Scan": NodeKind.LOOKUP,
-    "Tid Range Scan": NodeKind.TABLE_SCAN,
-    "Bitmap Heap Scan": NodeKind.BITMAP_SCAN,
-    "Bitmap Index Scan": NodeKind.BITMAP_INDEX,
-    "BitmapAnd": NodeKind.BITMAP_INDEX,
-    "BitmapOr": NodeKind.BITMAP_INDEX,
-    "Nested Loop": NodeKind.NESTED_LOOPS,
-    "Nested Loop Join": NodeKind.NESTED_LOOPS,
-    "Hash Join": NodeKind.HASH_JOIN,
-    "Merge Join": NodeKind.MERGE_JOIN,
-    "Hash": NodeKind.HASH,
-    "Sort": NodeKind.SORT,
-    "Incremental Sort": NodeKind.SORT,
-    "Limit": NodeKind.TOP,
-    "Aggregate": NodeKind.AGGREGATE,
-    "HashAggregate": NodeKind.AGGREGATE,
-    "GroupAggregate": NodeKind.AGGREGATE,
-    "Group": NodeKind.AGGREGATE,
-    "Unique": NodeKind.AGGREGATE,
-    "WindowAgg": NodeKind.WINDOW,
-    "Materialize": NodeKind.SPOOL,
-    "Memoize": NodeKind.SPOOL,
-    "Gather": NodeKind.EXCHANGE,
-    "Gather Merge": NodeKind.EXCHANGE,
-    "Append": NodeKind.APPEND,
-    "Merge Append": NodeKind.APPEND,
-    "Recursive Union": NodeKind.APPEND,
-    "SetOp": NodeKind.APPEND,
-    "Result": NodeKind.COMPUTE,
-    "ProjectSet": NodeKind.COMPUTE,
-    "Subquery Scan": NodeKind.SUBQUERY,
-    "CTE Scan": NodeKind.CTE_SCAN,
-    "WorkTable Scan": NodeKind.CTE_SCAN,
-    "Named Tuplestore Scan": NodeKind.CTE_SCAN,
-    "Function Scan": NodeKind.FUNCTION_SCAN,
-    "Table Function Scan": NodeKind.FUNCTION_SCAN,
-    "Values Scan": NodeKind.CONSTANT,
-    "Foreign Scan": NodeKind.REMOTE,
-    "ModifyTable": NodeKind.MODIFY,
-    "LockRows": NodeKind.LOCK,
-}
 _SIGN_BIT = 1 << 63
 _HUGE = 1e300
-_IN_TEXT_FORM = re.compile(
-    r"^(?:(?:Async|Parallel) )+|(?<=^Hash) (?:Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?= Join$)"
-    r"|(?<=^Merge) (?:Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?= Join$)"
-)
-"""Tools that read EXPLAIN in text form leave in the name what JSON tells in attributes of their own."""
-
-_INDEX_READS = frozenset({"Index Scan", "Index Only Scan"})
 _CONDITIONS = (
     "Index Cond",
     "Recheck Cond",
@@ -92,10 +41,10 @@ _FIELDS = frozenset(
 
 
 def parse_pg_plan(source: object) -> Plan:
-    """Read the output of EXPLAIN (FORMAT JSON).
+    """Read the output of EXPLAIN, in JSON or text form.
 
     Args:
-        source: text (bare JSON, or as psql, a log or a spreadsheet shows it) or the decoded document: a list of
+        source: text (bare, or as psql, a log or a spreadsheet shows it) or the decoded JSON document: a list of
             statements, one statement, or a bare root node.
 
     Raises:
@@ -127,7 +76,7 @@ def _operator(node: Mapping[str, Any], place: str = "") -> Operator:
     """The operator of a plan node; `place` is the attribute that holds its tree where that is not `Plan`."""
     name = without_shard if place == REMOTE_PLAN else str
     return Operator(
-        kind=_kind(node),
+        kind=kind_of(node),
         name=_text(node, "Node Type"),
         role=_text(node, "Parent Relationship") or place,
         relation=name(_text(node, "Relation Name")),
@@ -135,7 +84,7 @@ def _operator(node: Mapping[str, Any], place: str = "") -> Operator:
         alias=name(_text(node, "Alias")),
         index=name(_text(node, "Index Name")),
         join_type=_text(node, "Join Type"),
-        strategy=_text(node, "Strategy"),
+        strategy=_text(node, "Strategy") or _text(node, "Custom Plan Provider"),
         direction=_text(node, "Scan Direction"),
         parallel=node.get("Parallel Aware") is True,
         conditions=_conditions(node),
@@ -162,13 +111,6 @@ def _rows_by_worker(node: Mapping[str, Any]) -> tuple[float, ...]:
     rows = [(_number(worker, "Actual Rows"), _number(worker, "Actual Loops")) for worker in workers]
     delivered = tuple(one * (loops or 1.0) for one, loops in rows if one is not None)
     return delivered if len(delivered) > 1 else ()
-
-
-def _kind(node: Mapping[str, Any]) -> NodeKind:
-    name = _IN_TEXT_FORM.sub("", _text(node, "Node Type"))
-    if name in _INDEX_READS:
-        return NodeKind.INDEX_SEEK if node.get("Index Cond") else NodeKind.INDEX_SCAN
-    return _KINDS.get(name) or (NodeKind.SUBQUERY if name.startswith("Subquery Scan") else NodeKind.OTHER)
 
 
 def _conditions(node: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

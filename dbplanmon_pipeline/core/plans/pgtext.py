@@ -1,10 +1,11 @@
-"""From the text of an EXPLAIN (FORMAT JSON), as servers, logs and terminals show it, to its JSON document."""
+"""From the text of an EXPLAIN, in JSON or text form, as servers, logs and terminals show it, to its JSON document."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dbplanmon_pipeline.core.plans.pg_explain import explained
 from dbplanmon_pipeline.errors import PlanParseError
 
 _BRACKET = re.compile(r"[\[{]")
@@ -16,6 +17,8 @@ _CANDIDATES = 16
 def plan_document(text: str) -> object:
     """The JSON document inside a text that may be framed by psql, quoted by a spreadsheet or headed by a log line.
 
+    EXPLAIN in text form is told as its JSON form would be.
+
     Raises:
         PlanParseError: there is no plan in the text.
     """
@@ -23,6 +26,8 @@ def plan_document(text: str) -> object:
         for document in _decoded(form):
             if _holds_plan(document):
                 return document
+    if statements := explained(text):
+        return statements
     raise PlanParseError(_complaint(text))
 
 
@@ -125,7 +130,7 @@ def _complaint(text: str) -> str:
     if "|--" in text:
         return "no readable showplan: this is SHOWPLAN_TEXT; use SET SHOWPLAN_XML ON, or save the plan as .sqlplan"
     if "(cost=" in text:
-        return "no readable execution plan: this is EXPLAIN in text form; use EXPLAIN (FORMAT JSON)"
+        return "no readable execution plan: no line of this EXPLAIN is an operator as servers write it; use FORMAT JSON"
     if "Node Type: " in text:
         return "no readable execution plan: this is EXPLAIN in YAML form; use EXPLAIN (FORMAT JSON)"
-    return "no execution plan: the text holds no output of EXPLAIN (FORMAT JSON)"
+    return "no execution plan: the text holds no output of EXPLAIN, neither as text nor in FORMAT JSON"

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from textwrap import wrap
 from types import MappingProxyType
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
-from dbplanmon_pipeline.core.plans.findings.view import Node, view_of
-from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
+from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, view_of
+from dbplanmon_pipeline.core.plans.headings import cost_text, heading_of, without_operators
+from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
 NARROWEST_TREE = 44
@@ -46,17 +48,31 @@ def _told(value: float | None) -> str:
     return "" if value is None else figure(value)
 
 
-def _cost(value: float | None) -> str:
-    """Costs of SQL Server begin far below 1."""
-    return f"{value:.1g}" if value is not None and 0 < value < 0.005 else _told(value)
+def _cost(node: Node) -> str:
+    cost = node.operator.estimated_cost
+    return "" if cost is None else cost_text(cost)
+
+
+def _rows(node: Node) -> str:
+    return _told(node.actual if _is_shared(node) else node.operator.actual_rows)
+
+
+def _runs(node: Node) -> str:
+    return "1" if _is_shared(node) else _told(node.operator.actual_loops)
+
+
+def _is_shared(node: Node) -> bool:
+    """True where the threads of SQL Server shared one run, which counts as one of each; its estimate is for all."""
+    threads = len(node.operator.rows_by_worker)
+    return node.actual != node.operator.actual_rows and (node.operator.actual_loops or 0.0) <= threads
 
 
 _COLUMNS = (
-    _Column("cost", lambda node: _cost(node.operator.estimated_cost), 0),
+    _Column("cost", _cost, 0),
     _Column("share", lambda node: f"{node.share:.0%}" if node.share >= 0.005 else "", 3),
     _Column("est. rows", lambda node: _told(node.operator.estimated_rows), 1),
-    _Column("rows", lambda node: _told(node.operator.actual_rows), 2),
-    _Column("runs", lambda node: _told(node.operator.actual_loops), 4),
+    _Column("rows", _rows, 2),
+    _Column("runs", _runs, 4),
     _Column("ms", lambda node: _told(node.operator.actual_ms), 5),
 )
 
@@ -71,8 +87,9 @@ def render_tree(
 ) -> str:
     """All statements, a line per operator with its figures, its conditions below; ends without a line break.
 
-    Rows, runs and time are measured, per run; `share` is what the operator itself takes of the measured time of its
-    statement, else of the estimated cost. Columns that nothing stands in are left out.
+    Rows, runs and time are measured, per run, which threads may share; `share` is what the operator itself takes of the
+    measured time of its statement, else of the estimated cost. Columns that nothing stands in are left out. Several
+    statements have headings, and those without operators that follow each other are told in one line.
 
     Args:
         plan: of either engine.
@@ -82,20 +99,28 @@ def render_tree(
         statements: places of those to show; None for all.
     """
     lines: list[str] = []
-    for place, statement in enumerate(plan.statements):
-        if statements is not None and place not in statements:
-            continue
-        if len(plan.statements) > 1:
-            lines.append(f"Statement {place + 1}: {statement.kind or 'statement'}")
-        lines.extend(_statement(plan.engine, statement, place, (marks, signs), width) or ["(no operators)"])
+    shown = [place for place in range(len(plan.statements)) if statements is None or place in statements]
+    if len(plan.statements) == 1:
+        lines.extend(_statement(view_of(plan.engine, plan.statements[0]), 0, (marks, signs), width) if shown else ())
+        return "\n".join(lines or ["(no operators)"])
+    for has_operators, group in groupby(shown, key=lambda place: bool(plan.statements[place].trees)):
+        if has_operators:
+            for place in group:
+                view = view_of(plan.engine, plan.statements[place])
+                lines.extend(_broken(f"Statement {place + 1}: {heading_of(view)}", "", "  ", width))
+                lines.extend(_statement(view, place, (marks, signs), width))
+        else:
+            places = list(group)
+            text = without_operators(places[0] + 1, [plan.statements[place] for place in places])
+            lines.extend(_broken(text, "", "  ", width))
     return "\n".join(lines)
 
 
 _Told = tuple[Mapping[Place, Sequence[int]], Mapping[Place, Sign]]
 
 
-def _statement(engine: Engine, statement: PlanStatement, place: int, told: _Told, width: int | None) -> list[str]:
-    nodes = view_of(engine, statement).nodes
+def _statement(view: StatementView, place: int, told: _Told, width: int | None) -> list[str]:
+    nodes = view.nodes
     cells = _cells(nodes, width)
     marks, signs = told
     lines = [_line("", cells.heads, "operator")] if nodes else []
@@ -104,7 +129,7 @@ def _statement(engine: Engine, statement: PlanStatement, place: int, told: _Told
     for node, row in zip(nodes, cells.rows, strict=True):
         depths.append(depths[node.parent.number] + 1 if node.parent else 0)
         sign = signs.get((place, node.number))
-        texts = _texts(engine, node, depths[-1], marks.get((place, node.number), ()), sign, room)
+        texts = _texts(view.engine, node, depths[-1], marks.get((place, node.number), ()), sign, room)
         lines.append(_line(sign.character if sign else "", row, next(texts)))
         lines.extend(_line("", cells.blanks, text) for text in texts)
     return [line if signs else line[2:] for line in lines]
@@ -158,7 +183,8 @@ def _texts(
         yield from _broken(f"* {note}", inset, f"{inset}  ", room)
     readable = short_expression if engine == Engine.SQLSERVER else str
     for name, expression in node.operator.conditions:
-        yield from _broken(f"{name}: {readable(expression)}", inset, f"{inset}  ", room)
+        text = " ".join(readable(expression).split())
+        yield from _broken(f"{name}: {text}", inset, f"{inset}  ", room)
 
 
 def _broken(text: str, first: str, later: str, room: int | None) -> Iterator[str]:
@@ -170,11 +196,12 @@ def _broken(text: str, first: str, later: str, room: int | None) -> Iterator[str
 
 def _headline(operator: Operator) -> str:
     kind = operator.join_type if operator.join_type.lower() != "inner" else ""
+    strategy = "" if operator.strategy == "Plain" or operator.name.endswith(operator.strategy) else operator.strategy
     words = [
         "Parallel" if operator.parallel and not operator.name.startswith("Parallel") else "",
         operator.name,
         operator.direction if operator.direction == "Backward" else "",
-        f"({', '.join(filter(None, (kind, operator.strategy)))})" if kind or operator.strategy else "",
+        f"({', '.join(filter(None, (kind, strategy)))})" if kind or strategy else "",
         f"using {operator.index}" if operator.index else "",
         f"on {operator.target}" if operator.target else "",
         f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else "",

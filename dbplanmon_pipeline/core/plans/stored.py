@@ -11,7 +11,7 @@ _PARSERS = {"pgjson": parse_pg_plan, "showplan": parse_showplan}
 
 
 def parse_plan(text: str) -> Plan:
-    """The plan in a text: EXPLAIN (FORMAT JSON) or a showplan, told apart by what the text holds.
+    """The plan in a text: EXPLAIN as text or in JSON, or a showplan, told apart by what the text holds.
 
     Raises:
         PlanParseError: it is neither; one line.

@@ -11,8 +11,11 @@ from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 
-RecordedWork = dict[tuple[DatabaseRef, int], tuple[float, float]]
-"""Executions and elapsed time [microseconds] by database and start of the hour [epoch microseconds]."""
+RecordedWork = dict[tuple[DatabaseRef, int], tuple[float, ...]]
+"""Executions, their elapsed time [microseconds] and those that failed, by database and start of the hour.
+
+Hours begin at whole hours of the epoch [microseconds].
+"""
 
 Arrays = Mapping[str, "NDArray[Any]"]
 

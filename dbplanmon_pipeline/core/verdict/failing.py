@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.attempts import Around, Attempts, voices
+from dbplanmon_pipeline.core.verdict.beta_binomial import log_chance
 
 WINDOWS = (12, 36)
 """Intervals under the present plan that are judged together, the shorter first; fewer where it is younger."""
 
 _PARTS = 1_000
 _LEAST_BAD, _THAN_BEFORE = 2, 2
+_LIKE_NOW = 0.25
+"""Only intervals with so much of the present odds count as bad ones of before."""
+
 _AT_ONCE = 0.5
 """Where every interval since the plan came is bad and so many executions fail, two of them are enough."""
 
@@ -222,11 +226,11 @@ class _Cases:
         succeeded = self.sum(owner, tried - failed) > 0
         calm = self.shares_around(np.arange(len(self.row)), self.oldest_us, self.came_us - 1)
         share, upper, correlation = self._past(owner, tried, failed, np.maximum(*calm))
-        bad = _is_bad(failed, tried, upper[owner])
+        before = _Before(owner, tried, failed, _is_bad(failed, tried, upper[owner]))
         now = _Now(self, upper, correlation, calm)
         done = np.zeros(len(self.row), np.bool_)
         for window in WINDOWS:
-            fired = now.judged(window, share, _most_in_a_row_of(window, bad, owner, len(self.row)))
+            fired = now.judged(window, share, before)
             for case in np.flatnonzero(fired.fired & succeeded & ~done).tolist():
                 own = owner == case
                 yield self._spelt_out(case, now, fired, float(share[case]), at[own])
@@ -277,6 +281,33 @@ class _Cases:
 
 
 @dataclass(frozen=True)
+class _Before:
+    """Rows before the present plan came, laid out case by case, and which of them were bad."""
+
+    owner: Longs
+    tried: Floats
+    failed: Floats
+    bad: NDArray[np.bool_]
+
+    def most_bad(self, window: int, present: Floats) -> Longs:
+        """The most rows of each case that were bad, and not much less so than now, among so many in a row.
+
+        Args:
+            window: so many.
+            present: share of failed executions now [cases].
+        """
+        owner, share = self.owner, np.minimum(present[self.owner], _MOST)
+        like_now = self.failed * (1 - share) >= _LIKE_NOW * share * (self.tried - self.failed)
+        sums = np.concatenate([[0], np.cumsum(self.bad & like_now)])
+        begin = np.searchsorted(owner, np.arange(len(present)))
+        place = np.arange(len(owner))
+        counts = sums[place + 1] - sums[np.maximum(place + 1 - window, begin[owner])]
+        most = np.zeros(len(present), np.int64)
+        np.maximum.at(most, owner, counts)
+        return most
+
+
+@dataclass(frozen=True)
 class _Fired:
     """Which cases fired over one window, its length, and the logarithm of the likelihood ratio [cases]."""
 
@@ -308,7 +339,7 @@ class _Now:
         self._back = last[self.owner] - place
         self._since = place - cases.came[self.owner]
 
-    def judged(self, window: int, share: Floats, bad_before: Longs) -> _Fired:
+    def judged(self, window: int, share: Floats, before: _Before) -> _Fired:
         """Judge the last rows of each case, at most `window` of them."""
         add = self._cases.sum
         own = np.flatnonzero(self._back < window)
@@ -319,7 +350,7 @@ class _Now:
         bad = add(owner, self.bad[own].astype(np.float64))
         passed = (
             (bad >= _LEAST_BAD)
-            & (bad >= _THAN_BEFORE * bad_before)
+            & (bad >= _THAN_BEFORE * before.most_bad(window, present))
             & (add(owner, failed - tried * expected) >= _LEAST_FAILURES)
         )
         passed &= (present >= _LEAST_NOW) & (present * (1 - likely) >= _LEAST_ODDS * likely * (1 - present))
@@ -330,8 +361,8 @@ class _Now:
         asked = passed[owner]
         owner, tried, failed, expected = owner[asked], tried[asked], failed[asked], expected[asked]
         correlation = self._correlation[owner]
-        gain = _log_chance(failed, tried, np.minimum(present[owner], _MOST), correlation)
-        evidence = add(owner, gain - _log_chance(failed, tried, expected, correlation))
+        gain = log_chance(failed, tried, np.minimum(present[owner], _MOST), correlation)
+        evidence = add(owner, gain - log_chance(failed, tried, expected, correlation))
         return _Fired(passed & (evidence >= _LEAST_EVIDENCE), length, evidence)
 
     def _is_no_burst(self, own: Longs, bad: Floats, present: Floats) -> NDArray[np.bool_]:
@@ -357,34 +388,3 @@ def _laid_out(first: Longs, end: Longs) -> tuple[Longs, Longs]:
     owner = np.repeat(np.arange(len(first)), length)
     start = np.cumsum(length) - length
     return owner, np.arange(len(owner)) - start[owner] + first[owner]
-
-
-def _most_in_a_row_of(window: int, bad: NDArray[np.bool_], owner: Longs, cases: int) -> Longs:
-    """The most bad rows of each case among so many that follow each other."""
-    sums = np.concatenate([[0], np.cumsum(bad)])
-    begin = np.searchsorted(owner, np.arange(cases))
-    place = np.arange(len(owner))
-    counts = sums[place + 1] - sums[np.maximum(place + 1 - window, begin[owner])]
-    most = np.zeros(cases, np.int64)
-    np.maximum.at(most, owner, counts)
-    return most
-
-
-def _log_chance(failed: Floats, tried: Floats, share: Floats, correlation: Floats) -> Floats:
-    """Logarithm of the beta-binomial chance of a count, but for the part that does not depend on the share."""
-    size = 1 / correlation - 1
-    fails, succeeds = share * size, (1 - share) * size
-    found = _log_gamma(failed + fails) + _log_gamma(tried - failed + succeeds) - _log_gamma(tried + size)
-    return found - _log_gamma(fails) - _log_gamma(succeeds) + _log_gamma(size)
-
-
-def _log_gamma(values: Floats) -> Floats:
-    """Stirling's series, after the argument was raised to where it holds to 10 digits."""
-    raised = values + 6.0
-    product = values.copy()
-    for step in range(1, 6):
-        product *= values + step
-    inverse = 1 / raised
-    series = inverse * (1 / 12 - inverse**2 * (1 / 360 - inverse**2 / 1260))
-    found: Floats = (raised - 0.5) * np.log(raised) - raised + 0.5 * np.log(2 * np.pi) + series - np.log(product)
-    return found

@@ -58,6 +58,14 @@ class _Cold:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A finding that waits, and for what."""
+
+    verdict: Verdict
+    restart: Restart
+
+
+@dataclass(frozen=True, slots=True)
 class WarmUp:
     """Holds findings back.
 
@@ -73,7 +81,7 @@ class WarmUp:
 
     def sift(
         self, evaluation: Evaluation, open_keys: Collection[tuple[str, str, int]]
-    ) -> tuple[Evaluation, tuple[Verdict, ...]]:
+    ) -> tuple[Evaluation, tuple[Held, ...]]:
         """Take out of an evaluation what is to be held back for now.
 
         Args:
@@ -92,7 +100,7 @@ class WarmUp:
             if cold is None:
                 told.append(verdict)
             elif self._waits(verdict, cold, evaluation.as_of):
-                held.append(verdict)
+                held.append(Held(verdict, cold.restart))
             else:
                 told.append(replace(verdict, evidence=(*verdict.evidence, _sentence(cold))))
         return replace(evaluation, verdicts=tuple(told)), tuple(held)

@@ -132,7 +132,7 @@ def test_several_statements_are_all_there():
         ("hello [1] {2}", "no output of EXPLAIN"),
         ("[]", "no output of EXPLAIN"),
         ("<ShowPlanXML/>", "XML"),
-        ("Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)", "text form"),
+        ("Seq Scan on t  (cost=a..b rows=1 width=4)", "no line of this EXPLAIN"),
         ('[{"Plan": {"Node Type": "Limit"', "no output of EXPLAIN"),
         ('{"Plan": {"Total Cost": 1}}', "no output of EXPLAIN"),
         ('["Utility Statement"]', "utility statement"),
@@ -224,6 +224,29 @@ def test_walk_goes_parents_first_and_outer_before_inner():
     }
     names = [operator.name for operator in parse_pg_plan(tree).operators()]
     assert names == ["Hash Join", "Seq Scan", "Hash", "Index Scan"]
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"),
+    [
+        ({"Node Type": "Custom Scan", "Custom Plan Provider": "Citus Adaptive"}, NodeKind.REMOTE),
+        ({"Node Type": "Custom Scan", "Custom Plan Provider": "Citus INSERT ... SELECT"}, NodeKind.MODIFY),
+        ({"Node Type": "Custom Scan", "Custom Plan Provider": "ChunkAppend"}, NodeKind.APPEND),
+        ({"Node Type": "Custom Scan", "Custom Plan Provider": "GpuPreAgg", "Relation Name": "t"}, NodeKind.AGGREGATE),
+        ({"Node Type": "Custom Scan", "Custom Plan Provider": "Far", "Relation Name": "t"}, NodeKind.TABLE_SCAN),
+        (
+            {"Node Type": "Custom Scan", "Custom Plan Provider": "Far", "Relation Name": "t", "Plans": [SCAN]},
+            NodeKind.COMPUTE,
+        ),
+        ({"Node Type": "Custom Scan"}, NodeKind.OTHER),
+        ({"Node Type": "Redistribute Motion"}, NodeKind.EXCHANGE),
+        ({"Node Type": "Dynamic Seq Scan"}, NodeKind.TABLE_SCAN),
+        ({"Node Type": "YB Batched Nested Loop"}, NodeKind.NESTED_LOOPS),
+    ],
+)
+def test_operators_of_extensions_and_descendants_have_a_kind(node, kind):
+    (root, *_) = parse_pg_plan([{"Plan": node}]).operators()
+    assert (root.kind, root.strategy) == (kind, node.get("Custom Plan Provider", ""))
 
 
 def test_plans_of_other_servers_stand_below_the_operator_that_asks_them():

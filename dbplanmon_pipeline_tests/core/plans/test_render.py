@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dbplanmon_pipeline.core.model import Engine
@@ -88,8 +90,16 @@ def test_signs_and_what_they_stand_for_are_shown_with_their_operators():
 
 def test_several_statements_are_headed_and_one_without_a_tree_says_so():
     tree = parse_pg_plan({"Node Type": "Result"}).statements[0]
-    text = render_tree(Plan(Engine.SQLSERVER, (PlanStatement(None, kind="USE"), tree)))
-    assert text.splitlines() == ["Statement 1: USE", "(no operators)", "Statement 2: SELECT", "operator", "Result"]
+    others = [PlanStatement(None, kind=kind) for kind in ("USE", "ASSIGN", "ASSIGN", "PRINT")]
+    plan = Plan(Engine.SQLSERVER, (*others[:3], replace(tree, plan_hash=0xAB, text="SELECT\n1"), others[3]))
+    assert render_tree(plan).splitlines() == [
+        "Statements 1 to 3 have no operators: USE, 2 ASSIGN",
+        "Statement 4: SELECT plan 00000000000000ab: SELECT 1",
+        *("operator", "Result"),
+        "Statement 5 has no operators: PRINT",
+    ]
+    assert render_tree(plan, statements=[4]) == "Statement 5 has no operators: PRINT"
+    assert render_tree(Plan(Engine.SQLSERVER, (others[0],))) == "(no operators)"
 
 
 @pytest.mark.parametrize("entry", entries())
@@ -115,3 +125,20 @@ def test_a_showplan_is_shown_with_short_expressions_and_all_its_trees():
 
 def test_a_tiny_cost_is_not_nothing():
     assert render_tree(parse_pg_plan({"Node Type": "Result", "Total Cost": 0.0032})).splitlines()[1].startswith("0.003")
+
+
+def test_threads_that_share_a_run_are_shown_as_one_run():
+    threads = [
+        element("RunTimeCountersPerThread", Thread=thread, ActualRows=rows, ActualExecutions=1)
+        for thread, rows in ((1, 300), (2, 500))
+    ]
+    runtime = element("RunTimeInformation", *threads)
+    scan = relop("Table Scan", table("T"), parallel=1, cost=2, rows=900, beside=runtime)
+    lines = render_tree(parse_showplan(showplan(element("StmtSimple", element("QueryPlan", scan))))).splitlines()
+    assert lines[0].split() == ["cost", "share", "est.", "rows", "rows", "runs", "operator"]
+    assert lines[1].split()[:5] == ["2", "100%", "900", "800", "1"]
+
+
+def test_a_condition_with_line_breaks_stays_in_its_place():
+    scan = {"Node Type": "Seq Scan", "Relation Name": "t", "Filter": "(a =\n'b\n\nc')"}
+    assert render_tree(parse_pg_plan(scan)).splitlines()[2] == "    Filter: (a = 'b c')"

@@ -31,7 +31,6 @@ def test_what_is_neither_is_refused(text):
     [
         ("<explain><Query><Plan><Node-Type>Result</Node-Type></Plan></Query></explain>", "XML"),
         ('- Plan:\n    Node Type: "Result"\n    Startup Cost: 0.00', "YAML"),
-        ("Result  (cost=0.00..0.01 rows=1 width=4)", "text"),
     ],
 )
 def test_the_other_forms_of_explain_are_told_by_name(text, form):

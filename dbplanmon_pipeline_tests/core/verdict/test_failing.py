@@ -11,7 +11,7 @@ import pytest
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.verdict.failing import _log_gamma
+from dbplanmon_pipeline.core.verdict.beta_binomial import log_gamma
 from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
 from dbplanmon_pipeline.core.verdict.failing_record import FailingRecord
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
@@ -95,6 +95,11 @@ def test_seldom_executions_add_up():
     assert min(found) == CHANGE + 5
 
 
+def test_single_failures_of_before_do_not_delay_it():
+    before = np.where(np.arange(CHANGE) % 9 == 0, 1, 0)
+    assert min(said([*others(), *changing((40 - before, before), (4, 36))])) == CHANGE + 1
+
+
 def test_a_plan_that_fails_now_and_then_is_told_of_once_it_can_be_no_burst():
     bad = np.arange(16) % 3 != 0
     found = said([*others(), *changing(now=(np.where(bad, 400, 800), np.where(bad, 400, 0)))])
@@ -171,7 +176,7 @@ def test_the_way_back_ends_it():
 
 def test_the_logarithm_of_the_gamma_function():
     values = np.array([1e-3, 0.5, 1.0, 4.0, 171.5])
-    assert _log_gamma(values) == pytest.approx([math.lgamma(value) for value in values], abs=1e-8)
+    assert log_gamma(values) == pytest.approx([math.lgamma(value) for value in values], abs=1e-8)
 
 
 def test_a_long_record_says_what_each_part_of_it_says():

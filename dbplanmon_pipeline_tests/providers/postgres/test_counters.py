@@ -11,7 +11,9 @@ import pytest
 
 from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.core.deltas import difference
-from dbplanmon_pipeline.core.ports import StatementKey
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports import FactChange, StatementKey
+from dbplanmon_pipeline.core.restarts import Restarts
 from dbplanmon_pipeline.errors import PermissionMissing
 from dbplanmon_pipeline_tests.providers.postgres.monitored import (
     PASSWORD,
@@ -159,12 +161,24 @@ def test_counters_and_lives_survive_a_clean_restart(spare_server, spare_database
     run(spare_server, spare_database, "SELECT pg_stat_statements_reset()", COUNTED, COUNTED)
     query_hash = query_hash_of(spare_server, spare_database, LIKE)
     before = read_counters(spare_server, spare_database)
+    stopped_at = datetime.now(UTC)
     spare_server.restart()
     after = read_counters(spare_server, spare_database)
     old, new = (reading.lives[list(reading.query_hash).index(query_hash)] for reading in (before, after))
 
     assert value_of(after, query_hash) == 2
     assert old == new
+    assert restarted_at(spare_server, spare_database) >= stopped_at.replace(microsecond=0)
+
+
+def restarted_at(server, database):
+    """When the caches of a server became cold, by what it tells of itself."""
+    with provider_of(server).open(database, budget()) as reader:
+        told = reader.read_facts()["server started"]
+    change = FactChange(DatabaseRef("spare", database), "server started", datetime.now(UTC), "long ago", told)
+    (restart,) = Restarts.of([change]).known
+    assert (restart.word, restart.is_dated) == ("restart", True)
+    return restart.at
 
 
 def test_a_crash_begins_new_lives(spare_server, spare_database):

@@ -131,7 +131,9 @@ def subplan_per_row(view: StatementView) -> Iterator[Found]:
     for node in view.nodes:
         if node.operator.role != "SubPlan" or node.executions < WORTH_EXECUTIONS or node.tree_share < WORTH_SHARE:
             continue
-        text = f"the subquery over {node.words} runs {figure(node.executions)} times"
+        tables = dict.fromkeys(one.operator.target for one in view.below(node) if one.operator.relation)
+        over = " and ".join(list(tables)[:2]) if tables else node.words
+        text = f"the subquery over {over} runs {figure(node.executions)} times"
         yield Found(text, node, node.tree_share, (Measure("executions", node.executions, "executions"),))
 
 
