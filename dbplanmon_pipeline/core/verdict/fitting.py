@@ -116,6 +116,11 @@ class Fit:
             self._forget_unknown()
             self.scale = self._scale()
 
+    @property
+    def level(self) -> Floats:
+        """As far as it is learnt by now [series]."""
+        return self._level
+
     def hold(self, held: Singles) -> None:
         """Take out what the rows were held up together with others."""
         self._rest -= held

@@ -24,11 +24,14 @@ _FAR, _SELDOM = 2.5, 0.03
 _HIGH, _OFTEN = 1.5, 0.08
 """The same where many are to be a little higher; and the share that is so by chance."""
 
-_SCORE = 4.0
-"""By how many standard deviations the number of those that wait longer must be above chance."""
+_SCORE, _SURE = 3.0, 4.5
+"""By how many standard deviations the number of those that wait longer must be above chance; and to be told of."""
 
-_ALIKE = 0.5
+_ALIKE = 1.0
 """What is shared lies within so much of its median."""
+
+_WAITS = math.log(1.1)
+"""A statement waits at all whose elapsed time is as a rule so much more than its CPU time; only these are asked."""
 
 _BEYOND = 0.7
 """What a statement waits beyond the median counts as shared up to so much more: they are not all hit alike."""
@@ -41,7 +44,7 @@ class HeldUp:
     Attributes:
         grid: of the instances.
         level: float64 [instances, ticks], median of the logarithms of what they waited longer; 0 where they did not.
-        beyond: float64 [instances, ticks], the same beyond what is common to single databases.
+        beyond: float64 [instances, ticks], the same beyond what is common to single databases; only where it is sure.
         at_rows: float64 [rows], what each row waited longer because others did as well, natural logarithm.
     """
 
@@ -66,12 +69,14 @@ class Waits:
     Attributes:
         of_instance: float [rows], without what is common to their instance.
         rest: float [rows], without what is common to their database either.
+        usual: float64 [series], ln of elapsed over CPU time while all is well; NaN unknown.
         scale: float64 [series], typical distance of it from normal; NaN unknown.
         far: float64 [series], from where on it is hardly chance.
     """
 
     of_instance: Reals
     rest: Reals
+    usual: Floats
     scale: Floats
     far: Floats
 
@@ -121,34 +126,41 @@ def held_up(
         heard: bool [rows], which may speak at all; None: all.
     """
     limits = ((np.maximum(_LONGER, waits.far), _SELDOM), (np.maximum(_LONGER, _HIGH * waits.scale), _OFTEN))
-    speaks = grid.speaks if heard is None else grid.speaks & heard
-    levels: list[Floats] = []
-    for rest in (waits.of_instance, waits.rest):
-        if levels and rest is waits.of_instance:
-            levels.append(levels[0])
-            continue
+    with np.errstate(invalid="ignore"):
+        speaks = grid.speaks & rows.spread(waits.usual > _WAITS)
+    if heard is not None:
+        speaks &= heard
+    asked: Floats = np.bincount(grid.cell, speaks, minlength=grid.groups * grid.width).astype(np.float64)
+    level = beyond = np.zeros((grid.groups, grid.width))
+    for rest in (waits.rest,) if waits.rest is waits.of_instance else (waits.rest, waits.of_instance):
         with np.errstate(invalid="ignore"):
             longer = np.flatnonzero(rest > _LONGER)
         longer = longer[speaks[longer]]
-        found = np.zeros((grid.groups, grid.width))
-        for limit, chance in limits:
+        for limit, share in limits:
             with np.errstate(invalid="ignore"):
                 high = longer[rest[longer] > limit[rows.series[longer]]]
-            found = np.maximum(found, _level(grid, high, rest[high], chance, policy))
-        levels.append(found)
-    return held_up_by(grid, np.maximum(*levels), levels[1], waits.rest)
+            found = _levels(grid, high, rest[high], share * asked, policy)
+            level = np.maximum(level, found[0])
+            beyond = np.maximum(beyond, found[1]) if rest is waits.rest else beyond
+    return held_up_by(grid, level, beyond, waits.rest)
 
 
-def _level(grid: TickGrid, longer: Longs, rest: Reals, share: float, policy: DetectorPolicy) -> Floats:
-    """Median of those that waited longer, in cells in which they are too many for chance [instances, ticks]."""
-    level = np.zeros(grid.groups * grid.width)
+def _levels(
+    grid: TickGrid, longer: Longs, rest: Reals, chance: Floats, policy: DetectorPolicy
+) -> tuple[Floats, Floats]:
+    """Median of those that waited longer, in cells in which they are too many for chance, and in which surely.
+
+    Both [instances, ticks].
+    """
+    levels = np.zeros(grid.groups * grid.width), np.zeros(grid.groups * grid.width)
     if len(longer):
         cell, place, median = _medians(grid.cell[longer], rest)
         alike = np.bincount(place, np.abs(rest - median[place]) < _ALIKE, minlength=len(cell))
-        chance = share * grid.statements.ravel()[cell]
-        enough = alike >= np.maximum(policy.common_mode_few, chance + _SCORE * np.sqrt(chance))
-        level[cell[enough]] = median[enough]
-    return level.reshape(grid.groups, grid.width)
+        for level, score in zip(levels, (_SCORE, _SURE), strict=True):
+            least = chance[cell] + score * np.sqrt(chance[cell])
+            enough = alike >= np.maximum(policy.common_mode_few, least)
+            level[cell[enough]] = median[enough]
+    return levels[0].reshape(grid.groups, -1), levels[1].reshape(grid.groups, -1)
 
 
 def _medians(cell: Longs, values: Reals) -> tuple[Longs, Longs, Floats]:

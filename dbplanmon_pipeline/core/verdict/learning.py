@@ -66,7 +66,7 @@ def learn_view(
         fit.share(mode[stretch.place])
     if view == ELAPSED_PER_WORKER:
         deviation = rest if known.all() else np.where(known, rest, np.float32(np.nan))
-        waits = Waits(deviation, deviation, _scale(fits), seldom(_scale(fits)))
+        waits = Waits(deviation, deviation, _level(fits), _scale(fits), seldom(_scale(fits)))
         shared.held[:] = history.scopes.held_up(waits, policy).at_rows
         _hold(fits, history, shared.held)
     for fit in fits:
@@ -84,6 +84,11 @@ def _hold(fits: list[Fit], history: History, held: Singles) -> None:
     if held.any():
         for fit, stretch in zip(fits, history.stretches, strict=True):
             fit.hold(held[stretch.place])
+
+
+def _level(fits: list[Fit]) -> Floats:
+    """Level of each series [series]."""
+    return np.concatenate([fit.level for fit in fits])
 
 
 def _scale(fits: list[Fit]) -> Floats:

@@ -103,6 +103,19 @@ def _disks(draft: Draft) -> None:
     draft.troubled(faults.step)
 
 
+def _some_wait(draft: Draft) -> None:
+    waiting = draft.statements[::2]
+    for one in waiting:
+        one.wait_us *= draft.rng.uniform(2.0, 6.0)
+    disturbances.slow_disks(draft.rng, waiting, draft.fleet, draft.labels)
+    draft.troubled(faults.step)
+
+
+def _tails(draft: Draft) -> None:
+    draft.slow_hosts()
+    draft.troubled(faults.tail)
+
+
 def _flipping(draft: Draft) -> None:
     draft.some(faults.harmless_flips, 0.15)
     draft.slow_hosts()
@@ -195,6 +208,8 @@ RECIPES = {
     "batches": Recipe("batch windows that begin at about the same time", _batches),
     "databases": Recipe("disturbances of one database", _databases, databases=3, larger=1.5),
     "disks": Recipe("disturbances of what waits for a disk", _disks),
+    "some_wait": Recipe("disturbances of what waits for a disk, while others wait for something else", _some_wait),
+    "tails": Recipe("slow in the tail only", _tails),
     "flips": Recipe("plans that flip every few hours", _flipping),
     "ramps": Recipe("costs that rise for hours or days", _ramping),
     "office": Recipe("slow in business hours only, or in the tail only", _in_office),

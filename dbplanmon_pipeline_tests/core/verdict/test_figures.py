@@ -218,18 +218,18 @@ def test_a_rise_of_a_bare_majority_is_not_supported():
     assert mode_of(workload, lambda rows: np.where(rows.series < 15, 1.0, 0.0)).supported.all()
 
 
-@pytest.mark.parametrize(("several", "held"), [(10, True), (6, True), (5, False)])
-def test_strangers_that_wait_longer_at_once_are_held_up_and_nobody_else(several, held):
+@pytest.mark.parametrize(("several", "held", "told"), [(10, True, True), (5, True, False), (3, False, False)])
+def test_strangers_that_wait_longer_at_once_are_held_up_and_nobody_else(several, held, told):
     rows = rows_of(Workload(24, 2))
     tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
     rest = np.where(rows.series < several, 0.8, 0.0)
-    rest[rows.series == 1] = 3.0
-    waits = Waits(rest, rest, np.full(24, 0.1), np.full(24, 0.25))
+    rest[rows.series == 1] = 2.0
+    waits = Waits(rest, rest, np.ones(24), np.full(24, 0.1), np.full(24, 0.25))
     found = scopes_of(rows, tick, DetectorPolicy()).held_up(waits, DetectorPolicy())
     assert found.level == pytest.approx(0.8 if held else 0.0)
     most = np.where(rows.series == 1, 1.5, 0.8)
     assert found.at_rows == pytest.approx(np.where(rest > 0, most, 0.0) if held else 0.0)
-    assert found.mode().at_rows() == pytest.approx(np.where(rest > 0, 0.8, 0.0) if held else 0.0)
+    assert found.mode().at_rows() == pytest.approx(np.where(rest > 0, 0.8, 0.0) if told else 0.0)
 
 
 def test_dear_executions_are_counted_as_plainly():
