@@ -106,12 +106,14 @@ def no_dear(series: int) -> Floats:
 
 def _second_highest(rows: SeriesRows, dear: Longs) -> Floats:
     """Dear rows among `LATEST` in a row, at most on a day, on the second worst day of each series; 0 with one day."""
-    day = rows.end_us // DAY_US
-    day = day[dear] - int(day.min(initial=0))
+    if not len(dear):
+        return np.zeros(len(rows))
+    day = rows.end_us[dear] // DAY_US
+    day -= day.min()
     series = rows.series[dear]
     first = np.maximum(dear - LATEST + 1, rows.bounds[series])
     together = np.arange(len(dear)) + 1 - np.searchsorted(dear, first)
-    most = np.zeros((len(rows), int(day.max(initial=0)) + 2))
+    most = np.zeros((len(rows), int(day.max()) + 2))
     np.maximum.at(most, (series, day), together)
     second: Floats = np.partition(most, -2, axis=1)[:, -2]
     return second
