@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.verdict.timed_keys import TimedKeys
 
 FAILED_COLUMNS = ("aborted_count", "exception_count")
 
@@ -165,12 +166,11 @@ def cells_by(rows: Attempts, usual: Flags) -> FailureCells:
     """Cells of all rows; what failed counts where `usual` [rows] holds."""
     failed, tried = voices(rows, usual)
     databases, number = np.unique(rows.database_id, return_inverse=True)
-    begin = int(rows.end_us.min(initial=0))
-    width = int(rows.end_us.max(initial=0)) - begin + 1
-    keys, cell = np.unique(number * width + (rows.end_us - begin), return_inverse=True)
+    timed = TimedKeys.of(rows.end_us)
+    keys, cell = np.unique(timed.of_rows(number, rows.end_us), return_inverse=True)
     # Whole numbers below 2^53 stay whole in float sums.
     sums = [np.bincount(cell, values, minlength=len(keys)).astype(np.int64) for values in (failed, tried)]
-    return FailureCells(databases[keys // width].astype(np.int64), keys % width + begin, *sums)
+    return FailureCells(databases[keys // timed.width].astype(np.int64), keys % timed.width + timed.begin, *sums)
 
 
 class Around:
@@ -217,19 +217,17 @@ class _Sums:
 
     def __init__(self, group: Longs, cells: FailureCells) -> None:
         order = np.lexsort((cells.end_us, group))
-        self._begin = int(cells.end_us.min(initial=0))
-        self._width = int(cells.end_us.max(initial=0)) - self._begin + 2
+        self._timed = TimedKeys.of(cells.end_us)
         self._end_us = cells.end_us[order]
         self._group = group[order]
-        self._keys = self._group * self._width + (self._end_us - self._begin)
+        self._keys = self._timed.of_rows(self._group, self._end_us)
         self._failed, self._tried = (
             np.concatenate([[0], np.cumsum(values[order])]) for values in (cells.failed, cells.tried)
         )
 
     def _place(self, group: Longs, moment_us: Longs) -> Longs:
         """First cell of the group after a moment."""
-        at = np.clip(moment_us - self._begin, -1, self._width - 2)
-        found: Longs = np.searchsorted(self._keys, group * self._width + at, "right")
+        found: Longs = np.searchsorted(self._keys, self._timed.until(group, moment_us), "right")
         return found
 
     def between(self, group: Longs, after_us: Longs, until_us: Longs) -> tuple[Longs, Longs]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.attempts import Around, Attempts, voices
 from dbplanmon_pipeline.core.verdict.beta_binomial import log_chance
+from dbplanmon_pipeline.core.verdict.timed_keys import TimedKeys
 
 WINDOWS = (12, 36)
 """Intervals under the present plan that are judged together, the shorter first; fewer where it is younger."""
@@ -150,16 +151,15 @@ class FailingRule:
         statement = rows.statement
         self.statement = statement
         self.interval = _interval_numbers(rows, statement)
-        self._begin = int(rows.end_us.min(initial=0))
-        self._width = int(rows.end_us.max(initial=0)) - self._begin + 2
-        self.by_time = statement * self._width + (rows.end_us - self._begin)
+        self._timed = TimedKeys.of(rows.end_us)
+        self.by_time = self._timed.of_rows(statement, rows.end_us)
         # The same rows once more, those of one plan of a statement side by side.
         self.order = np.lexsort((rows.end_us, rows.plan_hash, statement))
         plan = rows.plan_hash[self.order]
         new = np.ones(len(rows), np.bool_)
         new[1:] = (statement[self.order][1:] != statement[self.order][:-1]) | (plan[1:] != plan[:-1])
         track = np.cumsum(new) - 1
-        self.by_plan = track * self._width + (rows.end_us[self.order] - self._begin)
+        self.by_plan = self._timed.of_rows(track, rows.end_us[self.order])
         self.place = np.empty(len(rows), np.int64)
         self.place[self.order] = np.arange(len(rows))
         self.track = np.empty(len(rows), np.int64)
@@ -181,8 +181,7 @@ class FailingRule:
 
     def after(self, number: Longs, keys: Longs, moment_us: Longs) -> Longs:
         """First place after a moment of statements or tracks."""
-        at = np.clip(moment_us - self._begin, -1, self._width - 2)
-        places: Longs = np.searchsorted(keys, number * self._width + at, "right")
+        places: Longs = np.searchsorted(keys, self._timed.until(number, moment_us), "right")
         return places
 
     def own_voices(self, row: Longs, after_us: Longs, until_us: Longs) -> tuple[Longs, Longs]:

@@ -17,6 +17,7 @@ from dbplanmon_pipeline.core.verdict.attempts import (
     voices,
     with_usual_plan,
 )
+from dbplanmon_pipeline.core.verdict.timed_keys import TimedKeys
 
 _ALWAYS = np.iinfo(np.int64)
 
@@ -70,10 +71,10 @@ class FailingRecord:
         order = np.lexsort((every.end_us[part], every.database_id[part]))
         database, end, tried = (column[part][order] for column in (every.database_id, every.end_us, every.tried))
         names = np.unique(database)
-        begin, width = int(end.min()), int(end.max()) - int(end.min()) + 1
-        keys = np.searchsorted(names, database) * width + (end - begin)
+        timed = TimedKeys.of(end)
+        keys = timed.of_rows(np.searchsorted(names, database), end)
         failed = np.zeros(len(keys), np.int64)
-        cell = np.searchsorted(keys, np.searchsorted(names, rows.database_id) * width + (rows.end_us - begin))
+        cell = np.searchsorted(keys, timed.of_rows(np.searchsorted(names, rows.database_id), rows.end_us))
         np.add.at(failed, cell, voices(rows, usual)[0])
         return FailureCells(database, end, failed, tried)
 

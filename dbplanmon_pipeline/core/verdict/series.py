@@ -17,6 +17,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.failing_record import FailingRecord
 from dbplanmon_pipeline.core.verdict.row_figures import RowFigures, Singles
 from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
+from dbplanmon_pipeline.core.verdict.timed_keys import TimedKeys
 
 METRICS = ("elapsed_time_us", "worker_time_us")
 """What a statement is judged by; per execution, in microseconds."""
@@ -217,9 +218,8 @@ class SeriesFrame(IntervalFrame):
     def between(self, after_us: int, until_us: int) -> SeriesRows:
         """Series of what ended within (after_us, until_us]."""
         whole = self.series
-        first, last = (
-            np.searchsorted(self._ends, self._starts + self._since(us), "right") for us in (after_us, until_us)
-        )
+        every = np.arange(len(whole))
+        first, last = (np.searchsorted(self._ends, self._keys.until(every, us), "right") for us in (after_us, until_us))
         own = np.isin(whole.database_id, list(self.databases))
         counts = np.where(own, last - first, 0)
         before = np.cumsum(counts) - counts
@@ -232,25 +232,14 @@ class SeriesFrame(IntervalFrame):
         """What failed."""
         return FailingRecord(self)
 
-    def _since(self, moment_us: int) -> int:
-        return min(max(moment_us - self._begin, -1), self._width - 2)
-
     @cached_property
-    def _begin(self) -> int:
-        return int(self.series.end_us.min(initial=0))
-
-    @cached_property
-    def _width(self) -> int:
-        return int(self.series.end_us.max(initial=0)) - self._begin + 2
-
-    @cached_property
-    def _starts(self) -> Longs:
-        return np.arange(len(self.series)) * self._width
+    def _keys(self) -> TimedKeys:
+        return TimedKeys.of(self.series.end_us)
 
     @cached_property
     def _ends(self) -> Longs:
         """Ends of the rows, series after series on one scale."""
-        return self.series.spread(self._starts) + (self.series.end_us - self._begin)
+        return self._keys.of_rows(self.series.series, self.series.end_us)
 
 
 def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRows:

@@ -9,6 +9,7 @@ import numpy as np
 from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.timed_keys import TimedKeys
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ def tick_numbers(rows: SeriesRows, ticks_us: Longs, step_us: int) -> tuple[Longs
 def _oldest(rows: SeriesRows, row: Longs, after_us: Longs) -> Longs:
     if not len(row):
         return row
-    begin = int(rows.end_us.min())
-    width = int(rows.end_us.max()) - begin + 2
-    ends = rows.series * width + (rows.end_us - begin)
-    found: Longs = np.searchsorted(ends, rows.series[row] * width + np.clip(after_us - begin, -1, width - 2), "right")
+    keys = TimedKeys.of(rows.end_us)
+    ends = keys.of_rows(rows.series, rows.end_us)
+    found: Longs = np.searchsorted(ends, keys.until(rows.series[row], after_us), "right")
     return found
 
 

@@ -54,6 +54,13 @@ def test_any_stretch_of_time_has_the_rows_that_ended_in_it(workload, frame, afte
     assert_same(one.keep(kept[one.series]), other.keep(kept[other.series]))
 
 
+def test_a_record_of_ten_thousand_statements_has_all_its_rows():
+    fleet = Workload(10_000, 4, seed=1)
+    frame = fleet.frame(2)
+    span = (epoch_us(fleet.moment(1)), epoch_us(fleet.moment(3)))
+    assert_same(series_rows(SeriesFrame.of(frame), *span), series_rows(frame, *span))
+
+
 def test_what_is_learnt_from_it_is_the_same(workload, frame):
     detector, until = StatisticalDetector(DetectorPolicy()), workload.moment(110)
     ref = min(frame.databases.values())
