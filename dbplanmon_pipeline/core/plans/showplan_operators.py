@@ -9,6 +9,7 @@ from dbplanmon_pipeline.core.plans.sealing import unsealed
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pairs_of, plain_name
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanWarning
+from dbplanmon_pipeline.core.statements.tsql import closed_tsql
 
 _KINDS = {
     "Table Scan": NodeKind.TABLE_SCAN,
@@ -257,9 +258,8 @@ def _listed(element: etree._Element) -> str:
 
 
 def _expression(element: etree._Element) -> str:
-    """The text of an expression; a string that is cut off is closed, or it would end within the next expression."""
-    text = element.get("ScalarString", "")
-    return f"{text}'" if text.count("'") % 2 else text
+    """The text of an expression, with an end if it is cut off: else a string would end within the next expression."""
+    return closed_tsql(element.get("ScalarString", ""))
 
 
 def _columns(element: etree._Element) -> str:

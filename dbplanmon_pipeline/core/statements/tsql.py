@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from dbplanmon_pipeline.core.statements.comments import end_of_comment
+from dbplanmon_pipeline.core.statements.comments import end_of_comment, open_comments
 
 MASK = "?"
 
@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NOTHING_OPENS = re.compile(r"(?:[^'\"\[/-]|\[[^\[\]]*+\](?!\])|/(?!\*)|-(?!-))*+")
 LITERALS = frozenset({"string", "open", "binary", "number"})
 COMMENTS = frozenset({"line", "block"})
 _NAME_ONLY_AFTER = re.compile(
@@ -87,6 +88,20 @@ def tsql_tokens(text: str) -> Iterator[Token]:
             end = end_of_comment(text, end)
         yield kind, text[position:end], position, end
         position = end
+
+
+def closed_tsql(text: str) -> str:
+    """The text with an end for what it leaves open, which would else end within what is written behind it."""
+    if _NOTHING_OPENS.fullmatch(text):
+        return text
+    kind, value, *_ = list(tsql_tokens(text))[-1]
+    if kind == "string":
+        return f"{text}'" if value.count("'") % 2 else text
+    if kind == "open":
+        return text + ("]" if value[0] == "[" else '"')
+    if kind == "line":
+        return f"{text}\n"
+    return text + " */" * open_comments(value, len("/*")) if kind == "block" else text
 
 
 def has_quoted_names(text: str, tokens: Sequence[Token]) -> bool:

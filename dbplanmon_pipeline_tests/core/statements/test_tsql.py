@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals, statement_kind
+from dbplanmon_pipeline.core.statements.tsql import closed_tsql, mask_tsql_literals, statement_kind
 from dbplanmon_pipeline_tests.core.statements.corpus import records
 
 
@@ -63,6 +63,22 @@ def test_a_masked_text_is_masked_already(cut):
     masked = mask_tsql_literals(f'select "a".{cut}')
     assert masked == 'select "a".?'
     assert mask_tsql_literals(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "open_or_not",
+    [
+        *("a = 'it''s", "a = N'", "a = 'x'''", "a = 'x'", "[a", "[a]]", "[a]", "[[a]", "]a[", '"a', '"a""', '"a"'),
+        *("a /* b", "a /* /* b */", "a /*/", "a /* it's */", "a /* it's", "a -- it's", "a -- b\n", "a - b / c", ""),
+    ],
+)
+def test_what_a_text_leaves_open_ends_with_it(open_or_not):
+    behind = " AND b = 'x] */ \"\n secret'"
+    whole = closed_tsql(open_or_not)
+    assert whole.startswith(open_or_not)
+    for quoted_names in (True, False):
+        alone, both = (mask_tsql_literals(text, quoted_names=quoted_names) for text in (whole, f"{whole}{behind}"))
+        assert both == f"{alone} AND b = ?"
 
 
 def test_comment_with_apostrophe_two_dashes_then_newline_and_in_lists():
