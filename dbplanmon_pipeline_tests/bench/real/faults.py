@@ -86,7 +86,8 @@ FAULTS = (
     RealFault(
         "300,000 lines of one warehouse, no ANALYZE",
         SKEW,
-        frozenset({"busiest_warehouse"}),
+        # Each product gets sixty lines more, which its count reads from the table until VACUUM has been there.
+        frozenset({"busiest_warehouse", "sold_per_product"}),
         owner_does(
             (
                 (
