@@ -53,6 +53,10 @@ class Learnt:
     plan_hash: Longs
     flip_share: Floats
 
+    def unsteady_at(self, rows: SeriesRows) -> Floats | None:
+        """Variance beyond the usual at the hours of rows whose series these are [rows]; None where no hour has any."""
+        return self.unsteady[rows.series, rows.hour // HOURS_OF_PART] if self.unsteady.any() else None
+
     def at(self, statements: Longs) -> "Learnt":
         """The given statements, in that order."""
         return Learnt(

@@ -160,7 +160,8 @@ def _compare_view(
         rest = deviation - removed
         of_instance = rest if modes.databases is None else deviation - sensitivity * modes.instances.at_rows()
         far = seldom(normal.scale, normal.interval_variance + normal.execution_variance, normal.tail)
-        held = source.held_up(Waits(of_instance, rest, normal.level, normal.scale, far), policy)
+        unsteady = found.learnt.unsteady_at(rows)
+        held = source.held_up(Waits(of_instance, rest, normal.level, normal.scale, far, unsteady), policy)
     if view == _ELAPSED and held is not None:
         found.held_up[view] = (held.mode(), common)
     if view != _WORKER and held is not None:

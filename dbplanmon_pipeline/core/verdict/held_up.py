@@ -72,6 +72,8 @@ class Waits:
         usual: float64 [series], ln of elapsed over CPU time while all is well; NaN unknown.
         scale: float64 [series], typical distance of it from normal; NaN unknown.
         far: float64 [series], from where on it is hardly chance.
+        unsteady: float64 [rows], variance of the hour beyond the usual; None where no hour has any. What begins at
+            another minute every night holds many up at once, which is nothing to be told of.
     """
 
     of_instance: Reals
@@ -79,6 +81,7 @@ class Waits:
     usual: Floats
     scale: Floats
     far: Floats
+    unsteady: Floats | None = None
 
 
 def seldom(scale: Floats, variance: Floats | None = None, tail: Floats | None = None) -> Floats:
@@ -139,28 +142,26 @@ def held_up(
         for limit, share in limits:
             with np.errstate(invalid="ignore"):
                 high = longer[rest[longer] > limit[rows.series[longer]]]
-            found = _levels(grid, high, rest[high], share * asked, policy)
-            level = np.maximum(level, found[0])
-            beyond = np.maximum(beyond, found[1]) if rest is waits.rest else beyond
+            level = np.maximum(level, _levels(grid, high, rest[high], share * asked, _SCORE, policy))
+            if rest is waits.rest:
+                sure = high if waits.unsteady is None else high[rest[high] > _FAR * np.sqrt(waits.unsteady[high])]
+                beyond = np.maximum(beyond, _levels(grid, sure, rest[sure], share * asked, _SURE, policy))
     return held_up_by(grid, level, beyond, waits.rest)
 
 
-def _levels(
-    grid: TickGrid, longer: Longs, rest: Reals, chance: Floats, policy: DetectorPolicy
-) -> tuple[Floats, Floats]:
-    """Median of those that waited longer, in cells in which they are too many for chance, and in which surely.
+def _levels(grid: TickGrid, longer: Longs, rest: Reals, chance: Floats, score: float, policy: DetectorPolicy) -> Floats:
+    """Median of those that waited longer, in cells in which they are too many for chance [instances, ticks].
 
-    Both [instances, ticks].
+    Too many are `score` standard deviations more than `chance` gives.
     """
-    levels = np.zeros(grid.groups * grid.width), np.zeros(grid.groups * grid.width)
+    level = np.zeros(grid.groups * grid.width)
     if len(longer):
         cell, place, median = _medians(grid.cell[longer], rest)
         alike = np.bincount(place, np.abs(rest - median[place]) < _ALIKE, minlength=len(cell))
-        for level, score in zip(levels, (_SCORE, _SURE), strict=True):
-            least = chance[cell] + score * np.sqrt(chance[cell])
-            enough = alike >= np.maximum(policy.common_mode_few, least)
-            level[cell[enough]] = median[enough]
-    return levels[0].reshape(grid.groups, -1), levels[1].reshape(grid.groups, -1)
+        least = chance[cell] + score * np.sqrt(chance[cell])
+        enough = alike >= np.maximum(policy.common_mode_few, least)
+        level[cell[enough]] = median[enough]
+    return level.reshape(grid.groups, -1)
 
 
 def _medians(cell: Longs, values: Reals) -> tuple[Longs, Longs, Floats]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.calendar import HOURS_OF_PART
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, VIEWS
@@ -94,8 +93,8 @@ class Judge:
         of_days = {view: self.learnt.views[view].unseen_day_variance(self.rows) for view in self.views}
         self._unseen_days = {view: running_sums(np.sqrt(of)) for view, of in of_days.items() if of is not None}
         samples = self.learnt.samples[self.rows.series, self.rows.hour]
-        unsteady = self.learnt.unsteady[self.rows.series, self.rows.hour // HOURS_OF_PART]
-        self._unsteady = running_sums(unsteady) if unsteady.any() else None
+        unsteady = self.learnt.unsteady_at(self.rows)
+        self._unsteady = None if unsteady is None else running_sums(unsteady)
         self._unseen = running_sums(policy.season_samples / (samples + policy.season_samples))
 
     def ask(self, view: str, points: Points, length: Longs, column: Longs, demand: Demand) -> Finding:

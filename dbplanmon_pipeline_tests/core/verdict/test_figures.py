@@ -232,6 +232,17 @@ def test_strangers_that_wait_longer_at_once_are_held_up_and_nobody_else(several,
     assert found.mode().at_rows() == pytest.approx(np.where(rest > 0, 0.8, 0.0) if told else 0.0)
 
 
+@pytest.mark.parametrize(("unsteady", "told"), [(0.0, True), (0.05, True), (0.2, False)])
+def test_an_hour_that_is_unsteady_anyway_is_taken_out_and_not_told_of(unsteady, told):
+    rows = rows_of(Workload(24, 2))
+    tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), STEP_US)
+    rest = np.where(rows.series < 10, 0.8, 0.0)
+    waits = Waits(rest, rest, np.ones(24), np.full(24, 0.1), np.full(24, 0.25), np.full(len(rest), unsteady))
+    found = scopes_of(rows, tick, DetectorPolicy()).held_up(waits, DetectorPolicy())
+    assert found.at_rows == pytest.approx(rest)
+    assert found.mode().at_rows() == pytest.approx(rest if told else 0.0)
+
+
 def test_dear_executions_are_counted_as_plainly():
     workload = Workload(3, 400, calls=10)
     rng = np.random.default_rng(4)
