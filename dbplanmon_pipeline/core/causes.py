@@ -32,7 +32,7 @@ GRACE = timedelta(minutes=15)
 """A change seen so long after the beginning may still lie before it: changes are seen when the next reading is."""
 
 AFTER_GRACE = 0.3
-"""`near` of one seen later, but before the incident was opened."""
+"""`near` of one seen later, but before the incident was opened; and of one seen in time, but after it was opened."""
 
 MOST_CAUSES = 12
 TELLING = 0.5
@@ -161,12 +161,14 @@ def _near(incident: Incident, candidate: Candidate) -> _Weight | None:
     if timedelta(0) <= before <= CAUSES_WITHIN:
         said = f"{words} before the first bad interval began" if before else "as the first bad interval began"
         return _Weight(1.0 / (1.0 + before / HALF_AFTER), said)
+    if before > timedelta(0):
+        return None
     seen = "" if candidate.is_dated else "seen "
-    if timedelta(0) < -before <= GRACE:
-        return _Weight(1.0, f"{seen}{words} after the first bad interval began")
-    if -before > GRACE and candidate.at <= incident.opened_at:
-        return _Weight(AFTER_GRACE, f"{seen}only {words} after the incident began")
-    return None
+    is_after_opening = candidate.at > incident.opened_at
+    if -before <= GRACE:
+        factor = AFTER_GRACE if is_after_opening else 1.0
+        return _Weight(factor, f"{seen}{words} after the first bad interval began")
+    return None if is_after_opening else _Weight(AFTER_GRACE, f"{seen}only {words} after the incident began")
 
 
 def _reach(incident: Incident, candidate: Candidate, view: PlanView) -> list[_Weight]:

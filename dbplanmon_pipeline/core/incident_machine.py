@@ -14,6 +14,7 @@ from dbplanmon_pipeline.core.incidents import (
     IncidentState,
 )
 from dbplanmon_pipeline.core.model import DatabaseRef, Label
+from dbplanmon_pipeline.core.verdict.evidence import plan_sentence
 from dbplanmon_pipeline.core.verdict.model import Evaluation, InstanceVerdict, Verdict
 from dbplanmon_pipeline.core.verdict.warm_up import HELD_BACK, WarmUpPolicy
 from dbplanmon_pipeline.errors import DbPlanMonError
@@ -305,9 +306,15 @@ def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentCha
         opened_at=incident.opened_at,
         reopened_count=incident.reopened_count,
         note=incident.note,
-        evidence=_with_held_back(fresh.evidence, incident.evidence),
+        evidence=_with_held_back(_of_plans(fresh, plans), incident.evidence),
     )
     return IncidentChange(IncidentEvent.ESCALATED if worse else IncidentEvent.UPDATED, changed, at)
+
+
+def _of_plans(fresh: Incident, plans: Incident) -> tuple[str, ...]:
+    """The fresh evidence, with the sentence on the plans that the incident names."""
+    said, meant = (plan_sentence((one.previous_plan_hash, one.plan_hash)) for one in (fresh, plans))
+    return tuple(meant if line == said else line for line in fresh.evidence)
 
 
 def _with_held_back(evidence: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:

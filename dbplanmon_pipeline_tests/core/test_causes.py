@@ -225,6 +225,13 @@ def test_what_is_seen_after_the_beginning_counts_only_as_far_as_it_may_lie_befor
     assert [one.plausibility for one in found] == expected
 
 
+def test_what_was_seen_once_the_incident_was_open_is_hardly_its_cause():
+    soon = replace(MEMORY, seen_at=NOW + timedelta(minutes=1))
+    opened = [replace(PLAN_REGRESSION, opened_at=NOW + timedelta(seconds=after)) for after in (30, 90)]
+    after, before = (plausibility(soon, incident=one) for one in opened)
+    assert after < before / 2
+
+
 def test_what_changed_too_long_before_is_left_out():
     old = replace(MEMORY, seen_at=NOW - CAUSES_WITHIN - timedelta(seconds=1))
     assert kinds(ranked(old)) == [CauseKind.PLAN]

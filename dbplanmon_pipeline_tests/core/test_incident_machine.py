@@ -6,6 +6,7 @@ import pytest
 from dbplanmon_pipeline.core.incident_machine import IllegalTransition, IncidentPolicy, advance, incident_id, transition
 from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
+from dbplanmon_pipeline.core.verdict.evidence import plan_sentence
 from dbplanmon_pipeline.core.verdict.model import Evaluation, InstanceVerdict, Verdict
 from dbplanmon_pipeline.errors import DbPlanMonError
 
@@ -124,8 +125,10 @@ def test_what_goes_on_without_figures_stays_bad_and_may_have_begun_earlier():
 def test_the_way_back_to_the_plan_before_does_not_turn_the_incident_round():
     ledger = Ledger()
     ledger.judge(evaluation(0, verdict(0)))
-    ledger.judge(evaluation(1, replace(verdict(1), plan_hash=5, previous_plan_hash=6)))
+    said = ("Elapsed time rose.", plan_sentence((6, 5)))
+    ledger.judge(evaluation(1, replace(verdict(1), plan_hash=5, previous_plan_hash=6, evidence=said)))
     assert (ledger.only.plan_hash, ledger.only.previous_plan_hash) == (6, 5)
+    assert ledger.only.evidence == ("Elapsed time rose.", plan_sentence((5, 6)))
 
 
 def test_a_label_is_learnt_later_where_it_was_unknown():

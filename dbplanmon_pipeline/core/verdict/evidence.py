@@ -47,7 +47,7 @@ def verdict_evidence(
         for sentence in (
             _cost_sentence(facts, executions_per_hour),
             f"Worse since {began_at:%Y-%m-%d %H:%M:%S} UTC, judged over {intervals} intervals with executions.",
-            _plan_sentence(plans),
+            plan_sentence(plans),
             _reads_sentence(facts),
             _cause_sentence(facts, common_ratio),
         )
@@ -79,7 +79,8 @@ def _cost_sentence(facts: WindowFacts, executions_per_hour: float) -> str:
     )
 
 
-def _plan_sentence(plans: tuple[int, int]) -> str:
+def plan_sentence(plans: tuple[int, int]) -> str:
+    """On the plans before and now, by hash; empty where that of now is unknown."""
     before, now = plans
     if before and now and before != now:
         return f"Plan {hash_text(before)} -> {hash_text(now)}."
