@@ -68,6 +68,11 @@ class Comparison:
     dear: dict[str, DearRows]
 
     @cached_property
+    def unsteady(self) -> Floats | None:
+        """See `Learnt.unsteady_at`."""
+        return self.learnt.unsteady_at(self.rows)
+
+    @cached_property
     def whole(self) -> dict[str, CostRows]:
         """Costs by metric with the largest execution of each interval in them."""
         found = {}
@@ -160,8 +165,7 @@ def _compare_view(
         rest = deviation - removed
         of_instance = rest if modes.databases is None else deviation - sensitivity * modes.instances.at_rows()
         far = seldom(normal.scale, normal.interval_variance + normal.execution_variance, normal.tail)
-        unsteady = found.learnt.unsteady_at(rows)
-        held = source.held_up(Waits(of_instance, rest, normal.level, normal.scale, far, unsteady), policy)
+        held = source.held_up(Waits(of_instance, rest, normal.level, normal.scale, far, found.unsteady), policy)
     if view == _ELAPSED and held is not None:
         found.held_up[view] = (held.mode(), common)
     if view != _WORKER and held is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.calendar import DAY_US, series_sums
-from dbplanmon_pipeline.core.verdict.row_figures import Reals, far
+from dbplanmon_pipeline.core.verdict.row_figures import TRIM_FROM, Reals, far
 from dbplanmon_pipeline.core.verdict.series import SeriesRows
 
 BAR, PER_INTERVAL, PER_EXECUTION, COST, OFTEN = range(5)
@@ -24,9 +24,6 @@ LATEST = 12
 """Intervals in a row in which dear executions are counted."""
 
 _LEVELS = np.log([4.0, 8.0, 16.0, 32.0, 64.0])
-_TRIM_FROM = 5
-"""Below, the largest execution is part of the cost of its interval."""
-
 _RARE, _PRIOR = 0.03, 20.0
 """At most this share of the intervals has a dear execution while all is well; half a one more in so many intervals."""
 
@@ -63,7 +60,7 @@ def far_rows(rows: SeriesRows, metric: str, residual: Reals) -> DearRows:
     line = rows.figures[far(metric)]
     row = np.flatnonzero(line > -np.inf)
     executions, above, body = rows.executions[row], line[row].astype(np.float64), residual[row].astype(np.float64)
-    whole = np.flatnonzero(executions < _TRIM_FROM)
+    whole = np.flatnonzero(executions < TRIM_FROM)
     body[whole] -= np.log((executions[whole] - 1 + np.exp(above[whole])) / executions[whole])
     log_ratio = np.where(executions == 1, body, above + np.minimum(body, 0.0))
     with np.errstate(invalid="ignore"):

@@ -16,7 +16,9 @@ Reals = NDArray[np.floating[Any]]
 EXECUTIONS, FEWNESS, LOAD = "executions", "fewness", "load"
 """Executions, one over them, and -1 over their square root."""
 
-_TRIM_FROM = 5
+TRIM_FROM = 5
+"""From so many executions on the largest of an interval is left out of its cost; below it is part of it."""
+
 _MOST_EXECUTIONS = 50.0
 _LARGEST_ROW = 25.0
 _ROWS = 16_000
@@ -95,7 +97,7 @@ class RowFigures(Mapping[str, Singles]):
         executions, total = self._sums["execution_count"][part], self._sums[metric][part]
         squares, largest = self._sums[f"{metric}_sumsq"][part], self._sums[f"{metric}_max"][part]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            trims = (executions >= _TRIM_FROM) & ~np.isnan(largest)
+            trims = (executions >= TRIM_FROM) & ~np.isnan(largest)
             dearest = np.where(trims, np.minimum(largest, total), 0.0)
             rest = total - dearest
             others = executions - trims

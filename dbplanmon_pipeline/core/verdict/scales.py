@@ -93,8 +93,7 @@ class Judge:
         of_days = {view: self.learnt.views[view].unseen_day_variance(self.rows) for view in self.views}
         self._unseen_days = {view: running_sums(np.sqrt(of)) for view, of in of_days.items() if of is not None}
         samples = self.learnt.samples[self.rows.series, self.rows.hour]
-        unsteady = self.learnt.unsteady_at(self.rows)
-        self._unsteady = None if unsteady is None else running_sums(unsteady)
+        self._unsteady = None if comparison.unsteady is None else running_sums(comparison.unsteady)
         self._unseen = running_sums(policy.season_samples / (samples + policy.season_samples))
 
     def ask(self, view: str, points: Points, length: Longs, column: Longs, demand: Demand) -> Finding:

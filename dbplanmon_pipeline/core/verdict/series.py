@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.verdict.failing_record import FailingRecord
-from dbplanmon_pipeline.core.verdict.row_figures import RowFigures, Singles
+from dbplanmon_pipeline.core.verdict.row_figures import TRIM_FROM, RowFigures, Singles
 from dbplanmon_pipeline.core.verdict.sorted_groups import bounds_of
 from dbplanmon_pipeline.core.verdict.timed_keys import TimedKeys
 
@@ -54,7 +54,6 @@ _SUMS = tuple(
     name for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :] if not name.endswith("_max") and name not in _OF_FAILURES
 )
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
-_TRIM_FROM = 5
 _EVEN, _DOMINANT = 0.4, 0.7
 _HOUR_US = 3_600_000_000
 _ROWS = 16_000
@@ -326,7 +325,7 @@ def robust_cost(executions: Floats, total: Floats, largest: Floats, sumsq: Float
     dearest = np.where(np.isnan(largest), bound, np.minimum(largest, total))
     rest = mean + trust * ((total - dearest) / others - mean)
     # Where the largest is told to be all there is, the figures contradict each other, or the others took no time.
-    return np.where((executions >= _TRIM_FROM) & (rest > 0), rest, mean)
+    return np.where((executions >= TRIM_FROM) & (rest > 0), rest, mean)
 
 
 class _Columns:
