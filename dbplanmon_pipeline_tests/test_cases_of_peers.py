@@ -11,17 +11,22 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import EXECUTIONS, READS
 from dbplanmon_pipeline.core.health import Health
 from dbplanmon_pipeline.core.model import CollectionStatus, StatementText
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.query_store import ReadingSpan, RuntimeStats, query_store_reading
-from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, IDENTITY_FACT, STATE_FACT, forced_plan_value
+from dbplanmon_pipeline.core.readings.counters import EXECUTIONS, READS
+from dbplanmon_pipeline.core.readings.query_store import ReadingSpan, RuntimeStats, query_store_reading
+from dbplanmon_pipeline.core.readings.query_store_health import (
+    FORCED_PLAN_FACT,
+    IDENTITY_FACT,
+    STATE_FACT,
+    forced_plan_value,
+)
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
 from dbplanmon_pipeline.store import open_store
 from dbplanmon_pipeline.testing import FixedClock
-from dbplanmon_pipeline_tests.core.query_store_rows import stats_row
+from dbplanmon_pipeline_tests.core.readings.query_store_rows import stats_row
 from dbplanmon_pipeline_tests.services.fleets import START, STEP, Wrapped, recorded, total
 from dbplanmon_pipeline_tests.services.stories import DETECTOR
 from dbplanmon_pipeline_tests.services.watched import ONE, Watched, altered, ordered

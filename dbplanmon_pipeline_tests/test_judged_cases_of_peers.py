@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy, AlertRoutes
-from dbplanmon_pipeline.core.counters import COUNTERS
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy, AlertRoutes
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.model import Label
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.remediation import SuggestionKind
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
+from dbplanmon_pipeline.core.remedies.remediation import SuggestionKind
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault

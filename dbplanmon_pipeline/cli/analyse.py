@@ -6,10 +6,10 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_section, print_table
-from dbplanmon_pipeline.core.failures import failing_words
-from dbplanmon_pipeline.core.incidents import IncidentChange
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import moment_words, ratio_words, seconds_words
+from dbplanmon_pipeline.core.readings.failures import failing_words
 from dbplanmon_pipeline.core.records import change_record, incident_record, place, plan_change_record
 from dbplanmon_pipeline.services.analyse import AnalysisReport
 from dbplanmon_pipeline.services.process_alerts import AlertReport

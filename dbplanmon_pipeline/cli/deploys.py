@@ -15,7 +15,7 @@ from dbplanmon_pipeline.cli.invocation import (
     utc_now,
 )
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.core.deployments import Deployment
+from dbplanmon_pipeline.core.causes.deployments import Deployment
 from dbplanmon_pipeline.core.records import deployment_record
 from dbplanmon_pipeline.services.mark_deployment import mark_deployment, take_back_deployment
 

@@ -6,8 +6,8 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.core.history_days import days_before
 from dbplanmon_pipeline.core.ports import ImportStatus
+from dbplanmon_pipeline.core.readings.history_days import days_before
 from dbplanmon_pipeline.core.records import Record
 from dbplanmon_pipeline.services.import_history import HistoryOutcome, HistoryReport
 

@@ -10,7 +10,7 @@ from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import moment_words, one_line
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.core.records import hotspot_record
-from dbplanmon_pipeline.core.workload_words import busier_record, busier_words, growth_record, growth_words
+from dbplanmon_pipeline.core.workload.words import busier_record, busier_words, growth_record, growth_words
 from dbplanmon_pipeline.services.rank_hotspots import HotspotReport, rank_hotspots
 
 RANKINGS = {

@@ -6,9 +6,8 @@ from datetime import datetime
 import click
 
 from dbplanmon_pipeline.cli.output import Cell, print_fields, print_line, print_section, print_text
-from dbplanmon_pipeline.core.causes import RankedCause
-from dbplanmon_pipeline.core.failures import failing_words, failures_per_hour_words
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.causes.ranking import RankedCause
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
@@ -21,6 +20,7 @@ from dbplanmon_pipeline.core.plain_words import (
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.words import finding_line
 from dbplanmon_pipeline.core.ports import Suggestion
+from dbplanmon_pipeline.core.readings.failures import failing_words, failures_per_hour_words
 from dbplanmon_pipeline.core.records import place
 from dbplanmon_pipeline.services.explain import Explanation
 

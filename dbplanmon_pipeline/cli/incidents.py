@@ -14,7 +14,7 @@ from dbplanmon_pipeline.cli.invocation import (
     utc_now,
 )
 from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_table
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import ratio_words
 from dbplanmon_pipeline.core.plans.findings.words import finding_record

@@ -6,9 +6,9 @@ import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_span, utc_now
 from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_table
-from dbplanmon_pipeline.core.kpi_alerts import limit_words
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import KpiState
+from dbplanmon_pipeline.core.kpis.alerts import limit_words
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
+from dbplanmon_pipeline.core.kpis.rules import KpiState
 from dbplanmon_pipeline.core.records_of_people import kpi_record, kpi_result_record
 from dbplanmon_pipeline.errors import SettingsError
 

@@ -13,7 +13,7 @@ from dbplanmon_pipeline.cli.invocation import (
     utc_now,
 )
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
-from dbplanmon_pipeline.core.alert_rules_windows import WEEKDAYS, UnknownTimeZone, open_until, zone_of
+from dbplanmon_pipeline.core.alert_rules.windows import WEEKDAYS, UnknownTimeZone, open_until, zone_of
 from dbplanmon_pipeline.core.ports.alert_rules import MaintenanceWindow
 from dbplanmon_pipeline.core.records_of_people import window_record
 

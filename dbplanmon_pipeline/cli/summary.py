@@ -8,11 +8,11 @@ import click
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_day, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_text
 from dbplanmon_pipeline.core.records import Record, hotspot_record, incident_record, plan_change_record
-from dbplanmon_pipeline.core.summary import DaySummary
-from dbplanmon_pipeline.core.summary_pages import summary_markdown
-from dbplanmon_pipeline.core.workload_changes import WorkloadChange
-from dbplanmon_pipeline.core.workload_quiet import quiet_record
-from dbplanmon_pipeline.core.workload_words import busier_record, statement_growth_record
+from dbplanmon_pipeline.core.summary.pages import summary_markdown
+from dbplanmon_pipeline.core.summary.period import DaySummary
+from dbplanmon_pipeline.core.workload.changes import WorkloadChange
+from dbplanmon_pipeline.core.workload.quiet import quiet_record
+from dbplanmon_pipeline.core.workload.words import busier_record, statement_growth_record
 from dbplanmon_pipeline.services.summarise import WEEK
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from dbplanmon_pipeline.composition.channels import channel_names, enabled_channels
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy, AlertRoutes, EscalationLevel
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy, AlertRoutes, EscalationLevel
 from dbplanmon_pipeline.settings import Settings
 from dbplanmon_pipeline.settings.channels import PagerDutyChannel
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from dbplanmon_pipeline.core.delivery_policy import ChannelPolicy, DeliveryHours, RetryPolicy
+from dbplanmon_pipeline.core.alerts.delivery_policy import ChannelPolicy, DeliveryHours, RetryPolicy
 from dbplanmon_pipeline.core.ports import Channel
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.notify.channels import ChannelSpec, build_channels

@@ -7,7 +7,7 @@ from dbplanmon_pipeline.core.verdict.model import Detector
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.core.verdict.threshold import ThresholdDetector, ThresholdPolicy
-from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
+from dbplanmon_pipeline.core.workload.changes import WorkloadPolicy
 from dbplanmon_pipeline.settings import Settings
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dbplanmon_pipeline.composition.alert_rules import tracking_channels
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy
 from dbplanmon_pipeline.services.decide_incident import DecisionStore, decide_incident
 from dbplanmon_pipeline.settings import Settings
 

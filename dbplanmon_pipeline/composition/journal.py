@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 
-from dbplanmon_pipeline.core.kpis import KpiResult
+from dbplanmon_pipeline.core.kpis.rules import KpiResult
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus
 from dbplanmon_pipeline.errors import DbPlanMonError
 from dbplanmon_pipeline.logs import JOBS_LOGGER, configure_package_logging, places_of

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dbplanmon_pipeline.composition.alert_rules import alert_routes
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.cron import Cron
-from dbplanmon_pipeline.core.kpi_statement import KpiStatement
-from dbplanmon_pipeline.core.kpis import KpiLimits, KpiPolicy, KpiSpec
+from dbplanmon_pipeline.core.kpis.rules import KpiLimits, KpiPolicy, KpiSpec
+from dbplanmon_pipeline.core.kpis.statement import KpiStatement
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import Provider
 from dbplanmon_pipeline.services.run_kpis import KpiRunPolicy

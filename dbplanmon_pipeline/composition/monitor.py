@@ -18,18 +18,18 @@ from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
 from dbplanmon_pipeline.composition.running import running_steps
 from dbplanmon_pipeline.composition.spooling import collect_or_spool, failure_to_open, keeps_readings
 from dbplanmon_pipeline.composition.tracing import with_spans
+from dbplanmon_pipeline.core.alerts.delivery_policy import AlertKind
+from dbplanmon_pipeline.core.alerts.job_alerts import JobEnd
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
-from dbplanmon_pipeline.core.delivery_policy import AlertKind
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
-from dbplanmon_pipeline.core.job_alerts import JobEnd
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import KpiSpec
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
+from dbplanmon_pipeline.core.kpis.rules import KpiSpec
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Channel, Clock, ExpiryMark, Hotspot, Provider, UpkeepStep
 from dbplanmon_pipeline.core.ports.collection import CollectionStore, JobState
 from dbplanmon_pipeline.core.shards import Shard
-from dbplanmon_pipeline.core.summary import DaySummary
+from dbplanmon_pipeline.core.summary.period import DaySummary
 from dbplanmon_pipeline.core.verdict.model import Detector
 from dbplanmon_pipeline.errors import SettingsError, StoreError
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, analyse

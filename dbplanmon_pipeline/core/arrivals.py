@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 
 Arrivals = Mapping[str, datetime]
 """Instance -> end of its newest interval that is known."""

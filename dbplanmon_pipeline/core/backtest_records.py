@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.records import Record
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.ports import Hotspot
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 
 RESOURCES = ("elapsed_time_us", "worker_time_us", "logical_reads_pages")
 COMBINED = "combined"

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.counters import Longs
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import PlanChange
-from dbplanmon_pipeline.core.verdict.attempts import FAILED_COLUMNS
-from dbplanmon_pipeline.core.verdict.series import dominant_plans
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.failing.attempts import FAILED_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import dominant_plans
 
 ALIVE_US = 24 * 3_600_000_000
 """A plan that ran so shortly before is still alive [microseconds]."""

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from dbplanmon_pipeline.core.causes import RankedCause
-from dbplanmon_pipeline.core.deployments import Deployment
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
+from dbplanmon_pipeline.core.causes.deployments import Deployment
+from dbplanmon_pipeline.core.causes.ranking import RankedCause
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, hash_text
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Alert, Hotspot, PlanChange, Suggestion

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from dbplanmon_pipeline.core.alert_rules_windows import WEEKDAYS, open_until
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import KpiResult, KpiState
+from dbplanmon_pipeline.core.alert_rules.windows import WEEKDAYS, open_until
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
+from dbplanmon_pipeline.core.kpis.rules import KpiResult, KpiState
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, MaintenanceWindow, MuteRule
 from dbplanmon_pipeline.core.records import Record, alert_record

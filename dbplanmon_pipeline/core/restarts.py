@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.cause_candidates import FAILOVER_FACTS, STARTED_FACT, happened_at
+from dbplanmon_pipeline.core.causes.candidates import FAILOVER_FACTS, STARTED_FACT, happened_at
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.ports import ExpiryMark
 
 WHOLE_DAYS = frozenset({"interval_day", "archive_segment"})

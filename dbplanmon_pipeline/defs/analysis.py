@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.defs.config import MomentConfig
 from dbplanmon_pipeline.defs.naming import ANALYSIS, INSIGHTS, AssetJob, Names

@@ -7,7 +7,7 @@ import dagster as dg
 
 from dbplanmon_pipeline import errors
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.job_alerts import JobEnd
+from dbplanmon_pipeline.core.alerts.job_alerts import JobEnd
 from dbplanmon_pipeline.defs.naming import JOB_TAG, Names
 from dbplanmon_pipeline.defs.ticks import skips_without_store
 

@@ -8,8 +8,8 @@ from pydantic import Field
 from dbplanmon_pipeline.composition import Monitor
 from dbplanmon_pipeline.composition.kpis import kpi_specs
 from dbplanmon_pipeline.core.health import Finding
-from dbplanmon_pipeline.core.kpi_health import kpis_within_limits
-from dbplanmon_pipeline.core.kpis import KpiState
+from dbplanmon_pipeline.core.kpis.health import kpis_within_limits
+from dbplanmon_pipeline.core.kpis.rules import KpiState
 from dbplanmon_pipeline.defs.naming import KPIS, AssetJob, Names
 from dbplanmon_pipeline.defs.runs import run_in_progress
 from dbplanmon_pipeline.defs.tables import check_result, short_table

@@ -7,7 +7,7 @@ from datetime import timedelta
 import dagster as dg
 import numpy as np
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import AnalysisStore

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from dbplanmon_pipeline.composition.monitor import Session
-from dbplanmon_pipeline.core.summary import DaySummary
-from dbplanmon_pipeline.core.summary_pages import PICTURES, summary_html, summary_markdown
+from dbplanmon_pipeline.core.summary.pages import PICTURES, summary_html, summary_markdown
+from dbplanmon_pipeline.core.summary.period import DaySummary
 from dbplanmon_pipeline.defs.daily import DayResult, by_day, daily_asset, days_of
 from dbplanmon_pipeline.defs.naming import Names
 from dbplanmon_pipeline.defs.summary_files import page_path, remove_pages, write_page

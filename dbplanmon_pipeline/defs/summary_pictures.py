@@ -11,7 +11,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.summary import DaySummary
+from dbplanmon_pipeline.core.summary.period import DaySummary
 
 MOST_BYTES = 100_000
 """A larger picture is left out; usual ones take a tenth of it."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.demo.faults import Fault
 from dbplanmon_pipeline.demo.pace import Pace

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.plain_words import cost_words
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.demo.faults import Fault
 from dbplanmon_pipeline.demo.result import FaultResult
 from dbplanmon_pipeline.store import SqlStore

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentState
 from dbplanmon_pipeline.demo.week_script import MUTE, MUTED, PERSON, TAKEN, TAKEN_AT, WINDOW
 from dbplanmon_pipeline.services.decide_incident import decide_incident
 from dbplanmon_pipeline.store import SqlStore

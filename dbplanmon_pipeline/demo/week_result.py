@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dbplanmon_pipeline.core.incident_machine import Key
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
+from dbplanmon_pipeline.core.incidents.machine import Key
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_int
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from dbplanmon_pipeline.core.incident_machine import Key
+from dbplanmon_pipeline.core.incidents.machine import Key
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.alert_rules import MaintenanceWindow, MuteRule
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault

@@ -5,7 +5,7 @@ import threading
 import warnings
 from typing import Any
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.errors import NotificationError
 from dbplanmon_pipeline.notify.http_sender import Secret

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbplanmon_pipeline.core.mail_addresses import mail_address
+from dbplanmon_pipeline.core.alerts.mail_addresses import mail_address
 from dbplanmon_pipeline.core.ports import Channel
 from dbplanmon_pipeline.errors import SettingsError
 from dbplanmon_pipeline.notify.apprise import AppriseChannel

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Clock
 from dbplanmon_pipeline.errors import NotificationError

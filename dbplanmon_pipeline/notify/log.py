@@ -2,7 +2,7 @@
 
 import logging
 
-from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS
+from dbplanmon_pipeline.core.alerts.delivery_policy import ENDING_EVENTS
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.notify.message import machine_facts

@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from enum import StrEnum
 from typing import Any
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.errors import NotificationError
 from dbplanmon_pipeline.notify.http_sender import DEFAULT_TIMEOUT_S, Secret, trusting

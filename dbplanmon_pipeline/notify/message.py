@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS, AlertKind, kind_of
+from dbplanmon_pipeline.core.alerts.delivery_policy import ENDING_EVENTS, AlertKind, kind_of
 from dbplanmon_pipeline.core.plain_words import lines_of, one_line
 from dbplanmon_pipeline.core.ports import Alert
 

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC
 
-from dbplanmon_pipeline.core.alert_rules_ends import tracking_key
-from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS, AlertKind
+from dbplanmon_pipeline.core.alert_rules.ends import tracking_key
+from dbplanmon_pipeline.core.alerts.delivery_policy import ENDING_EVENTS, AlertKind
 from dbplanmon_pipeline.core.ports import Alert, Clock
 from dbplanmon_pipeline.notify.http_sender import DEFAULT_TIMEOUT_S, HttpSender, Secret, utc_now
 from dbplanmon_pipeline.notify.message import Message, machine_facts, message_of

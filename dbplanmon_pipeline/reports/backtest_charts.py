@@ -8,11 +8,11 @@ from datetime import date, datetime, time, timedelta
 import numpy as np
 from markupsafe import Markup
 
-from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, failing_words
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.plain_words import cost_words, hash_words, moment_words, ratio_words, seconds_words
+from dbplanmon_pipeline.core.readings.failures import FAILED_EXECUTIONS, failing_words
 from dbplanmon_pipeline.core.records import place
 from dbplanmon_pipeline.services.backtest import BacktestReport
 from dbplanmon_pipeline.services.backtest_curves import Curve

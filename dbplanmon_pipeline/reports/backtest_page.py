@@ -10,8 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dbplanmon_pipeline.core.failures import share_words
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
@@ -21,6 +20,7 @@ from dbplanmon_pipeline.core.plain_words import (
     ratio_words,
     seconds_words,
 )
+from dbplanmon_pipeline.core.readings.failures import share_words
 from dbplanmon_pipeline.core.records import place
 from dbplanmon_pipeline.reports.backtest_charts import METRICS, curve_chart, days_chart
 from dbplanmon_pipeline.services.backtest import BacktestReport, Notification

@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Protocol
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertRoutes
-from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
+from dbplanmon_pipeline.core.alert_rules.policy import AlertRoutes
+from dbplanmon_pipeline.core.alerts.incident_alerts import ALERTING_EVENTS, alert_for
 from dbplanmon_pipeline.core.arrivals import Arrivals, JudgedUntil, by_ticks, fresh_rows_of, rows_of
 from dbplanmon_pipeline.core.grouping import Group, whole_instances
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, advance
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy, advance
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_changes import plan_changes
@@ -24,9 +23,10 @@ from dbplanmon_pipeline.core.ports import (
     Suggestion,
     SuggestionStore,
 )
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.restarts import RESTART_FACTS, Restarts
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.core.verdict.warm_up import WarmUp
 from dbplanmon_pipeline.services.analyse_step import Part, RunningSteps
 from dbplanmon_pipeline.services.explain import Explanation, ExplanationStore, describe_plan_change, explain_incident

@@ -15,17 +15,17 @@ import pandas as pd
 
 from dbplanmon_pipeline.core.arrivals import Arrivals, JudgedUntil, Ticks, by_ticks, rows_of
 from dbplanmon_pipeline.core.grouping import Group
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import BaselineVersion, RecordedWork, StateFiles, StepStore
 from dbplanmon_pipeline.core.ports.running import Arrays
-from dbplanmon_pipeline.core.verdict.attempts import FAILED_COLUMNS
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.failing.attempts import FAILED_COLUMNS
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.running import Advance, RunningState, Statement, begin, joined
-from dbplanmon_pipeline.core.verdict.running_arrays import FORM, from_arrays, to_arrays
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.running.arrays import FORM, from_arrays, to_arrays
+from dbplanmon_pipeline.core.verdict.running.step import Advance, RunningState, Statement, begin, joined
 
 _HOUR_US = 3_600_000_000
 _NO_WORK = (0.0, 0.0, 0.0)

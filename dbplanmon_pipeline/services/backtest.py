@@ -8,16 +8,16 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.grouping import Group, parts_of_instances
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy, Key, advance, stayed_bad
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent, IncidentScope
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy, Key, advance, stayed_bad
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.restarts import Restart, Restarts
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation, Verdict
-from dbplanmon_pipeline.core.verdict.series import SeriesFrame
+from dbplanmon_pipeline.core.verdict.rows.series import SeriesFrame
 from dbplanmon_pipeline.core.verdict.warm_up import WarmUp
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from dbplanmon_pipeline.core.incident_machine import Key
+from dbplanmon_pipeline.core.incidents.machine import Key
 from dbplanmon_pipeline.services.backtest import BacktestReport, Notification
 
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.incidents import IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.services.backtest import Notification
 
 MOST_POINTS = 200

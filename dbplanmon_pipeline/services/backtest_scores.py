@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.counters import Longs
-from dbplanmon_pipeline.core.incident_machine import Key
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
+from dbplanmon_pipeline.core.incidents.machine import Key
 from dbplanmon_pipeline.core.known_events import KnownEvent
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.services.backtest import BacktestReport, Notification
 
 GRACE = timedelta(hours=1)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from dbplanmon_pipeline.core.alerts.delivery_policy import RetryPolicy
 from dbplanmon_pipeline.core.breaker import BreakerPolicy, after_failure, after_success, is_open
-from dbplanmon_pipeline.core.delivery_policy import RetryPolicy
 from dbplanmon_pipeline.core.ports import Clock, DeliveryStore, JobState
 
 _MANY = 1_000_000

@@ -17,7 +17,7 @@ from dbplanmon_pipeline.core.health import (
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange, SchemaStatus
 from dbplanmon_pipeline.core.ports.figures import FigureStore
-from dbplanmon_pipeline.core.query_store_health import query_store_health
+from dbplanmon_pipeline.core.readings.query_store_health import query_store_health
 from dbplanmon_pipeline.errors import StoreError
 
 LARGEST_COST_SHARE = 0.01

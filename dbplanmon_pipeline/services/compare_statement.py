@@ -6,7 +6,7 @@ from typing import Protocol
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 from dbplanmon_pipeline.core.ports.workload import WorkloadStore
-from dbplanmon_pipeline.core.workload_changes import WorkloadChange, WorkloadPolicy
+from dbplanmon_pipeline.core.workload.changes import WorkloadChange, WorkloadPolicy
 from dbplanmon_pipeline.services.compare_workload import compare_workload, dearest_of
 
 

@@ -6,15 +6,15 @@ from datetime import datetime
 
 import numpy as np
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.core.ports.workload import RecordedHours, WorkloadStore
-from dbplanmon_pipeline.core.workload_changes import (
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.readings.counters import Floats
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.workload.changes import (
     BusierInstance,
     IncidentIds,
     StatementWork,
@@ -23,8 +23,8 @@ from dbplanmon_pipeline.core.workload_changes import (
     busier_instances,
     workload_changes,
 )
-from dbplanmon_pipeline.core.workload_days import HOUR_US, Compared, compared, per_hour
-from dbplanmon_pipeline.core.workload_quiet import QuietStatement, quiet_statements
+from dbplanmon_pipeline.core.workload.days import HOUR_US, Compared, compared, per_hour
+from dbplanmon_pipeline.core.workload.quiet import QuietStatement, quiet_statements
 
 MOST_OF_INSTANCE, MOST_STATEMENTS = 50, 2_000
 """Dearest statements that are compared: of each instance, and of all together."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from dbplanmon_pipeline.core.alert_rules import decide
-from dbplanmon_pipeline.core.alert_rules_ends import tracked_ends
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
+from dbplanmon_pipeline.core.alert_rules.ends import tracked_ends
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy
+from dbplanmon_pipeline.core.alert_rules.rules import decide
 from dbplanmon_pipeline.core.ports import Clock
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertRulesStore, AlertState
 
@@ -45,7 +45,7 @@ def decide_alerts(
 ) -> DecisionReport:
     """Decide about everything that waits for it, and end what is over; repeating it at once decides nothing.
 
-    A crash loses no decision but that of its own batch, which is made again; see `core/alert_rules.py` for the rules.
+    A crash loses no decision but that of its own batch, which is made again; for the rules see `core/alert_rules/`.
     """
     began = now()
     states: Counter[AlertState] = Counter()

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.alerts import decision_alert
-from dbplanmon_pipeline.core.delivery_policy import CALMING_EVENTS
-from dbplanmon_pipeline.core.incident_machine import IllegalTransition, transition
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.alerts.delivery_policy import CALMING_EVENTS
+from dbplanmon_pipeline.core.alerts.incident_alerts import decision_alert
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.machine import IllegalTransition, transition
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.errors import DbPlanMonError
 

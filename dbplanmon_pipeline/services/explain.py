@@ -9,16 +9,14 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from dbplanmon_pipeline.core.cause_candidates import (
+from dbplanmon_pipeline.core.causes.candidates import (
     candidate_of_plan,
     candidates_around,
     candidates_of_deployments,
     candidates_of_facts,
     updated_between,
 )
-from dbplanmon_pipeline.core.cause_effects import PlanView, conditions_of, tables_and_indexes
-from dbplanmon_pipeline.core.causes import CAUSES_WITHIN, RankedCause, rank_causes, telling_cause
-from dbplanmon_pipeline.core.context_facts import (
+from dbplanmon_pipeline.core.causes.context_facts import (
     SETTING_FACT,
     cause_line,
     cause_name,
@@ -26,19 +24,21 @@ from dbplanmon_pipeline.core.context_facts import (
     engine_advice,
     shared_cause,
 )
-from dbplanmon_pipeline.core.deployments import Deployment
-from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.lost_indexes import LostIndex, lost_indexes, tells_of
+from dbplanmon_pipeline.core.causes.deployments import Deployment
+from dbplanmon_pipeline.core.causes.effects import PlanView, conditions_of, tables_and_indexes
+from dbplanmon_pipeline.core.causes.ranking import CAUSES_WITHIN, RankedCause, rank_causes, telling_cause
+from dbplanmon_pipeline.core.causes.table_facts import table_of
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
-from dbplanmon_pipeline.core.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
 from dbplanmon_pipeline.core.plans.diff import DifferenceKind, PlanDiff, PlanDifference, context_changes, diff_plans
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_line
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
-from dbplanmon_pipeline.core.remediation import suggest
-from dbplanmon_pipeline.core.table_facts import table_of
+from dbplanmon_pipeline.core.remedies.lost_indexes import LostIndex, lost_indexes, tells_of
+from dbplanmon_pipeline.core.remedies.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
+from dbplanmon_pipeline.core.remedies.remediation import suggest
 from dbplanmon_pipeline.services.explain_workload import IncidentWorkloadStore, workload_lines
 
 CAUSE_WINDOW = timedelta(hours=2)

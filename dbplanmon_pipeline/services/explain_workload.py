@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Protocol
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import seconds_words
 from dbplanmon_pipeline.core.ports.intervals import IntervalStore
 from dbplanmon_pipeline.core.ports.workload import WorkloadStore
-from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
-from dbplanmon_pipeline.core.workload_words import changes_words
+from dbplanmon_pipeline.core.workload.changes import WorkloadPolicy
+from dbplanmon_pipeline.core.workload.words import changes_words
 from dbplanmon_pipeline.services.compare_workload import compare_workload, dearest_of
 
 WINDOW = timedelta(hours=1)

@@ -11,10 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from dbplanmon_pipeline.core.capture import select_rows, wanted_plans, wanted_texts
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.deltas import whole_intervals
-from dbplanmon_pipeline.core.history_days import importable, span_of
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import (
     Budget,
@@ -26,6 +22,10 @@ from dbplanmon_pipeline.core.ports import (
     KnownStatement,
     Provider,
 )
+from dbplanmon_pipeline.core.readings.capture import select_rows, wanted_plans, wanted_texts
+from dbplanmon_pipeline.core.readings.counters import CounterReading
+from dbplanmon_pipeline.core.readings.deltas import whole_intervals
+from dbplanmon_pipeline.core.readings.history_days import importable, span_of
 from dbplanmon_pipeline.errors import FeatureUnavailable, ProviderError, StoreError
 from dbplanmon_pipeline.services.collect import POLL_SECONDS, CollectionStopped, CollectionTarget, why_unreadable
 from dbplanmon_pipeline.services.read_database import TEXTS_PER_STATEMENT

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.deployments import (
+from dbplanmon_pipeline.core.causes.deployments import (
     Deployment,
     UnknownDeployment,
     UnusableDeployment,

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dbplanmon_pipeline.core.alerts.delivery_policy import ChannelPolicy
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
-from dbplanmon_pipeline.core.delivery_policy import ChannelPolicy
 from dbplanmon_pipeline.core.ports import Channel, Clock, Delivery, DeliveryStore, QueuedAlert
 from dbplanmon_pipeline.services.channel_breaker import ChannelBreaker
 from dbplanmon_pipeline.services.screen_alerts import screen_alerts

@@ -7,7 +7,7 @@ from typing import Protocol
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.ports import AnalysisStore, Hotspot
 from dbplanmon_pipeline.core.ports.workload import WorkloadStore
-from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
+from dbplanmon_pipeline.core.workload.changes import WorkloadPolicy
 from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, dearest_of, totals_of
 
 

@@ -4,11 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.capture import attribute_plans, select_rows, wanted_plans, wanted_texts
-from dbplanmon_pipeline.core.context_facts import context_facts
-from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
-from dbplanmon_pipeline.core.deltas import Delta, difference, retained
-from dbplanmon_pipeline.core.lost_state import begin_anew
+from dbplanmon_pipeline.core.causes.context_facts import context_facts
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
     CollectionOutcome,
@@ -18,6 +14,10 @@ from dbplanmon_pipeline.core.model import (
     StatementText,
 )
 from dbplanmon_pipeline.core.ports import Budget, CaptureState, CollectedDatabase, DatabaseReader, Provider
+from dbplanmon_pipeline.core.readings.capture import attribute_plans, select_rows, wanted_plans, wanted_texts
+from dbplanmon_pipeline.core.readings.counters import CounterReading, IntervalRows
+from dbplanmon_pipeline.core.readings.deltas import Delta, difference, retained
+from dbplanmon_pipeline.core.readings.lost_state import begin_anew
 from dbplanmon_pipeline.errors import ProviderError
 
 GAP_FACTOR = 1.5

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from dbplanmon_pipeline.core.grouping import parts_of_instances
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import AnalysisStore
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, ExcludedSpan
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 
 GROUP = 16
 """Databases learnt from at once: with 50 statements each, about 1.6 million intervals of a week."""

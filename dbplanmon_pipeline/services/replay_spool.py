@@ -13,7 +13,7 @@ from dbplanmon_pipeline.core.ports import (
     SpooledReading,
     SpoolLoss,
 )
-from dbplanmon_pipeline.core.spooled_readings import as_read_after
+from dbplanmon_pipeline.core.readings.spooled_readings import as_read_after
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch, StoreUnavailable
 from dbplanmon_pipeline.services.read_database import CaptureLimits, recorded_later
 

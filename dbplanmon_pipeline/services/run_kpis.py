@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dbplanmon_pipeline.core.breaker import BreakerPolicy, is_open
-from dbplanmon_pipeline.core.incidents import IncidentEvent
-from dbplanmon_pipeline.core.kpi_alerts import LAST_VALUES, kpi_alert, kpi_severity, unwatched_alert
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import (
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
+from dbplanmon_pipeline.core.kpis.alerts import LAST_VALUES, kpi_alert, kpi_severity, unwatched_alert
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
+from dbplanmon_pipeline.core.kpis.rules import (
     KpiChange,
     KpiMemory,
     KpiPolicy,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbplanmon_pipeline.core.delivery_policy import CALMING_EVENTS, ChannelPolicy
+from dbplanmon_pipeline.core.alerts.delivery_policy import CALMING_EVENTS, ChannelPolicy
 from dbplanmon_pipeline.core.ports import DeliveryStore, QueuedAlert
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.ports import Alert, Channel
 from dbplanmon_pipeline.errors import DbPlanMonError, NotificationError
 

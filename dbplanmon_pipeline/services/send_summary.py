@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from dbplanmon_pipeline.core.alerts import alert_key
+from dbplanmon_pipeline.core.alerts.incident_alerts import alert_key
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, AlertStore
-from dbplanmon_pipeline.core.summary import DaySummary
-from dbplanmon_pipeline.core.summary_pages import summary_html, summary_text
-from dbplanmon_pipeline.core.summary_rows import reasons_of, title_of
+from dbplanmon_pipeline.core.summary.pages import summary_html, summary_text
+from dbplanmon_pipeline.core.summary.period import DaySummary
+from dbplanmon_pipeline.core.summary.rows import reasons_of, title_of
 
 EVENT = "summary"
 _PICTURE_ID = "dbplanmon-{}"

@@ -17,7 +17,7 @@ from dbplanmon_pipeline.core.ports import (
     SpooledReading,
     SpoolLoss,
 )
-from dbplanmon_pipeline.core.spooled_readings import without_a_state
+from dbplanmon_pipeline.core.readings.spooled_readings import without_a_state
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.services.collect import CollectionReport
 from dbplanmon_pipeline.services.replay_spool import Replayed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.ports import Suggestion, SuggestionStore
 from dbplanmon_pipeline.services.explain import ExplanationStore, explain_incident

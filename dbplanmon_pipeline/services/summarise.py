@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports.summary import DayWork, SummaryStore
-from dbplanmon_pipeline.core.summary import DaySummary, Load, summarise_days
-from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
-from dbplanmon_pipeline.core.workload_days import compared
-from dbplanmon_pipeline.core.workload_quiet import QuietStatement
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.summary.period import DaySummary, Load, summarise_days
+from dbplanmon_pipeline.core.workload.changes import WorkloadPolicy
+from dbplanmon_pipeline.core.workload.days import compared
+from dbplanmon_pipeline.core.workload.quiet import QuietStatement
 from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, dearest_of, gone_quiet
 
 RANKED_BY = "elapsed_time_us"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from dbplanmon_pipeline.core.channel_alerts import ToldOfChannel, channel_alerts, channel_key
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.alerts.channel_alerts import ToldOfChannel, channel_alerts, channel_key
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alerts import ChannelFailures
 from dbplanmon_pipeline.core.ports.pages import IncidentAlert

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from dbplanmon_pipeline.core.job_alerts import JobEnd, count_end, job_alerts, job_key
+from dbplanmon_pipeline.core.alerts.job_alerts import JobEnd, count_end, job_alerts, job_key
 from dbplanmon_pipeline.core.ports import Alert, JobState
 
 

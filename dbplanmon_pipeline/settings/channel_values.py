@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from dbplanmon_pipeline.core.mail_addresses import mail_address
+from dbplanmon_pipeline.core.alerts.mail_addresses import mail_address
 from dbplanmon_pipeline.settings.secret import SecretKind, SecretReference, SecretUrl, refuse_plain
 
 

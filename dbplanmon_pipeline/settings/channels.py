@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from dbplanmon_pipeline.core.delivery_policy import AlertKind
+from dbplanmon_pipeline.core.alerts.delivery_policy import AlertKind
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.settings.base import Section
 from dbplanmon_pipeline.settings.channel_hours import ChannelSchedule

@@ -1,7 +1,7 @@
 """Rows with one key (database, query, plan, interval start) that arrive at different times add up.
 
 A repeated reading never gets this far, since `record` refuses it. A row that meets its key is more work of the same
-interval, which the engine told late. The rules are those of `core/merging.py`, in SQL and on columns.
+interval, which the engine told late. The rules are those of `core/readings/merging.py`, in SQL and on columns.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.engine import Dialect
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.store.days import HOUR_EXPRESSION
 
 Arrays = Mapping[str, "NDArray[Any]"]

@@ -19,8 +19,8 @@ from sqlalchemy import (
     text,
 )
 
-from dbplanmon_pipeline.core.alert_rules_messages import GROUP, MORE
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.alert_rules.messages import GROUP, MORE
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.model import StatementText, hash_int
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import (

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from dbplanmon_pipeline.core.alert_rules_messages import GROUP
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.alert_rules.messages import GROUP
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRule, AlertState, PastAlert
 from dbplanmon_pipeline.store.alerts import IDLE_REMINDER
 from dbplanmon_pipeline.store.incidents import read_incident

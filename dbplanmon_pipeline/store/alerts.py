@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
-from dbplanmon_pipeline.core.alert_rules_policy import UNACKNOWLEDGED
+from dbplanmon_pipeline.core.alert_rules.policy import UNACKNOWLEDGED
 from dbplanmon_pipeline.core.ports import Alert, JobState, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on

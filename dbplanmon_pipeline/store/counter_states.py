@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import CounterReading
 from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
 from dbplanmon_pipeline.store.reading_codec import ReadingBody, decode_reading
 from dbplanmon_pipeline.store.schema import counter_state

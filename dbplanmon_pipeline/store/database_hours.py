@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.store.bulk import insert_rows, plain_rows
 from dbplanmon_pipeline.store.days import HOUR_US, STORED_COLUMNS, epoch_us
 from dbplanmon_pipeline.store.schema import database_hour

@@ -15,8 +15,8 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from dbplanmon_pipeline.core import moments
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, Longs
-from dbplanmon_pipeline.core.intervals import KEY_COLUMNS
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, Longs
+from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS
 from dbplanmon_pipeline.store.schema import interval_day
 
 if TYPE_CHECKING:

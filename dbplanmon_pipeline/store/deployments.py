@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dbplanmon_pipeline.core.deployments import Deployment
+from dbplanmon_pipeline.core.causes.deployments import Deployment
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import audit_log, deployment

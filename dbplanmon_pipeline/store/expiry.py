@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Date, Select, Table, and_, func, or_, select, tuple_, union
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.incidents import IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentState
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.store.days import epoch_us
 from dbplanmon_pipeline.store.schema import (
     alert,

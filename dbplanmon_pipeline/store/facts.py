@@ -11,10 +11,10 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, select
 
-from dbplanmon_pipeline.core.context_facts import OF_STATEMENTS
+from dbplanmon_pipeline.core.causes.context_facts import OF_STATEMENTS
+from dbplanmon_pipeline.core.causes.table_facts import ROWS_FACT, TABLE_FACTS, is_news
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import FactChange
-from dbplanmon_pipeline.core.table_facts import ROWS_FACT, TABLE_FACTS, is_news
 from dbplanmon_pipeline.store.bulk import insert_records, plain_moment, plain_rows
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import database_fact, monitored_database

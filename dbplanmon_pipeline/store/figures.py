@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.core.ports.collection import JobState
@@ -19,6 +18,7 @@ from dbplanmon_pipeline.core.ports.figures import (
     LoggedReading,
     StoreFigures,
 )
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.store.baselines import WRITES
 from dbplanmon_pipeline.store.bulk import plain_moment, plain_rows
 from dbplanmon_pipeline.store.days import (

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, select, text
 
-from dbplanmon_pipeline.core.history_days import limit_us, window_us
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
+from dbplanmon_pipeline.core.readings.history_days import limit_us, window_us
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
 from dbplanmon_pipeline.store.counter_states import hold_state

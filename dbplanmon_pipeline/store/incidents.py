@@ -7,10 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, select
 
-from dbplanmon_pipeline.core.failures import Failures
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import (
+    Incident,
+    IncidentChange,
+    IncidentEvent,
+    IncidentScope,
+    IncidentState,
+)
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.ports import Alert, Hotspot
+from dbplanmon_pipeline.core.readings.failures import Failures
 from dbplanmon_pipeline.store.alerts import queue_alerts
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
 from dbplanmon_pipeline.store.parts import StorePart

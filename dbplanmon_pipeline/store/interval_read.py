@@ -10,8 +10,8 @@ import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from dbplanmon_pipeline.core.counters import Longs
-from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
 from dbplanmon_pipeline.store.days import (
     HOUR_EXPRESSION,
     day_bounds_us,

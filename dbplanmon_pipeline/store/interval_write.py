@@ -13,7 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from dbplanmon_pipeline.core.counters import EXECUTIONS, Floats, IntervalRows, Longs
+from dbplanmon_pipeline.core.readings.counters import EXECUTIONS, Floats, IntervalRows, Longs
 from dbplanmon_pipeline.store.adding import KEY, add_equal_keys, add_on_conflict
 from dbplanmon_pipeline.store.database_hours import add_work, hours_of_rows
 from dbplanmon_pipeline.store.days import (

@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
-from dbplanmon_pipeline.core.counters import Longs
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import Clock, RecordedWork
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch
 from dbplanmon_pipeline.store.adding import add_equal_keys
 from dbplanmon_pipeline.store.archive import ArchiveFolder

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
 
-from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, KpiState, Span
+from dbplanmon_pipeline.core.kpis.rules import KpiMemory, KpiResult, KpiState, Span
 from dbplanmon_pipeline.core.ports.alerts import Alert
 from dbplanmon_pipeline.store.alerts import queue_alerts
 from dbplanmon_pipeline.store.bulk import insert_records

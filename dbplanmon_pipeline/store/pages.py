@@ -6,9 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
 
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Severity
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.core.ports.pages import (
@@ -19,7 +17,9 @@ from dbplanmon_pipeline.core.ports.pages import (
     IncidentPage,
     Normal,
 )
-from dbplanmon_pipeline.core.query_store_health import STATE_FACT
+from dbplanmon_pipeline.core.readings.counters import Floats
+from dbplanmon_pipeline.core.readings.failures import FAILED_EXECUTIONS
+from dbplanmon_pipeline.core.readings.query_store_health import STATE_FACT
 from dbplanmon_pipeline.store.alerts import IDLE_REMINDER
 from dbplanmon_pipeline.store.database_hours import read_hours
 from dbplanmon_pipeline.store.incidents import read_incident

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, Longs
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, Longs
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.interval_read import Columns, Selection
 

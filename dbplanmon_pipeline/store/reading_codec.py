@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading
 from dbplanmon_pipeline.errors import StoreError
 
 _VERSION = 1

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.grouping import Group
-from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS, IntervalFrame
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.errors import StoreError
 
 MOST_ROWS = 2_000_000

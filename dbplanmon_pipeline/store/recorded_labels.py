@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.known_events import KnownEvent
 from dbplanmon_pipeline.core.model import hash_int
 from dbplanmon_pipeline.errors import StoreError

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS
 from dbplanmon_pipeline.store.schema_people import (
     access_login,

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select, text
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import SealedDay
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.archive import ArchiveFolder
 from dbplanmon_pipeline.store.bulk import insert_rows, replace_on

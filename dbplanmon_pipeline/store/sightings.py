@@ -12,7 +12,7 @@ from datetime import datetime
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.readings.counters import Longs
 from dbplanmon_pipeline.store.days import HOUR_US, epoch_us
 
 _PREFIX = struct.Struct("<qI")

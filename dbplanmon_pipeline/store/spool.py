@@ -18,11 +18,11 @@ from typing import Any
 
 import zstandard
 
-from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.ports import SpooledBatch, SpooledReading, SpoolLoss
-from dbplanmon_pipeline.core.spooled_readings import left_off_at
+from dbplanmon_pipeline.core.readings.counters import CounterReading
+from dbplanmon_pipeline.core.readings.spooled_readings import left_off_at
 from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.store.reading_codec import ReadingEncoder, decode_reading
 

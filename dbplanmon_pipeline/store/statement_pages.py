@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, func, select
 
-from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports.page_lists import PlanUse, StatementSeen
+from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.store.bulk import plain_rows
 from dbplanmon_pipeline.store.database_hours import WORK
 from dbplanmon_pipeline.store.days import DAY_US, HOUR_US, epoch_us

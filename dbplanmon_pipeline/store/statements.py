@@ -13,9 +13,9 @@ import numpy as np
 import zstandard
 from sqlalchemy import Connection, select, tuple_
 
-from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports import CollectedDatabase, PlanChange
+from dbplanmon_pipeline.core.readings.counters import Longs
 from dbplanmon_pipeline.store.bulk import insert_records, insert_rows, replace_on
 from dbplanmon_pipeline.store.interval_write import IntervalBatch
 from dbplanmon_pipeline.store.parts import StorePart

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.counters import Longs
 from dbplanmon_pipeline.core.grouping import Group
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.store.recorded_intervals import Wanted
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)

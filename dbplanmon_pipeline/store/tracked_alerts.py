@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
-from dbplanmon_pipeline.core.alert_rules_messages import GROUP, MORE
-from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS
-from dbplanmon_pipeline.core.incidents import IncidentState
+from dbplanmon_pipeline.core.alert_rules.messages import GROUP, MORE
+from dbplanmon_pipeline.core.alerts.delivery_policy import ENDING_EVENTS
+from dbplanmon_pipeline.core.incidents.incident import IncidentState
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRule, AlertState, PastAlert, TrackedKey, TrackedMessage
 from dbplanmon_pipeline.store.alert_past import incidents_by_id, parts, past_where
 from dbplanmon_pipeline.store.schema import alert, incident

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select, tuple_
 
-from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.workload import RecordedHours
+from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.store.bulk import plain_rows
 from dbplanmon_pipeline.store.days import (
     DAY_US,

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy, EscalationLevel
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy, EscalationLevel
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.services.decide_alerts import decide_alerts
@@ -15,7 +15,7 @@ from dbplanmon_pipeline.services.process_alerts import process_alerts
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline.testing import FixedClock, RecordingChannel
 from dbplanmon_pipeline_tests.bench.figures import Row, spend
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 NAME = "Alerts (SQLite)"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

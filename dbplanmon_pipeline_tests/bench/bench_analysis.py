@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector

@@ -22,7 +22,7 @@ import numpy as np
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, create_engine, event
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.services.collect import CollectionReport
 from dbplanmon_pipeline.settings import InstanceSettings, Settings, load_settings

@@ -16,11 +16,11 @@ import httpx
 import numpy as np
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, IntervalRows
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, IntervalRows
 from dbplanmon_pipeline.settings import load_settings
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline.store.schema import collection_log
@@ -29,7 +29,7 @@ from dbplanmon_pipeline.web.app import build_app
 from dbplanmon_pipeline.web.server import status_server
 from dbplanmon_pipeline_tests.bench.figures import Row
 from dbplanmon_pipeline_tests.bench.page_history import history_paths, write_history
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 NAME = "Pages (SQLite)"
 NOW = datetime(2026, 3, 10, 12, 2, tzinfo=UTC)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.deltas import retained
 from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline.core.ports import Budget
-from dbplanmon_pipeline.core.query_store import ReadingSpan, RuntimeStats, query_store_reading
+from dbplanmon_pipeline.core.readings.counters import CounterReading
+from dbplanmon_pipeline.core.readings.deltas import retained
+from dbplanmon_pipeline.core.readings.query_store import ReadingSpan, RuntimeStats, query_store_reading
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.providers.sqlserver import SqlServerProvider
 from dbplanmon_pipeline.providers.sqlserver.columns import columns_of, hash_column, long_column, number_table

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine, hash_text
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
 from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.bench.figures import Row, spend

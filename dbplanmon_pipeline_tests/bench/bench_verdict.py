@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.verdict.model import BaselineSet
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline_tests.bench.figures import Row, peak_memory_mb, spend
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.counters import COUNTERS
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import Alert, Hotspot, PlanChange
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
 from dbplanmon_pipeline.store import SqlStore
 
 CHANGES, MESSAGES, ENTRIES = 20_000, 10_000, 100_000

@@ -11,7 +11,13 @@ from click.testing import CliRunner, Result
 
 from dbplanmon_pipeline.cli import dbplanmon
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import (
+    Incident,
+    IncidentChange,
+    IncidentEvent,
+    IncidentScope,
+    IncidentState,
+)
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine, Label, Severity
 from dbplanmon_pipeline.core.ports import Suggestion
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dbplanmon_pipeline.core.backtest_records import COLUMNS, alert_cells
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline_tests.store.samples import incident
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.hotspots import hotspots
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline_tests.defs.locations import INLINE, checks_of, metadata_of, simulated_fleet, why_it_failed
 from dbplanmon_pipeline_tests.services.fleets import START, STEP

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from dbplanmon_pipeline.core.job_alerts import JobEnd, count_end
+from dbplanmon_pipeline.core.alerts.job_alerts import JobEnd, count_end
 from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.defs.naming import JOB_TAG
 from dbplanmon_pipeline.errors import StoreUnavailable

@@ -11,12 +11,12 @@ import pytest
 
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import Hotspot
-from dbplanmon_pipeline.core.summary import Load, summarise_days
-from dbplanmon_pipeline.core.summary_pages import PICTURES
+from dbplanmon_pipeline.core.summary.pages import PICTURES
+from dbplanmon_pipeline.core.summary.period import Load, summarise_days
 from dbplanmon_pipeline.defs.summary_files import page_path, remove_pages, write_page
 from dbplanmon_pipeline.defs.summary_pictures import MOST_BYTES, summary_pictures
 from dbplanmon_pipeline.notify.mail_text import mail_of
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 from dbplanmon_pipeline_tests.defs.locations import metadata_of, why_it_failed
 from dbplanmon_pipeline_tests.services.fleets import START, STEP
 

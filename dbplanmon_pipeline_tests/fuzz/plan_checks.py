@@ -13,10 +13,10 @@ from dbplanmon_pipeline.core.plans.matching import match_plans
 from dbplanmon_pipeline.core.plans.render import render_tree
 from dbplanmon_pipeline.core.plans.signs import signs_of
 from dbplanmon_pipeline.core.plans.tree import Plan
-from dbplanmon_pipeline.core.remediation import suggest
+from dbplanmon_pipeline.core.remedies.remediation import suggest
 from dbplanmon_pipeline.core.statements.fingerprint import Dialect, fingerprint
 from dbplanmon_pipeline.errors import PlanParseError
-from dbplanmon_pipeline_tests.core.test_remediation import INCIDENT, NOW
+from dbplanmon_pipeline_tests.core.remedies.test_remediation import INCIDENT, NOW
 
 _LONGEST_COMPLAINT = 200
 _OF_A_STATEMENT = replace(INCIDENT, database="Shop", query_hash=7, plan_hash=2, previous_plan_hash=1)

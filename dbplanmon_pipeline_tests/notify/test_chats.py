@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.errors import NotificationError
 from dbplanmon_pipeline.notify import AppriseChannel, PagerDutyChannel, SlackChannel, TeamsChannel

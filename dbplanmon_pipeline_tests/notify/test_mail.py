@@ -15,8 +15,8 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from dbplanmon_pipeline.core.alerts import RetryLater
-from dbplanmon_pipeline.core.mail_addresses import mail_address
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.mail_addresses import mail_address
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.errors import NotificationError
 from dbplanmon_pipeline.notify.mail import EmailChannel, MailEncryption

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.ports import Alert, Channel
 from dbplanmon_pipeline.errors import NotificationError
 from dbplanmon_pipeline.notify.http_sender import seconds_to_wait

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import ELAPSED, EXECUTIONS, READS, WORKER
-from dbplanmon_pipeline.core.plan_cache import plan_cache_reading
 from dbplanmon_pipeline.core.ports import Budget
+from dbplanmon_pipeline.core.readings.counters import ELAPSED, EXECUTIONS, READS, WORKER
+from dbplanmon_pipeline.core.readings.plan_cache import plan_cache_reading
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS, ELAPSED, EXECUTIONS, EXTREMA, READS, WORKER
-from dbplanmon_pipeline.core.deltas import difference
 from dbplanmon_pipeline.core.ports import DatabaseReader, Provider, StatementKey
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, ELAPSED, EXECUTIONS, EXTREMA, READS, WORKER
+from dbplanmon_pipeline.core.readings.deltas import difference
 from dbplanmon_pipeline.errors import CannotConnect, QueryTimedOut, SettingsError
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault
 from dbplanmon_pipeline.providers.simulated.stretches import AT

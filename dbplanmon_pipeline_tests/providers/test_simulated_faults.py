@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import EXECUTIONS
+from dbplanmon_pipeline.core.readings.counters import EXECUTIONS
 from dbplanmon_pipeline.errors import CannotConnect
 from dbplanmon_pipeline.providers.simulated.statements import plan_hash
 from dbplanmon_pipeline_tests.providers.simulated_histories import (

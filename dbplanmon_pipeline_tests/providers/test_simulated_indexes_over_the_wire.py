@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
+from dbplanmon_pipeline.core.readings.counters import CounterReading
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.providers.simulated.indexes import context_of
 from dbplanmon_pipeline.providers.simulated.statements import query_hash, subject

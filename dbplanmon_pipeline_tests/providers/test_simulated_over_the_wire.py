@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import EXECUTIONS, READS, WORKER
-from dbplanmon_pipeline.core.deltas import difference, retained
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
+from dbplanmon_pipeline.core.readings.counters import EXECUTIONS, READS, WORKER
+from dbplanmon_pipeline.core.readings.deltas import difference, retained
 from dbplanmon_pipeline.errors import CannotConnect, LoginFailed
 from dbplanmon_pipeline.providers.simulated import SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings, Encrypt

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXECUTIONS
-from dbplanmon_pipeline.core.deltas import retained, whole_intervals
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import Budget
-from dbplanmon_pipeline.core.query_store import ABORTED, AVERAGES, MAXIMA, MINIMA, REGULAR
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXECUTIONS
+from dbplanmon_pipeline.core.readings.deltas import retained, whole_intervals
+from dbplanmon_pipeline.core.readings.query_store import ABORTED, AVERAGES, MAXIMA, MINIMA, REGULAR
 from dbplanmon_pipeline.errors import FeatureUnavailable, SettingsError
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.reports.backtest_page import MOST_ROWS, backtest_page
 from dbplanmon_pipeline.services.backtest import BacktestReport
 from dbplanmon_pipeline.services.backtest_comparison import compare

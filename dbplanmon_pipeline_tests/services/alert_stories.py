@@ -3,15 +3,15 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy, EscalationLevel
-from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS, alert_for
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy, EscalationLevel
+from dbplanmon_pipeline.core.alerts.incident_alerts import ALERTING_EVENTS, alert_for
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Severity, StatementText
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertState
 from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline.testing import FixedClock
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 TOLD = (AlertState.PENDING, AlertState.DELIVERED)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.services.backtest import Notification
 

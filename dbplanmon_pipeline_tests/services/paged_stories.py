@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.ports import Alert, Delivery
 from dbplanmon_pipeline.notify import PagerDutyChannel
 from dbplanmon_pipeline.services.process_alerts import process_alerts

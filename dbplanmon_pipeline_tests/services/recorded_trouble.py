@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse

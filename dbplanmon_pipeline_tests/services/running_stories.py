@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from dbplanmon_pipeline.core.arrivals import fresh_rows_of, rows_of
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, IntervalRows
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.plan_changes import plan_changes
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, IntervalRows
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.analyse import AnalysisReport, analyse
 from dbplanmon_pipeline.services.analyse_step import RunningSteps

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Label
 from dbplanmon_pipeline.services.analyse import MAX_CATCH_UP, analyse
 from dbplanmon_pipeline.services.decide_alerts import decide_alerts

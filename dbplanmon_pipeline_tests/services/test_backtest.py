@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine, Label
 from dbplanmon_pipeline.core.moments import from_epoch_us
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.threshold import ThresholdDetector, ThresholdPolicy
 from dbplanmon_pipeline.services.analyse import AnalysisPolicy, analyse
 from dbplanmon_pipeline.services.backtest import Rule, _chains, _own_moments, backtest, learnt_together, replay

@@ -1,6 +1,6 @@
 """An incident of a slow statement that fails as well lives as long in a back-test as in production."""
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.services.backtest import backtest
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 from dbplanmon_pipeline_tests.services.recorded_trouble import (

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from dbplanmon_pipeline.core.backtest_records import COLUMNS, alert_cells
-from dbplanmon_pipeline.core.incidents import IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.known_events import KnownEvent
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.services.backtest import BacktestReport
 from dbplanmon_pipeline.services.backtest_scores import SIZES, Activity, Found, score
 from dbplanmon_pipeline.store.recorded_labels import read_labels

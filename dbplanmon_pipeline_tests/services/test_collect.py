@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.errors import QueryTimedOut, SettingsError
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider
 from dbplanmon_pipeline.services.collect import CollectionStopped

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.model import Engine, Label
-from dbplanmon_pipeline.core.workload_changes import GrowthKind, WorkloadPolicy
-from dbplanmon_pipeline.core.workload_words import growth_words
+from dbplanmon_pipeline.core.workload.changes import GrowthKind, WorkloadPolicy
+from dbplanmon_pipeline.core.workload.words import growth_words
 from dbplanmon_pipeline.services.compare_workload import compare_workload, dearest_of
 from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 from dbplanmon_pipeline_tests.services.fleets import START, STEP
 from dbplanmon_pipeline_tests.services.mornings import BEGIN, DAYS, END, HOUR, fault, fleet_at, write_mornings
 from dbplanmon_pipeline_tests.services.stories import DETECTOR, INSTANCE, REF, Story, victim

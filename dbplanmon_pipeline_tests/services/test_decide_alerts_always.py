@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.alert_rules import decide
-from dbplanmon_pipeline.core.incidents import Incident, IncidentState
+from dbplanmon_pipeline.core.alert_rules.rules import decide
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentState
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Delivery
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState, MaintenanceWindow, MuteRule

@@ -4,8 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.incident_machine import IllegalTransition
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import (
+    Incident,
+    IncidentChange,
+    IncidentEvent,
+    IncidentScope,
+    IncidentState,
+)
+from dbplanmon_pipeline.core.incidents.machine import IllegalTransition
 from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.services.decide_incident import UnknownIncident, decide_incident, find_incident
 from dbplanmon_pipeline.testing import FixedClock

@@ -4,13 +4,13 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.deployments import new_deployment
-from dbplanmon_pipeline.core.incidents import IncidentScope
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.causes.deployments import new_deployment
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label
 from dbplanmon_pipeline.core.ports import FactChange
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.services.explain import explain_incident
-from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import NOW, PLAN_REGRESSION
 from dbplanmon_pipeline_tests.core.plans.showplans import relop, showplan, statement, table
 
 REF = DatabaseRef("prod", "Shop")

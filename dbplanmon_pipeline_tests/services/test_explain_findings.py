@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dbplanmon_pipeline.core.model import CapturedPlan
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, statement, table
 from dbplanmon_pipeline_tests.services.test_explain import Store, explained
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.summary_pages import summary_text
-from dbplanmon_pipeline.core.summary_rows import tables_of
-from dbplanmon_pipeline.core.workload_changes import WorkloadPolicy
-from dbplanmon_pipeline.core.workload_quiet import QuietStatement, quiet_record, quiet_statements
+from dbplanmon_pipeline.core.summary.pages import summary_text
+from dbplanmon_pipeline.core.summary.rows import tables_of
+from dbplanmon_pipeline.core.workload.changes import WorkloadPolicy
+from dbplanmon_pipeline.core.workload.quiet import QuietStatement, quiet_record, quiet_statements
 from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 from dbplanmon_pipeline_tests.services.recorded_trouble import A_DAY, BEGIN, STEP, Collector, of_shop

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.history_days import days_before
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import ImportStatus
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
+from dbplanmon_pipeline.core.readings.history_days import days_before
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing, QueryTimedOut
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.services.collect import CollectionStopped, CollectionTarget

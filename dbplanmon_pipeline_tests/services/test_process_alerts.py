@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dbplanmon_pipeline.core.alerts import RetryLater
+from dbplanmon_pipeline.core.alerts.delivery_policy import AlertKind, ChannelPolicy, DeliveryHours, RetryPolicy
+from dbplanmon_pipeline.core.alerts.incident_alerts import RetryLater
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
-from dbplanmon_pipeline.core.delivery_policy import AlertKind, ChannelPolicy, DeliveryHours, RetryPolicy
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, AlertStore, Channel, DeliveryStore
 from dbplanmon_pipeline.errors import NotificationError, SettingsError

@@ -3,12 +3,12 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import without_excluded
-from dbplanmon_pipeline.core.verdict.series import series_rows
+from dbplanmon_pipeline.core.verdict.normal.baseline import without_excluded
+from dbplanmon_pipeline.core.verdict.rows.series import series_rows
 from dbplanmon_pipeline.services.rebuild_baselines import excluded_spans
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 from dbplanmon_pipeline_tests.core.verdict.workloads import NOON, Workload
 
 HOUR = timedelta(hours=1)

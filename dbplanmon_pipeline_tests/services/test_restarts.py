@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.restarts import RESTART_FACTS, Restarts
 from dbplanmon_pipeline.core.verdict.warm_up import HELD_BACK, WarmUpPolicy
 from dbplanmon_pipeline.services.backtest import BacktestPolicy, backtest

@@ -11,9 +11,9 @@ import pytest
 
 from dbplanmon_pipeline.core.breaker import BreakerPolicy
 from dbplanmon_pipeline.core.health import Health
-from dbplanmon_pipeline.core.kpi_health import kpis_within_limits
-from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
-from dbplanmon_pipeline.core.kpis import KpiLimits, KpiPolicy, KpiSpec, KpiState
+from dbplanmon_pipeline.core.kpis.health import kpis_within_limits
+from dbplanmon_pipeline.core.kpis.rules import KpiLimits, KpiPolicy, KpiSpec, KpiState
+from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.errors import CannotConnect, QueryTimedOut, SettingsError

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from dbplanmon_pipeline.core.summary import summarise_days
+from dbplanmon_pipeline.core.summary.period import summarise_days
 from dbplanmon_pipeline.services.send_summary import send_summary
 from dbplanmon_pipeline.testing import MemoryAlertStore
 from dbplanmon_pipeline_tests.store.samples import incident

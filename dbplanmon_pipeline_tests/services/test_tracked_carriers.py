@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.services.decide_alerts import ends_due

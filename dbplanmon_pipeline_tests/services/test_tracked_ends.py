@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.alerts import ALERTING_EVENTS
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.alerts.incident_alerts import ALERTING_EVENTS
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule

@@ -7,9 +7,9 @@ from datetime import time, timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.alert_rules_messages import GROUP
-from dbplanmon_pipeline.core.delivery_policy import ENDING_EVENTS
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.alert_rules.messages import GROUP
+from dbplanmon_pipeline.core.alerts.delivery_policy import ENDING_EVENTS
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, Delivery
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, MaintenanceWindow, MuteRule

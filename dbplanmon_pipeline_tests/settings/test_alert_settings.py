@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
-from dbplanmon_pipeline.core.incidents import IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.settings import Settings
 

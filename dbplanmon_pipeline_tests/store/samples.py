@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import (
     CapturedPlan,
     CollectionOutcome,
@@ -19,6 +18,7 @@ from dbplanmon_pipeline.core.model import (
     StatementText,
 )
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading, IntervalRows
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, IntervalRows
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, IntervalRows
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, NOON, SALES, late_rows, rows, us
 

@@ -7,8 +7,8 @@ from datetime import time, timedelta
 import pytest
 from sqlalchemy import event
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertPolicy
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import StatementText
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import (

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import event
 
-from dbplanmon_pipeline.core.counters import COUNTERS
-from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, CollectionStatus, Engine, StatementText
 from dbplanmon_pipeline.core.ports import CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
+from dbplanmon_pipeline.core.readings.intervals import INTERVAL_COLUMNS, KEY_COLUMNS
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.store.samples import (
     CRM,

@@ -6,11 +6,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS
-from dbplanmon_pipeline.core.kpis import KpiResult, KpiState
+from dbplanmon_pipeline.core.kpis.rules import KpiResult, KpiState
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, Engine
 from dbplanmon_pipeline.core.ports import Alert, CollectedDatabase
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, HR, NOON, SALES, ticks
 
 MIDNIGHT = NOON.replace(hour=0)

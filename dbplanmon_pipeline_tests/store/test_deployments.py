@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dbplanmon_pipeline.core.deployments import Deployment, new_deployment
+from dbplanmon_pipeline.core.causes.deployments import Deployment, new_deployment
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.store.samples import NOON
 

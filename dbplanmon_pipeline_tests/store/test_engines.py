@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, IntervalRows
 from dbplanmon_pipeline.core.ports import Store
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, IntervalRows
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.store.samples import CRM, NOON, SALES, late_rows, ticks, us

@@ -6,11 +6,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.capture import OTHER_STATEMENTS
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
-from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, KpiState
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.kpis.rules import KpiMemory, KpiResult, KpiState
 from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline.core.ports import Alert, Delivery, JobState
+from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline_tests.store.samples import CRM, FIVE_MINUTES, HR, NOON, SALES, collected, incident, ticks
 
 

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.deltas import whole_intervals
-from dbplanmon_pipeline.core.history_days import days_before, importable, span_of
 from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
 from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
+from dbplanmon_pipeline.core.readings.deltas import whole_intervals
+from dbplanmon_pipeline.core.readings.history_days import days_before, importable, span_of
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.core import readings
-from dbplanmon_pipeline_tests.core.readings import counter
+from dbplanmon_pipeline_tests.core.readings.small_readings import counter
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, NOON, SALES, collected, rows, ticks, us
 
 DAY = NOON.date()

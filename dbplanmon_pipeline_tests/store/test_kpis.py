@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, KpiState, same_hours
+from dbplanmon_pipeline.core.kpis.rules import KpiMemory, KpiResult, KpiState, same_hours
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline_tests.store.samples import NOON
 

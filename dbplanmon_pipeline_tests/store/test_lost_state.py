@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import zstandard
 
-from dbplanmon_pipeline.core.lost_state import NOTE
 from dbplanmon_pipeline.core.model import CollectionStatus
+from dbplanmon_pipeline.core.readings.lost_state import NOTE
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline.store.schema import counter_state

@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionStatus, StatementText
 from dbplanmon_pipeline.core.ports import Alert, Delivery, Hotspot, PlanChange
 from dbplanmon_pipeline.core.ports.page_lists import ListFilter

@@ -6,12 +6,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS
-from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, Severity, StatementText
 from dbplanmon_pipeline.core.ports import ImportedDay, ImportStatus
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
+from dbplanmon_pipeline.core.readings.failures import FAILED_EXECUTIONS
 from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline_tests.store.samples import NOON, SALES, collected, incident, rows, ticks
 

@@ -11,7 +11,7 @@ import pytest
 from dbplanmon_pipeline.core.grouping import whole_instances
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import recorded_intervals
 from dbplanmon_pipeline.store.recorded_intervals import RecordedIntervals, Wanted

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentScope
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.known_events import KnownEvent
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store.recorded_labels import read_labels

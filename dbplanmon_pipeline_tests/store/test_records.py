@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, Delivery, Hotspot, JobState, PlanChange, Suggestion
 from dbplanmon_pipeline.core.verdict.model import BASELINE_COLUMNS, BaselineSet

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from dbplanmon_pipeline.core.deployments import new_deployment
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.causes.deployments import new_deployment
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
 from dbplanmon_pipeline.core.ports import Alert, Delivery, ExpiryMark, JobState, PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import MaintenanceWindow, MuteRule

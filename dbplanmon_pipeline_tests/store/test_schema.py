@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import StatementText
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch, StoreUnavailable

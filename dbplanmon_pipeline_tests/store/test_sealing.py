@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import SqlStore, open_store
 from dbplanmon_pipeline_tests.store.samples import CRM, FIVE_MINUTES, HR, NOON, SALES, late_rows, rows, ticks

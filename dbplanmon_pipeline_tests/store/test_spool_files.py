@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import SpooledReading
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading
 from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.store import DiskSpool
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
 from dbplanmon_pipeline.store import SqlStore, StateFolder
 from dbplanmon_pipeline_tests.store.samples import CRM, FIVE_MINUTES, HR, NOON, SALES, late_rows, rows, ticks, us
 from dbplanmon_pipeline_tests.store.test_records import DAY, baselines

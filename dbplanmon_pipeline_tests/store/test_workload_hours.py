@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS
+from dbplanmon_pipeline.core.readings.counters import COUNTERS
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, HR, NOON, SALES, ticks, us
 
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.query_store import AVERAGES, DEVIATIONS, MAXIMA, MINIMA
+from dbplanmon_pipeline.core.readings.query_store import AVERAGES, DEVIATIONS, MAXIMA, MINIMA
 from dbplanmon_pipeline.providers.simulated.facts import (
     ADVICE_SCORE,
     AUTOMATIC_TUNING,

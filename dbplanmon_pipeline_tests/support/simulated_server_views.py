@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.plan_cache import OUTERMOST, TOTALS
+from dbplanmon_pipeline.core.readings.plan_cache import OUTERMOST, TOTALS
 from dbplanmon_pipeline.providers.simulated.faults import PLANS
 from dbplanmon_pipeline.providers.simulated.provider import SimulatedProvider
 from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash

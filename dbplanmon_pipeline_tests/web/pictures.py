@@ -6,9 +6,9 @@ import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dbplanmon_pipeline.core.alert_rules_policy import AlertRoutes
-from dbplanmon_pipeline.core.incident_machine import IncidentPolicy
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.alert_rules.policy import AlertRoutes
+from dbplanmon_pipeline.core.incidents.incident import Incident
+from dbplanmon_pipeline.core.incidents.machine import IncidentPolicy
 from dbplanmon_pipeline.core.model import Engine, Label
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports.collection import JobState
 from dbplanmon_pipeline.core.ports.intervals import IntervalStore

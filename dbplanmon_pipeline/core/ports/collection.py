@@ -6,8 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from dbplanmon_pipeline.core.counters import CounterReading, IntervalRows
 from dbplanmon_pipeline.core.model import CapturedPlan, CollectionOutcome, DatabaseRef, Engine, StatementText
+from dbplanmon_pipeline.core.readings.counters import CounterReading, IntervalRows
 
 
 @dataclass(frozen=True, slots=True)

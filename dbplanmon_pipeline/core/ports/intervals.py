@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 
 
 class IntervalStore(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, Span
+from dbplanmon_pipeline.core.kpis.rules import KpiMemory, KpiResult, Span
 from dbplanmon_pipeline.core.ports.alerts import Alert
 from dbplanmon_pipeline.core.ports.collection import JobState
 

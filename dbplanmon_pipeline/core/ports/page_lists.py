@@ -7,11 +7,11 @@ from typing import Protocol
 
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Floats
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow
 from dbplanmon_pipeline.core.ports.alerts import Delivery
 from dbplanmon_pipeline.core.ports.analysis import Hotspot, PlanChange
+from dbplanmon_pipeline.core.readings.counters import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.incidents import Incident, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
+from dbplanmon_pipeline.core.readings.counters import Floats
 
 
 @dataclass(frozen=True, slots=True)

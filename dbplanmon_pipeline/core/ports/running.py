@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.intervals import IntervalStore
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 
 RecordedWork = dict[tuple[DatabaseRef, int], tuple[float, ...]]
 """Executions, their elapsed time [microseconds] and those that failed, by database and start of the hour.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.counters import CounterReading
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
+from dbplanmon_pipeline.core.readings.counters import CounterReading
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
+from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, Engine, StatementText
+from dbplanmon_pipeline.core.readings.counters import CounterReading
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 
 Clock = Callable[[], datetime]
@@ -73,7 +73,7 @@ class DatabaseReader(Protocol):
         ...
 
     def read_table_facts(self, tables: Sequence[str]) -> Mapping[str, str]:
-        """The same of tables that plans read, by name (`core/table_facts.py`).
+        """The same of tables that plans read, by name (`core/causes/table_facts.py`).
 
         Args:
             tables: `schema.table` of those that are known to matter; an engine that reads its plans again and again

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CollectionOutcome
 from dbplanmon_pipeline.core.ports.alerts import AlertStore, SuggestionStore
 from dbplanmon_pipeline.core.ports.analysis import AnalysisStore

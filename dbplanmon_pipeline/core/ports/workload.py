@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.readings.counters import Floats
 
 
 @dataclass(frozen=True, slots=True)

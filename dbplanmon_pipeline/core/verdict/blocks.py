@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation
-from dbplanmon_pipeline.core.verdict.series import SeriesRows
-from dbplanmon_pipeline.core.verdict.ticks import Active
+from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.rows.ticks import Active
 
 ROWS = 250_000
 """Rows of a block, unless one instance has more: judging takes half a kilobyte for each."""

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.baseline import Learnt
-from dbplanmon_pipeline.core.verdict.common_mode import CommonMode
-from dbplanmon_pipeline.core.verdict.dear import BAR, COST, DearRows, far_rows
-from dbplanmon_pipeline.core.verdict.held_up import HeldUp, Waits, seldom
-from dbplanmon_pipeline.core.verdict.normal import Normal
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.common.common_mode import CommonMode
+from dbplanmon_pipeline.core.verdict.common.held_up import HeldUp, Waits, seldom
+from dbplanmon_pipeline.core.verdict.common.scopes import Modes, Scopes, scopes_of
+from dbplanmon_pipeline.core.verdict.normal.baseline import Learnt
+from dbplanmon_pipeline.core.verdict.normal.dear import BAR, COST, DearRows, far_rows
+from dbplanmon_pipeline.core.verdict.normal.view import Normal
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import Modes, Scopes, scopes_of
-from dbplanmon_pipeline.core.verdict.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
-from dbplanmon_pipeline.core.verdict.windows import CostRows, WeightedSums, cost_rows
+from dbplanmon_pipeline.core.verdict.rows.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
+from dbplanmon_pipeline.core.verdict.rows.windows import CostRows, WeightedSums, cost_rows
 
 READS = "logical_reads_pages"
 _ELAPSED, _WORKER = METRICS

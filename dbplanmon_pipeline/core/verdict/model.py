@@ -8,10 +8,10 @@ from typing import Protocol
 
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.failures import Failures
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
+from dbplanmon_pipeline.core.readings.counters import Floats
+from dbplanmon_pipeline.core.readings.failures import Failures
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 
 BASELINE_COLUMNS = (
     "database_id",

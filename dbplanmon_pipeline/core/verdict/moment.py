@@ -6,19 +6,19 @@ from functools import cached_property
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.common.slow_instances import SlowDatabases, SlowInstances
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
-from dbplanmon_pipeline.core.verdict.explained import began_at, verdict_of
-from dbplanmon_pipeline.core.verdict.findings import Fired, find
 from dbplanmon_pipeline.core.verdict.model import Evaluation, Known, Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scales import Judge
-from dbplanmon_pipeline.core.verdict.series import SeriesRows
-from dbplanmon_pipeline.core.verdict.slow_instances import SlowDatabases, SlowInstances
-from dbplanmon_pipeline.core.verdict.ticks import Active, Points
+from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.rows.ticks import Active, Points
+from dbplanmon_pipeline.core.verdict.rules.findings import Fired, find
+from dbplanmon_pipeline.core.verdict.rules.scales import Judge
+from dbplanmon_pipeline.core.verdict.telling.explained import began_at, verdict_of
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Longs
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.blocks import blocks_of, together
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
-from dbplanmon_pipeline.core.verdict.failing_moments import failing_moments
+from dbplanmon_pipeline.core.verdict.failing.moments import failing_moments
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
 from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
+from dbplanmon_pipeline.core.verdict.normal.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
+from dbplanmon_pipeline.core.verdict.normal.table import key_table, readable_table, rough_medians
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import METRICS, SeriesFrame, SeriesRows, series_rows
-from dbplanmon_pipeline.core.verdict.table import key_table, readable_table, rough_medians
-from dbplanmon_pipeline.core.verdict.ticks import Points, points_of, tick_numbers
+from dbplanmon_pipeline.core.verdict.rows.series import METRICS, SeriesFrame, SeriesRows, series_rows
+from dbplanmon_pipeline.core.verdict.rows.ticks import Points, points_of, tick_numbers
 
 
 class StatisticalDetector:

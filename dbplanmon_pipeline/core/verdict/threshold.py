@@ -6,17 +6,23 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef, Label
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import without_excluded
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.comparison import active_series, baseline_rows
-from dbplanmon_pipeline.core.verdict.evidence import count_text, duration_text
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, Verdict, nothing_known
-from dbplanmon_pipeline.core.verdict.series import SeriesRows, series_rows
-from dbplanmon_pipeline.core.verdict.severity import severity_of
-from dbplanmon_pipeline.core.verdict.table import high_average, middle_average, per_execution, readable_table, total
+from dbplanmon_pipeline.core.verdict.normal.baseline import without_excluded
+from dbplanmon_pipeline.core.verdict.normal.table import (
+    high_average,
+    middle_average,
+    per_execution,
+    readable_table,
+    total,
+)
+from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows, series_rows
+from dbplanmon_pipeline.core.verdict.telling.evidence import count_text, duration_text
+from dbplanmon_pipeline.core.verdict.telling.severity import severity_of
 
 _LAYOUT = "threshold/1"
 _ELAPSED, _WORKER, _READS = "elapsed_time_us", "worker_time_us", "logical_reads_pages"

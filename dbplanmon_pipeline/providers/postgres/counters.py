@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA, CounterReading
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading
 from dbplanmon_pipeline.providers.postgres.probe import ServerFacts
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import MARKER, statement_in

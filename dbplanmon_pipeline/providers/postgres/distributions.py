@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dbplanmon_pipeline.core.distribution import ColumnStatistics
+from dbplanmon_pipeline.core.causes.distribution import ColumnStatistics
 from dbplanmon_pipeline.core.plans.context import STALE_ROWS
 from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.postgres.session import Session

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
-from dbplanmon_pipeline.core.kpi_statement import MOST_ROWS, KpiRow, KpiStatement
-from dbplanmon_pipeline.core.procedure_name import procedure_parts
+from dbplanmon_pipeline.core.kpis.procedure_name import procedure_parts
+from dbplanmon_pipeline.core.kpis.statement import MOST_ROWS, KpiRow, KpiStatement
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing, ProviderError, StatementRefused
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import MARKER, statement

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from dbplanmon_pipeline.core.causes.table_facts import TableShape
 from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
-from dbplanmon_pipeline.core.table_facts import TableShape
 from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.postgres.distributions import (
     AnalyzedTable,

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
+from dbplanmon_pipeline.core.causes.table_facts import TableShape, table_facts
+from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, DatabaseRef, Engine, StatementText
 from dbplanmon_pipeline.core.name_patterns import NamePatterns
 from dbplanmon_pipeline.core.ports import Budget, Clock, StatementKey
+from dbplanmon_pipeline.core.readings.counters import CounterReading
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
-from dbplanmon_pipeline.core.table_facts import TableShape, table_facts
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.open_sessions import OpenSessions
 from dbplanmon_pipeline.providers.postgres.counters import OwnStatements, read_counters

@@ -4,11 +4,11 @@ from typing import Protocol
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import EXTREMA, Floats, Longs
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.plan_cache import TOTALS as CACHE_TOTALS
-from dbplanmon_pipeline.core.plan_cache import PlanCacheStats
+from dbplanmon_pipeline.core.readings.counters import EXTREMA, Floats, Longs
+from dbplanmon_pipeline.core.readings.plan_cache import TOTALS as CACHE_TOTALS
+from dbplanmon_pipeline.core.readings.plan_cache import PlanCacheStats
 from dbplanmon_pipeline.providers.simulated.faults import REGRESSED_PLAN
 from dbplanmon_pipeline.providers.simulated.recorded_rows import GRANT_PAGES, LARGE_GRANT_PAGES, PARALLEL_DOP
 from dbplanmon_pipeline.providers.simulated.stretches import AT, Layout, StretchWork, counters_of

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from dbplanmon_pipeline.core.context_facts import EDITION_FACT, SQL_SERVER_VERSION_FACT
+from dbplanmon_pipeline.core.causes.context_facts import EDITION_FACT, SQL_SERVER_VERSION_FACT
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.query_store_health import (
+from dbplanmon_pipeline.core.readings.query_store_health import (
     FORCED_PLAN_FACT,
     IDENTITY_FACT,
     SIZE_FACT,

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
+from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.statements.tsql_reading import why_not_reading
 from dbplanmon_pipeline.errors import FeatureUnavailable, StatementRefused
 from dbplanmon_pipeline.providers.simulated.history import DatabaseHistory, TrueWork

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.plan_cache import PlanCacheStats
-from dbplanmon_pipeline.core.query_store import RuntimeStats, WaitStats
-from dbplanmon_pipeline.core.query_store_span import EngineInterval
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.plan_cache import PlanCacheStats
+from dbplanmon_pipeline.core.readings.query_store import RuntimeStats, WaitStats
+from dbplanmon_pipeline.core.readings.query_store_span import EngineInterval
 from dbplanmon_pipeline.providers.simulated.cached_plans import cached_plans, creation_text
 from dbplanmon_pipeline.providers.simulated.faults import FaultKind, SimulatedFault
 from dbplanmon_pipeline.providers.simulated.randomness import stable_hash, stream_keys

@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 
 Words = NDArray[np.uint64]
 

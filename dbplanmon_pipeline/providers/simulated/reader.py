@@ -6,14 +6,20 @@ from typing import Protocol
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
+from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, Capability, CapturedPlan, Engine, StatementText
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.plan_cache import plan_cache_reading
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
-from dbplanmon_pipeline.core.query_store import AVERAGES, ReadingSpan, RuntimeStats, WaitStats, query_store_reading
-from dbplanmon_pipeline.core.query_store_span import IntervalPolicy, reading_span
+from dbplanmon_pipeline.core.readings.counters import CounterReading
+from dbplanmon_pipeline.core.readings.plan_cache import plan_cache_reading
+from dbplanmon_pipeline.core.readings.query_store import (
+    AVERAGES,
+    ReadingSpan,
+    RuntimeStats,
+    WaitStats,
+    query_store_reading,
+)
+from dbplanmon_pipeline.core.readings.query_store_span import IntervalPolicy, reading_span
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import FeatureUnavailable
 from dbplanmon_pipeline.providers.simulated.facts import facts_of, query_store_state

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.providers.simulated.faults import PLANS, CacheLife, SimulatedFault, lives, spans
 from dbplanmon_pipeline.providers.simulated.statements import plan_hash, query_hash
 from dbplanmon_pipeline.providers.simulated.workload import HISTORY_BEGINS_US, Workload, cost_pattern

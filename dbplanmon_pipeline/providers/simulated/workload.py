@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.providers.simulated.randomness import Words, normals, stream_keys, uniforms
 
 HISTORY_BEGINS = datetime(2020, 1, 1, tzinfo=UTC)

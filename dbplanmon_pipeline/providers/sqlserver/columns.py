@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 
 
 def columns_of(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dbplanmon_pipeline.core.context_facts import EDITION_FACT, SETTING_FACT, SQL_SERVER_VERSION_FACT
-from dbplanmon_pipeline.core.plan_forcing import REPLICA_GROUPS_FACT
-from dbplanmon_pipeline.core.query_store import PRIMARY_REPLICA
-from dbplanmon_pipeline.core.query_store_health import (
+from dbplanmon_pipeline.core.causes.context_facts import EDITION_FACT, SETTING_FACT, SQL_SERVER_VERSION_FACT
+from dbplanmon_pipeline.core.readings.query_store import PRIMARY_REPLICA
+from dbplanmon_pipeline.core.readings.query_store_health import (
     FORCED_PLAN_FACT,
     IDENTITY_FACT,
     SIZE_FACT,
@@ -14,6 +13,7 @@ from dbplanmon_pipeline.core.query_store_health import (
     STATE_FACT,
     forced_plan_value,
 )
+from dbplanmon_pipeline.core.remedies.plan_forcing import REPLICA_GROUPS_FACT
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 from dbplanmon_pipeline.providers.sqlserver.engine_advice import read_engine_advice
 from dbplanmon_pipeline.providers.sqlserver.hashes import hex_text

@@ -7,8 +7,8 @@ words and the rollback are there for mistakes.
 
 import contextlib
 
-from dbplanmon_pipeline.core.kpi_statement import MOST_ROWS, KpiRow, KpiStatement
-from dbplanmon_pipeline.core.procedure_name import procedure_parts
+from dbplanmon_pipeline.core.kpis.procedure_name import procedure_parts
+from dbplanmon_pipeline.core.kpis.statement import MOST_ROWS, KpiRow, KpiStatement
 from dbplanmon_pipeline.core.statements.tsql_reading import end_of_first_word, why_not_reading
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing, ProviderError, StatementRefused
 from dbplanmon_pipeline.providers.sqlserver.failures import native_number

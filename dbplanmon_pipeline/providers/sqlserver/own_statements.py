@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Collection, Iterable, Mapping
 
-from dbplanmon_pipeline.core.counters import CounterReading
+from dbplanmon_pipeline.core.readings.counters import CounterReading
 from dbplanmon_pipeline.providers.sqlserver.session import Session
 from dbplanmon_pipeline.providers.sqlserver.sqltext import statement_in
 from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists

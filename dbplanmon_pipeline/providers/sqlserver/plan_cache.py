@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.plan_cache import OUTERMOST, TOTALS, PlanCacheStats
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.plan_cache import OUTERMOST, TOTALS, PlanCacheStats
 from dbplanmon_pipeline.errors import ProviderError, QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.columns import columns_of, hash_column, long_column, number_table
 from dbplanmon_pipeline.providers.sqlserver.limits import MOST_ROWS

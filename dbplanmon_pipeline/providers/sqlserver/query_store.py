@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.counters import CounterReading, Longs
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.query_store import (
+from dbplanmon_pipeline.core.readings.counters import CounterReading, Longs
+from dbplanmon_pipeline.core.readings.query_store import (
     AVERAGES,
     DEVIATIONS,
     MAXIMA,
@@ -19,7 +19,7 @@ from dbplanmon_pipeline.core.query_store import (
     WaitStats,
     query_store_reading,
 )
-from dbplanmon_pipeline.core.query_store_span import (
+from dbplanmon_pipeline.core.readings.query_store_span import (
     LONGEST_BACK_US,
     EngineInterval,
     IntervalPolicy,

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dbplanmon_pipeline.core.counters import CounterReading
-from dbplanmon_pipeline.core.kpi_statement import KpiRow, KpiStatement
+from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
 from dbplanmon_pipeline.core.model import Capabilities, CapturedPlan, StatementText
-from dbplanmon_pipeline.core.plan_cache import PlanCacheStats, merge_equal_counters, plan_cache_reading
 from dbplanmon_pipeline.core.ports import Clock, StatementKey
+from dbplanmon_pipeline.core.readings.counters import CounterReading
+from dbplanmon_pipeline.core.readings.plan_cache import PlanCacheStats, merge_equal_counters, plan_cache_reading
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.errors import PermissionMissing, ProviderError, QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.cached_plans import read_cached_plans, read_cached_texts

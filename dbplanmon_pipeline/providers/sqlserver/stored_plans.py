@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
 from dbplanmon_pipeline.core.ports import StatementKey
-from dbplanmon_pipeline.core.query_store import plan_id_of
+from dbplanmon_pipeline.core.readings.query_store import plan_id_of
 from dbplanmon_pipeline.errors import QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.hashes import signed
 from dbplanmon_pipeline.providers.sqlserver.plan_context import PlanContexts

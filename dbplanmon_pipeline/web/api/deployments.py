@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.deployments import AHEAD, UnknownDeployment, UnusableDeployment
+from dbplanmon_pipeline.core.causes.deployments import AHEAD, UnknownDeployment, UnusableDeployment
 from dbplanmon_pipeline.core.records import Record, deployment_record
 from dbplanmon_pipeline.services import mark_deployment as marking
 from dbplanmon_pipeline.web.access.guard import require

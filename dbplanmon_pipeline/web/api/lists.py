@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from dbplanmon_pipeline.core.records import Record, hotspot_record, plan_change_record
 from dbplanmon_pipeline.core.records_of_people import alert_row_record
-from dbplanmon_pipeline.core.workload_words import busier_record, growth_record
+from dbplanmon_pipeline.core.workload.words import busier_record, growth_record
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.api.answers import Answer, limit_of

@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.records import Record, incident_record, plan_change_record
 from dbplanmon_pipeline.core.records_of_people import mute_record
-from dbplanmon_pipeline.core.workload_words import growth_record
+from dbplanmon_pipeline.core.workload.words import growth_record
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.api.answers import Answer

@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 
 from dbplanmon_pipeline.core.breaker import BreakerPolicy, is_open
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import KpiState
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
+from dbplanmon_pipeline.core.kpis.rules import KpiState
 from dbplanmon_pipeline.core.model import CollectionStatus, Severity
 from dbplanmon_pipeline.core.ports.collection import JobState
 from dbplanmon_pipeline.core.ports.figures import DatabaseState

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dbplanmon_pipeline.composition.channels import channel_names
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.figures import DatabaseState, StoreFigures
 from dbplanmon_pipeline.errors import DbPlanMonError

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.context_facts import (
+from dbplanmon_pipeline.core.causes.context_facts import (
     ADVICE_FACT,
     OF_STATEMENTS,
     ROLE_SETTINGS_FACT,
@@ -18,17 +18,22 @@ from dbplanmon_pipeline.core.context_facts import (
     STATISTICS_FACT,
     cause_words,
 )
+from dbplanmon_pipeline.core.causes.table_facts import TABLE_FACTS
 from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
-from dbplanmon_pipeline.core.incidents import Incident
-from dbplanmon_pipeline.core.intervals import IntervalFrame
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.plain_words import seconds_words
 from dbplanmon_pipeline.core.ports import FactChange, Hotspot
 from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, ReadingRow
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
-from dbplanmon_pipeline.core.query_store_health import FORCED_PLAN_FACT, SIZE_FACT, STATE_FACT, query_store_health
-from dbplanmon_pipeline.core.table_facts import TABLE_FACTS
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.readings.query_store_health import (
+    FORCED_PLAN_FACT,
+    SIZE_FACT,
+    STATE_FACT,
+    query_store_health,
+)
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.charts.history import HistoryChart, Point, history_chart

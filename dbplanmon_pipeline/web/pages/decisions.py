@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from dbplanmon_pipeline.composition.incidents import decide_by_person
-from dbplanmon_pipeline.core.incident_machine import IllegalTransition
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.machine import IllegalTransition
 from dbplanmon_pipeline.core.records import change_record
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.mute_alerts import MuteScope, mute_alerts

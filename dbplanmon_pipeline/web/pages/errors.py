@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.incident_machine import IllegalTransition
+from dbplanmon_pipeline.core.incidents.machine import IllegalTransition
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.errors import DbPlanMonError, StoreError, StoreSchemaMismatch, StoreUnavailable
 from dbplanmon_pipeline.services.decide_incident import UnknownIncident

@@ -9,11 +9,11 @@ from functools import lru_cache
 import numpy as np
 from markupsafe import Markup
 
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line, seconds_words
 from dbplanmon_pipeline.core.ports.pages import FleetRow
+from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.web.charts.sparkline import sparkline
 from dbplanmon_pipeline.web.pages.words import ENGINES, SEVERITIES, Badge, ago_words, severity_badge
 

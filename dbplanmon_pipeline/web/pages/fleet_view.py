@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats
-from dbplanmon_pipeline.core.incidents import Incident, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentState
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports.pages import FleetRow
+from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.web.pages.fleet_cards import (
     CPU,
     ELAPSED,

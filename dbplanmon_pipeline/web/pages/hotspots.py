@@ -14,7 +14,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.core.ports.page_lists import HotspotRanking, ListFilter
-from dbplanmon_pipeline.core.workload_changes import BusierInstance, WorkloadChange
+from dbplanmon_pipeline.core.workload.changes import BusierInstance, WorkloadChange
 from dbplanmon_pipeline.services.compare_workload import NO_WORKLOAD, Workload, compare_workload, totals_of
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role

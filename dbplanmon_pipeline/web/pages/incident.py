@@ -6,7 +6,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.incidents import Incident, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.plans.findings.words import finding_record

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
-from dbplanmon_pipeline.core.incidents import IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentState
 from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.core.ports.pages import IncidentCursor, IncidentFilter
 

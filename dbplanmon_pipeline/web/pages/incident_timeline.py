@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbplanmon_pipeline.core.cause_candidates import CauseKind
-from dbplanmon_pipeline.core.incidents import Incident, IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.causes.candidates import CauseKind
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import one_line, seconds_words
 from dbplanmon_pipeline.core.ports import PlanChange

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dbplanmon_pipeline.core.kpi_health import KpiStatus
-from dbplanmon_pipeline.core.kpis import KpiLimits, KpiMemory, KpiResult, KpiSpec, KpiState, number_words
+from dbplanmon_pipeline.core.kpis.health import KpiStatus
+from dbplanmon_pipeline.core.kpis.rules import KpiLimits, KpiMemory, KpiResult, KpiSpec, KpiState, number_words
 from dbplanmon_pipeline.core.plain_words import duration_words, one_line
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role

@@ -16,7 +16,7 @@ from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, PlanUse, StatementSeen
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter, IncidentPage, Normal
-from dbplanmon_pipeline.core.workload_changes import WorkloadChange
+from dbplanmon_pipeline.core.workload.changes import WorkloadChange
 from dbplanmon_pipeline.services.compare_statement import statement_growth
 from dbplanmon_pipeline.services.mute_alerts import SPANS, MuteScope, mute_alerts
 from dbplanmon_pipeline.web.access.guard import form_of, require

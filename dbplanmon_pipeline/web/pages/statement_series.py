@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.plain_words import hash_words

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute
 
-from dbplanmon_pipeline.core.failures import share_words
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
@@ -23,7 +22,8 @@ from dbplanmon_pipeline.core.plain_words import (
     ratio_words,
     seconds_words,
 )
-from dbplanmon_pipeline.core.workload_words import busier_words, growth_sentence, growth_words
+from dbplanmon_pipeline.core.readings.failures import share_words
+from dbplanmon_pipeline.core.workload.words import busier_words, growth_sentence, growth_words
 from dbplanmon_pipeline.web.access.csrf import FIELD, csrf_token
 from dbplanmon_pipeline.web.access.user import Role, user_of
 from dbplanmon_pipeline.web.charts.svg import value_rows

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dbplanmon_pipeline.core.failures import failing_words, share_words
-from dbplanmon_pipeline.core.incidents import Incident, IncidentScope, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import CollectionStatus, Label, Severity
 from dbplanmon_pipeline.core.plain_words import cost_words, duration_words, hash_words, one_line, ratio_words
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
+from dbplanmon_pipeline.core.readings.failures import failing_words, share_words
 
 MOST_NAME = 120
 

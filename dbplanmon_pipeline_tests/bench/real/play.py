@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dbplanmon_pipeline.core.incidents import Incident
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.definitions import build_definitions
 from dbplanmon_pipeline.demo.play import fresh_home

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Longs
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.verdict.series import DETECTOR_COLUMNS
+from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline_tests.bench.worlds import disturbances, faults
 from dbplanmon_pipeline_tests.bench.worlds.clock import DAY, EPOCH, HOUR, STEP_US
 from dbplanmon_pipeline_tests.bench.worlds.collecting import Collection, every_tick, in_steps, with_gaps

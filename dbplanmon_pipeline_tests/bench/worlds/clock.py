@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 
 STEP = timedelta(minutes=5)
 STEP_US = STEP // timedelta(microseconds=1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Longs
+from dbplanmon_pipeline.core.readings.counters import Longs
 from dbplanmon_pipeline_tests.bench.worlds.clock import DAY
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline_tests.bench.worlds.clock import DAY, HOUR, WEEK, wander
 from dbplanmon_pipeline_tests.bench.worlds.labels import Labels
 from dbplanmon_pipeline_tests.bench.worlds.population import Fleet

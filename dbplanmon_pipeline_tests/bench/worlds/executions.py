@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.readings.counters import Floats
 
 Shape = Callable[[np.random.Generator, int], Floats]
 """Draws a number of costs with mean 1."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline_tests.bench.worlds.clock import HOUR
 from dbplanmon_pipeline_tests.bench.worlds.statement import Statement
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats
+from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline_tests.bench.worlds.clock import DAY, day_of, hour_of_day, wander
 from dbplanmon_pipeline_tests.bench.worlds.executions import gamma, lognormal, pareto, weibull, zero_inflated
 from dbplanmon_pipeline_tests.bench.worlds.statement import Statement

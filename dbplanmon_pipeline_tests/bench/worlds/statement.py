@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dbplanmon_pipeline.core.counters import Floats, Longs
-from dbplanmon_pipeline.core.intervals import KEY_COLUMNS
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS
 from dbplanmon_pipeline_tests.bench.worlds.clock import EPOCH, STEP_US
 from dbplanmon_pipeline_tests.bench.worlds.executions import Shape, lognormal, zero_inflated
 

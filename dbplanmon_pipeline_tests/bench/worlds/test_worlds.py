@@ -13,7 +13,7 @@ from dbplanmon_pipeline_tests.bench.worlds.clock import EPOCH, STEP, STEP_US, WE
 from dbplanmon_pipeline_tests.bench.worlds.collecting import in_steps, with_gaps
 from dbplanmon_pipeline_tests.bench.worlds.files import write_labelled
 from dbplanmon_pipeline_tests.bench.worlds.scoring import score
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 METRICS = ("elapsed_time_us", "worker_time_us")
 

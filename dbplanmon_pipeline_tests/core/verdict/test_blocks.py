@@ -5,12 +5,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.blocks import blocks_of, instance_parts
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import series_rows
+from dbplanmon_pipeline.core.verdict.rows.series import series_rows
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline_tests.core.verdict.workloads import NOON, Workload
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import learn_rows
+from dbplanmon_pipeline.core.verdict.normal.baseline import learn_rows
+from dbplanmon_pipeline.core.verdict.normal.tails import LEVELS, learn_tails, log_chance, surprise_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.series import series_rows
-from dbplanmon_pipeline.core.verdict.tails import LEVELS, learn_tails, log_chance, surprise_of
+from dbplanmon_pipeline.core.verdict.rows.series import series_rows
 from dbplanmon_pipeline_tests.core.verdict.test_statistical import evaluations, fired_queries
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 

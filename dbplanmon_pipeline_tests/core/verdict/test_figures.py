@@ -6,22 +6,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
-from dbplanmon_pipeline.core.verdict.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
-from dbplanmon_pipeline.core.verdict.common_mode import common_mode, tick_grid
-from dbplanmon_pipeline.core.verdict.dear import BAR, COST, LATEST, OFTEN, PER_EXECUTION, PER_INTERVAL, learn_dear
-from dbplanmon_pipeline.core.verdict.held_up import Waits
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.common.common_mode import common_mode, tick_grid
+from dbplanmon_pipeline.core.verdict.common.held_up import Waits
+from dbplanmon_pipeline.core.verdict.common.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
-from dbplanmon_pipeline.core.verdict.plan_path import intervals_since_plan_change, plan_changes_at
+from dbplanmon_pipeline.core.verdict.normal.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
+from dbplanmon_pipeline.core.verdict.normal.dear import (
+    BAR,
+    COST,
+    LATEST,
+    OFTEN,
+    PER_EXECUTION,
+    PER_INTERVAL,
+    learn_dear,
+)
+from dbplanmon_pipeline.core.verdict.normal.table import rough_medians
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.scopes import scopes_of
-from dbplanmon_pipeline.core.verdict.series import robust_cost, series_rows
-from dbplanmon_pipeline.core.verdict.single_executions import execution_variance
-from dbplanmon_pipeline.core.verdict.sorted_groups import blocks, bounds_of, group_quantiles, last_rows
-from dbplanmon_pipeline.core.verdict.table import rough_medians
-from dbplanmon_pipeline.core.verdict.ticks import Points, points_of, tick_numbers
-from dbplanmon_pipeline.core.verdict.windows import CostSums, WeightedSums, cost_rows
+from dbplanmon_pipeline.core.verdict.rows.series import robust_cost, series_rows
+from dbplanmon_pipeline.core.verdict.rows.single_executions import execution_variance
+from dbplanmon_pipeline.core.verdict.rows.sorted_groups import blocks, bounds_of, group_quantiles, last_rows
+from dbplanmon_pipeline.core.verdict.rows.ticks import Points, points_of, tick_numbers
+from dbplanmon_pipeline.core.verdict.rows.windows import CostSums, WeightedSums, cost_rows
+from dbplanmon_pipeline.core.verdict.rules.plan_path import intervals_since_plan_change, plan_changes_at
 from dbplanmon_pipeline_tests.core.verdict.workloads import NOON, Workload
 
 STEP_US = 300_000_000

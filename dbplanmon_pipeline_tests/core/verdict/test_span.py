@@ -5,9 +5,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.intervals import IntervalFrame
-from dbplanmon_pipeline.core.verdict import findings, history
+from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
+from dbplanmon_pipeline.core.verdict.normal import history
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.rules import findings
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.backtest import BacktestPolicy, backtest
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload

@@ -6,15 +6,15 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.failures import Failures
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.failures import Failures
 from dbplanmon_pipeline.core.restarts import Restart, Restarts
 from dbplanmon_pipeline.core.verdict.model import Course, Evaluation
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.core.verdict.warm_up import HELD_BACK, WarmUp, WarmUpPolicy
-from dbplanmon_pipeline_tests.core.test_incident_machine import NOON, REF, STEP, verdict
+from dbplanmon_pipeline_tests.core.incidents.test_machine import NOON, REF, STEP, verdict
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 AT = NOON - timedelta(minutes=2)

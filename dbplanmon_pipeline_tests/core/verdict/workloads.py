@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from dbplanmon_pipeline.core.intervals import INTERVAL_COLUMNS, IntervalFrame
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.readings.intervals import INTERVAL_COLUMNS, IntervalFrame
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CALLS_VARY = 0.5

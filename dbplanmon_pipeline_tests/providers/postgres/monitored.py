@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dbplanmon_pipeline.core.counters import COUNTERS, CounterReading
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, CounterReading
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline.providers.postgres import PostgresProvider
 from dbplanmon_pipeline_tests.support.postgres import connect

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import pytest
 from psycopg import sql
 
-from dbplanmon_pipeline.core.cause_candidates import CauseKind
+from dbplanmon_pipeline.core.causes.candidates import CauseKind
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
 from dbplanmon_pipeline.store import SqlStore, open_store
-from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import NOW, PLAN_REGRESSION
 from dbplanmon_pipeline_tests.providers.postgres.conftest import SCHEMA
 from dbplanmon_pipeline_tests.providers.postgres.monitored import budget, provider_of, query_hash_of
 from dbplanmon_pipeline_tests.support.postgres import connect, fresh_database

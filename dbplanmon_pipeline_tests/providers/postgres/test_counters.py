@@ -9,10 +9,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from dbplanmon_pipeline.core.counters import COUNTERS, EXTREMA
-from dbplanmon_pipeline.core.deltas import difference
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange, StatementKey
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA
+from dbplanmon_pipeline.core.readings.deltas import difference
 from dbplanmon_pipeline.core.restarts import Restarts
 from dbplanmon_pipeline.errors import PermissionMissing
 from dbplanmon_pipeline_tests.providers.postgres.monitored import (

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from dbplanmon_pipeline.core.distribution import ColumnStatistics, column_changes, distribution_value
+from dbplanmon_pipeline.core.causes.distribution import ColumnStatistics, column_changes, distribution_value
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline.providers.postgres.distributions import (
     MOST_REMEMBERED,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbplanmon_pipeline.core.deltas import difference
+from dbplanmon_pipeline.core.readings.deltas import difference
 from dbplanmon_pipeline.errors import PermissionMissing
 from dbplanmon_pipeline_tests.providers.postgres.monitored import query_hash_of, read_counters, run
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from dbplanmon_pipeline.core.ports import StatementKey
-from dbplanmon_pipeline.core.what_if import what_ifs
+from dbplanmon_pipeline.core.remedies.what_if import what_ifs
 from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline_tests.providers.postgres.conftest import ROLES
 from dbplanmon_pipeline_tests.providers.postgres.monitored import budget, plan_of, provider_of, query_hash_of, run

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from dbplanmon_pipeline.core.kpi_statement import MOST_ROWS, KpiStatement
+from dbplanmon_pipeline.core.kpis.statement import MOST_ROWS, KpiStatement
 from dbplanmon_pipeline.errors import (
     FeatureUnavailable,
     PermissionMissing,

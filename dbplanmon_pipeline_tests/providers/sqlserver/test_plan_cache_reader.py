@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.deltas import difference
+from dbplanmon_pipeline.core.readings.deltas import difference
 from dbplanmon_pipeline.errors import PermissionMissing, ProviderError, QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.source import Source
-from dbplanmon_pipeline_tests.core.readings import column
+from dbplanmon_pipeline_tests.core.readings.small_readings import column
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW, azure
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import budget
 from dbplanmon_pipeline_tests.providers.sqlserver.recorded import (

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.index_ddl import index_scripts
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
+from dbplanmon_pipeline.core.remedies.index_ddl import index_scripts
 from dbplanmon_pipeline.providers.sqlserver.index_definitions import LONGEST_FILTER
 from dbplanmon_pipeline.providers.sqlserver.plan_context import (
     MOST_INDEXES,

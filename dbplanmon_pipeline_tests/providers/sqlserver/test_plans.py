@@ -6,7 +6,7 @@ import pytest
 
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import CaptureState, KnownStatement, StatementKey
-from dbplanmon_pipeline.core.query_store import counter_key
+from dbplanmon_pipeline.core.readings.query_store import counter_key
 from dbplanmon_pipeline.errors import QueryTimedOut
 from dbplanmon_pipeline.providers.sqlserver.plans import (
     MOST_PLAN_BYTES,
@@ -20,7 +20,7 @@ from dbplanmon_pipeline.providers.sqlserver.plans import (
 from dbplanmon_pipeline.providers.sqlserver.stored_plans import StoredPlans
 from dbplanmon_pipeline.providers.sqlserver.value_lists import value_lists
 from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
-from dbplanmon_pipeline_tests.core.readings import column
+from dbplanmon_pipeline_tests.core.readings.small_readings import column
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import budget, session_to
 from dbplanmon_pipeline_tests.providers.sqlserver.recorded import (

@@ -18,7 +18,7 @@ from dbplanmon_pipeline.providers.sqlserver.connection import Encrypt
 from dbplanmon_pipeline.providers.sqlserver.source import Source
 from dbplanmon_pipeline.services.read_database import CaptureLimits, read_database
 from dbplanmon_pipeline.settings import Settings
-from dbplanmon_pipeline_tests.core.readings import column
+from dbplanmon_pipeline_tests.core.readings.small_readings import column
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW, OPTIONS
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import PASSWORD, USER, after, budget, eventually
 from dbplanmon_pipeline_tests.providers.sqlserver.recorded import Cached, Recorded, pretending, provider_to, sent

@@ -5,13 +5,13 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.deltas import difference, retained
-from dbplanmon_pipeline.core.plan_forcing import plan_forcing
-from dbplanmon_pipeline.core.query_store import ABORTED
+from dbplanmon_pipeline.core.readings.deltas import difference, retained
+from dbplanmon_pipeline.core.readings.query_store import ABORTED
+from dbplanmon_pipeline.core.remedies.plan_forcing import plan_forcing
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing, ProviderError
 from dbplanmon_pipeline.providers.sqlserver.source import Source
-from dbplanmon_pipeline_tests.core.incidents import PLAN_REGRESSION
-from dbplanmon_pipeline_tests.core.readings import column
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.readings.small_readings import column
 from dbplanmon_pipeline_tests.providers.sqlserver.pretended import NOW, OPTIONS, box_2019
 from dbplanmon_pipeline_tests.providers.sqlserver.reaching import budget
 from dbplanmon_pipeline_tests.providers.sqlserver.recorded import (

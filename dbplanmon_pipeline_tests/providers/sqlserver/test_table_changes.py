@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbplanmon_pipeline.core.cause_candidates import CauseKind, candidates_of_facts
+from dbplanmon_pipeline.core.causes.candidates import CauseKind, candidates_of_facts
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.providers.sqlserver.table_changes import read_table_facts

@@ -17,7 +17,7 @@ from lxml import html
 from starlette.routing import Mount, Route
 
 from dbplanmon_pipeline.composition import Monitor
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports import Alert, Suggestion
 from dbplanmon_pipeline.core.ports.access import Role

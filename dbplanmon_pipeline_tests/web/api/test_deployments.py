@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from dbplanmon_pipeline.core.deployments import new_deployment
+from dbplanmon_pipeline.core.causes.deployments import new_deployment
 from dbplanmon_pipeline.core.ports.access import Role
 from dbplanmon_pipeline_tests.web.pages.site import serving
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from starlette.routing import Route
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText, hash_text
 from dbplanmon_pipeline.core.ports.access import Role
 from dbplanmon_pipeline.services.mute_alerts import MuteScope, mute_alerts

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import Alert, Delivery, JobState
 from dbplanmon_pipeline.store import open_store

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, Failures
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import Label
+from dbplanmon_pipeline.core.readings.failures import FAILED_EXECUTIONS, Failures
 
 FAILURES = Failures(0.0, 0.75, 0, 900, 75, 100, 75, 90.0)
 

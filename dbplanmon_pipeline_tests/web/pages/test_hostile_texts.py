@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline_tests.store.samples import collected
 

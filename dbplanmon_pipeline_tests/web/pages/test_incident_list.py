@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.ports.access import Role
 from dbplanmon_pipeline_tests.web.pages.site import NOW
 

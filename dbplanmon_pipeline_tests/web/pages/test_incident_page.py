@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentEvent, IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.ports.access import Role
 
 browser_test = pytest.mark.browser

@@ -1,13 +1,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from dbplanmon_pipeline.core.cause_candidates import Candidate, CauseKind
-from dbplanmon_pipeline.core.causes import RankedCause
-from dbplanmon_pipeline.core.failures import FAILED_EXECUTIONS, Failures
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.causes.candidates import Candidate, CauseKind
+from dbplanmon_pipeline.core.causes.ranking import RankedCause
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.readings.failures import FAILED_EXECUTIONS, Failures
 from dbplanmon_pipeline.services.explain import Explanation
 from dbplanmon_pipeline.web.pages.incident_timeline import history, timeline
-from dbplanmon_pipeline_tests.core.incidents import NOW, PLAN_REGRESSION
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import NOW, PLAN_REGRESSION
 
 
 def test_what_a_reading_saw_is_told_as_seen_and_what_has_a_moment_stands_at_it():

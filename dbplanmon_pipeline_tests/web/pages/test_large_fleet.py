@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentChange, IncidentEvent
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline_tests.store.samples import collected
 from dbplanmon_pipeline_tests.web.pages.site import serving

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents import IncidentState
+from dbplanmon_pipeline.core.incidents.incident import IncidentState
 from dbplanmon_pipeline_tests.web.pages.site import SETTINGS, serving
 
 pytestmark = pytest.mark.browser

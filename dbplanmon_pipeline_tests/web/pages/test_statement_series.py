@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from lxml import etree
 
-from dbplanmon_pipeline.core.kpis import KpiLimits, KpiResult, KpiState
+from dbplanmon_pipeline.core.kpis.rules import KpiLimits, KpiResult, KpiState
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports.page_lists import PlanUse
 from dbplanmon_pipeline.core.ports.pages import Normal

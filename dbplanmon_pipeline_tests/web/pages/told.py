@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from dbplanmon_pipeline.core.kpis import KpiMemory, KpiResult, KpiState
+from dbplanmon_pipeline.core.kpis.rules import KpiMemory, KpiResult, KpiState
 from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef
 from dbplanmon_pipeline.core.ports import Alert, Delivery, JobState
 from dbplanmon_pipeline.services.rank_hotspots import rank_hotspots

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from dbplanmon_pipeline.core.index_ddl import index_scripts
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import (
@@ -19,8 +18,9 @@ from dbplanmon_pipeline.core.plans.findings.model import (
 )
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
 from dbplanmon_pipeline.core.plans.tree import NodeKind
+from dbplanmon_pipeline.core.remedies.index_ddl import index_scripts
+from dbplanmon_pipeline.core.remedies.what_if import what_ifs
 from dbplanmon_pipeline.core.sqlnames import quote_name
-from dbplanmon_pipeline.core.what_if import what_ifs
 
 MANY_ROWS = 10_000.0
 FEW_LEFT = 0.1

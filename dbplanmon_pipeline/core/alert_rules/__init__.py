@@ -1,0 +1,1 @@
+"""What becomes of queued messages: muted, deferred, grouped, repeated, ended."""

@@ -1,0 +1,1 @@
+"""Messages about incidents, channels and jobs, and when a channel may be used."""

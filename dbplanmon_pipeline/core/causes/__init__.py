@@ -1,0 +1,1 @@
+"""What may have caused an incident, and the facts of databases that tell of it."""

@@ -1,0 +1,1 @@
+"""Figures of users: when they are due, what they mean, what people are told."""

@@ -1,0 +1,1 @@
+"""Ways back: forced plans, indexes, statistics, as dry text that nothing here executes."""

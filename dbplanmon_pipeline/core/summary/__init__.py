@@ -1,0 +1,1 @@
+"""A day or a week of the fleet, and its pages."""

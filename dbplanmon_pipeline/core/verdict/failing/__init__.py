@@ -1,0 +1,1 @@
+"""Executions that fail since a statement got another plan."""

@@ -1,0 +1,1 @@
+"""What is normal for each statement, how far it strays while all is well, and how both are learnt and kept."""

@@ -1,0 +1,76 @@
+"""How often single intervals of a statement lie how far above its normal: what several such in a row are worth."""
+
+import numpy as np
+
+from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.rows.row_figures import Reals
+from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
+
+LEVELS = (1.5, 2.5, 4.0, 6.0, 9.0, 14.0)
+"""Distances above normal, in standard deviations of an interval, of which it is known how often they are exceeded."""
+
+_MOST = 7.0
+"""No interval is more surprising: one or two of them are never enough."""
+
+_BELOW = ((-1.0, 0.1), (0.0, np.log(2.0)))
+"""Distance and surprise of intervals that are not high."""
+
+_FALL, _PRIOR = 1.2, 20.0
+"""Before anything was seen, half of all intervals are taken to be high and that share to fall by so much per standard
+deviation; that counts as much as so many intervals."""
+
+
+def learn_tails(rows: SeriesRows, residual: Reals, weight: Reals) -> Floats:
+    """Surprise of each of `LEVELS`, the negative logarithm of how often an interval lies above it [series, levels].
+
+    Args:
+        rows: the series.
+        residual: float32 or float64 [rows], distance from normal, natural logarithm.
+        weight: the same [rows], one over the variance of each row; 0 unknown.
+    """
+    levels = np.array(LEVELS)
+    standard = residual * np.sqrt(weight)
+    high = np.flatnonzero(standard > levels[0])
+    number = np.searchsorted(levels, standard[high]) - 1
+    cell = rows.series[high] * len(levels) + number
+    counts = np.bincount(cell, minlength=len(rows) * len(levels)).reshape(len(rows), len(levels))
+    above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
+    before = _PRIOR * 0.5 * np.exp(-_FALL * levels)
+    share = (above + before) / (rows.counts[:, None] + _PRIOR)
+    surprise: Floats = np.minimum(-np.log(share), _MOST)
+    return surprise
+
+
+def surprise_of(standard: Floats, tail: Floats) -> Floats:
+    """Surprise of single intervals.
+
+    Args:
+        standard: float64 [n, m], distances from normal in standard deviations.
+        tail: float64 [n, levels], of each line; see `learn_tails`.
+    """
+    at = np.array([place for place, _ in _BELOW] + list(LEVELS))
+    known = np.broadcast_to(np.array([surprise for _, surprise in _BELOW]), (len(tail), len(_BELOW)))
+    values = np.concatenate([known, tail], axis=1)
+    place = np.clip(standard, at[0], at[-1])
+    low = np.clip(np.searchsorted(at, place, side="right") - 1, 0, len(at) - 2)
+    share = (place - at[low]) / (at[low + 1] - at[low])
+    line = np.arange(len(tail))[:, None]
+    found: Floats = values[line, low] * (1 - share) + values[line, low + 1] * share
+    return found
+
+
+def log_chance(surprise: Floats, intervals: Longs) -> Floats:
+    """Logarithm of how likely so many intervals together are so surprising by chance [n].
+
+    The surprise of an interval that is like any other is exponential with mean 1, that of several a gamma variable.
+
+    Args:
+        surprise: float64 [n], summed over the intervals.
+        intervals: int64 [n], at least 1.
+    """
+    term, total = np.ones(len(surprise)), np.ones(len(surprise))
+    for number in range(1, int(intervals.max(initial=1))):
+        term = term * surprise / number
+        total += np.where(number < intervals, term, 0.0)
+    found: Floats = np.log(total) - surprise
+    return found
