@@ -164,7 +164,7 @@ def reopen(invocation: Invocation, incident_id: str, actor: str | None, note: st
 def _decide(
     invocation: Invocation, incident_id: str, event: IncidentEvent, actor: str | None, note: str, *, as_json: bool
 ) -> None:
-    from dbplanmon_pipeline.composition.incidents import (  # noqa: PLC0415 - see `Invocation.session`
+    from dbplanmon_pipeline.composition.decisions import (  # noqa: PLC0415 - see `Invocation.session`
         decide_by_person,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbplanmon_pipeline.composition.detectors import build_detector
 from dbplanmon_pipeline.composition.incidents import incident_policy
@@ -25,10 +26,12 @@ from dbplanmon_pipeline.services.backtest_scores import Activity, Score, score
 from dbplanmon_pipeline.services.backtested import Backtested, Side
 from dbplanmon_pipeline.settings import Settings
 from dbplanmon_pipeline.settings.sections import DetectorName
-from dbplanmon_pipeline.store import SqlStore
 from dbplanmon_pipeline.store.recorded_intervals import RecordedIntervals, Wanted
 from dbplanmon_pipeline.store.recorded_labels import read_labels
 from dbplanmon_pipeline.store.stored_intervals import StoredIntervals
+
+if TYPE_CHECKING:
+    from dbplanmon_pipeline.store import SqlStore
 
 MOST_CURVES = 40
 _DAY = timedelta(days=1)
@@ -75,7 +78,7 @@ def replay_recorded(settings: Settings, path: Path, request: BacktestRequest) ->
     return _replayed(settings, request, source, lambda: RecordedIntervals(path, replace(wanted, since=None)))
 
 
-def replay_stored(settings: Settings, store: SqlStore, request: BacktestRequest) -> Backtested:
+def replay_stored(settings: Settings, store: "SqlStore", request: BacktestRequest) -> Backtested:
     """Replay the interval rows of a store, hot and sealed days alike; nothing in it changes.
 
     Raises:

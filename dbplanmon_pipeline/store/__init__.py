@@ -1,28 +1,21 @@
 """Our own store: SQL for all state and the hot metrics, Parquet for sealed days."""
 
-from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from dbplanmon_pipeline.core.ports import Clock
-from dbplanmon_pipeline.store.spool import DiskSpool
-from dbplanmon_pipeline.store.sql_store import SqlStore
-from dbplanmon_pipeline.store.state_files import StateFolder
+if TYPE_CHECKING:
+    from dbplanmon_pipeline.store.opening import open_store
+    from dbplanmon_pipeline.store.spool import DiskSpool
+    from dbplanmon_pipeline.store.sql_store import SqlStore
+    from dbplanmon_pipeline.store.state_files import StateFolder
 
 __all__ = ["DiskSpool", "SqlStore", "StateFolder", "open_store"]
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+_MODULES = {"DiskSpool": "spool", "SqlStore": "sql_store", "StateFolder": "state_files", "open_store": "opening"}
 
 
-def open_store(url: str, *, archive: str | None = None, clock: Clock = _now) -> SqlStore:
-    """Open a store lazily: no file, folder, table or connection is made before the first use.
-
-    Args:
-        url: `sqlite:////folder/store.db` or `postgresql://user:password@host/name`.
-        archive: folder or fsspec URL of sealed days; by default `archive` beside a SQLite file, and none on PostgreSQL.
-        clock: the present moment, aware UTC.
-
-    Raises:
-        StoreError: the URL is none, or names another kind of database.
-    """
-    return SqlStore(url, archive, clock)
+def __getattr__(name: str) -> object:
+    """Imported when asked for: who reads recorded files needs no SQLAlchemy."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

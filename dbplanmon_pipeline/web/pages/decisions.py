@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dbplanmon_pipeline.composition.incidents import decide_by_person
+from dbplanmon_pipeline.composition.decisions import decide_by_person
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.incidents.machine import IllegalTransition
 from dbplanmon_pipeline.core.records import change_record
