@@ -17,7 +17,7 @@ from dbplanmon_pipeline.core.readings.counters import Longs
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.restarts import Restart, Restarts
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Detector, Evaluation, Verdict
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesFrame
+from dbplanmon_pipeline.core.verdict.rows.frames import SeriesFrame
 from dbplanmon_pipeline.core.verdict.warm_up import WarmUp
 from dbplanmon_pipeline.services.rebuild_baselines import GROUP, excluded_spans, without_statements
 

@@ -17,7 +17,8 @@ from dbplanmon_pipeline.core.verdict.moment import JudgedMoments
 from dbplanmon_pipeline.core.verdict.normal.baseline import layout_of, learn_rows, pack, rows_to_learn, unpack
 from dbplanmon_pipeline.core.verdict.normal.table import key_table, readable_table, rough_medians
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.rows.series import METRICS, SeriesFrame, SeriesRows, series_rows
+from dbplanmon_pipeline.core.verdict.rows.frames import SeriesFrame, pools_between, rows_between
+from dbplanmon_pipeline.core.verdict.rows.series import METRICS, SeriesRows
 from dbplanmon_pipeline.core.verdict.rows.ticks import Points, points_of, tick_numbers
 
 
@@ -49,11 +50,13 @@ class StatisticalDetector:
             One row per statement with at least `policy.min_intervals` active intervals.
         """
         until = epoch_us(as_of)
-        rows = series_rows(history, epoch_us(as_of - timedelta(days=self.policy.days)), until)
-        rows = rows_to_learn(rows, excluded, history.databases, self.policy.min_intervals)
-        learnt = learn_rows(rows, until, self.policy)
+        rows = pools_between(history, epoch_us(as_of - timedelta(days=self.policy.days)), until, self.policy.step_us)
+        kept = rows_to_learn(rows, excluded, history.databases, self.policy.min_intervals)
+        chosen = rows.keep(kept)
+        learnt = learn_rows(chosen, self.policy)
         # Nobody reads the baselines of a record that is gone through: a key is all that is needed.
-        table = key_table(rows) if isinstance(history, SeriesFrame) else _table(rows, until)
+        record = isinstance(history, SeriesFrame)
+        table = key_table(chosen) if record else _table(rows.record.rows.keep(rows.record.where(kept)), until)
         return BaselineSet(as_of, table, pack(learnt), self.layout)
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
@@ -107,7 +110,7 @@ class StatisticalDetector:
         policy = self.policy
         ticks_us = np.array([epoch_us(tick) for tick in ticks], np.int64)
         lookback_us = policy.lookback // timedelta(microseconds=1)
-        rows = series_rows(recent, int(ticks_us[0]) - lookback_us, int(ticks_us[-1]))
+        rows = rows_between(recent, int(ticks_us[0]) - lookback_us, int(ticks_us[-1]))
         points = points_of(rows, ticks_us, policy.step_us, lookback_us)
         number, moments = tick_numbers(rows, ticks_us, policy.step_us)
         place = baseline_rows(rows, baselines.table)

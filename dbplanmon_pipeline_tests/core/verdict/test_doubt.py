@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.verdict.normal.baseline import learn_rows
 from dbplanmon_pipeline.core.verdict.normal.tails import LEVELS, learn_tails, log_chance, surprise_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.rows.pooled import pooled_rows
 from dbplanmon_pipeline.core.verdict.rows.series import series_rows
 from dbplanmon_pipeline_tests.core.verdict.test_statistical import evaluations, fired_queries
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
@@ -22,19 +22,31 @@ def rows_of(workload):
 
 def learnt(workload, view="elapsed_time_us"):
     rows = rows_of(workload)
-    return learn_rows(rows, int(rows.end_us.max()), DetectorPolicy()).views[view]
+    return learn_rows(pooled_rows(rows, 300_000_000), DetectorPolicy()).views[view]
 
 
 def test_surprise_is_how_rarely_a_statement_lies_so_high():
-    rows = rows_of(Workload(2, 1000, calls=400))
-    residual = np.zeros(2000)
-    residual[1000:1100] = 6.5
-    tail = learn_tails(rows, residual, np.ones(2000))
+    pools = pooled_rows(rows_of(Workload(2, 1000, calls=400)), 300_000_000)
+    rest = np.zeros(len(pools.series))
+    rest[pools.bounds[1] :][:33] = 6.5
+    every = np.ones(len(rest))
+    tail = learn_tails(pools, "elapsed_time_us", rest, every, every > 0)
     calm, wild = surprise_of(np.array([[6.0], [6.0]]), tail)[:, 0]
     assert wild == pytest.approx(-math.log(0.1), abs=0.3)
     assert calm > 6
     assert (np.diff(tail, axis=1) >= 0).all()
     assert tail.shape == (2, len(LEVELS))
+
+
+def test_a_single_high_interval_of_a_pool_counts_unless_it_is_common():
+    workload = Workload(1, 900, calls=400, noise=0.01)
+    workload.cost[0, ::9] *= math.exp(7.5)
+    pools = pooled_rows(rows_of(workload), 300_000_000)
+    rest = pools.figures["elapsed_time_us"] - math.log(5000)
+    every = np.ones(len(rest))
+    own, common = (learn_tails(pools, "elapsed_time_us", rest, every, every > share) for share in (0, 1))
+    assert surprise_of(np.array([[6.0]]), own)[0, 0] == pytest.approx(-math.log(1 / 9), abs=0.3)
+    assert surprise_of(np.array([[6.0]]), common)[0, 0] > 6
 
 
 def test_the_chance_of_several_intervals_is_that_of_a_gamma_variable():
@@ -104,7 +116,7 @@ def test_levels_of_weekdays_are_not_believed_where_costs_only_drift():
 def test_a_weekday_not_seen_yet_is_doubted_where_others_differ():
     workload = weekly([1.0, 1.6, 0.6, 1.5, 0.7, 1.3, 0.5], 5 * DAY)
     rows = rows_of(workload)
-    normal = learn_rows(rows, epoch_us(workload.moment(5 * DAY - 1)), DetectorPolicy()).views["elapsed_time_us"]
+    normal = learn_rows(pooled_rows(rows, 300_000_000), DetectorPolicy()).views["elapsed_time_us"]
     assert np.isnan(normal.weekdays[1]).sum() == 1
     assert normal.unseen_day_variance(rows) is not None
     assert not normal.unseen_day_variance(rows).any()

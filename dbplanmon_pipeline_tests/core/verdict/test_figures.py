@@ -24,6 +24,7 @@ from dbplanmon_pipeline.core.verdict.normal.dear import (
 )
 from dbplanmon_pipeline.core.verdict.normal.table import rough_medians
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.rows.pooled import pooled_rows
 from dbplanmon_pipeline.core.verdict.rows.series import robust_cost, series_rows
 from dbplanmon_pipeline.core.verdict.rows.single_executions import execution_variance
 from dbplanmon_pipeline.core.verdict.rows.sorted_groups import blocks, bounds_of, group_quantiles, last_rows
@@ -106,7 +107,8 @@ def test_plans_of_one_interval_become_one_row_with_the_plan_that_ran_most():
 
 def learnt_elapsed(workload, view="elapsed_time_us", **policy):
     rows = rows_of(workload)
-    learnt = learn_rows(rows, int(rows.end_us.max()), DetectorPolicy(step=workload.step, **policy))
+    policy = DetectorPolicy(step=workload.step, **policy)
+    learnt = learn_rows(pooled_rows(rows, policy.step_us), policy)
     return rows, learnt.views[view]
 
 
@@ -161,7 +163,7 @@ def test_costs_that_rise_with_the_load_are_expected_to():
 def test_statements_are_told_apart_by_how_much_they_feel_their_instance():
     rng = np.random.default_rng(6)
     workload = Workload(12, 900, noise=0.05, calls=400)
-    shared = np.where(rng.random(900) < 0.2, 1.0, 0.0)
+    shared = np.repeat(np.where(rng.random(150) < 0.2, 1.0, 0.0), 6)
     workload.cost *= np.exp(np.concatenate([np.zeros((1, 1)), np.ones((11, 1))]) * shared)
     _, normal = learnt_elapsed(workload)
     assert normal.sensitivity[0] < 0.1
@@ -195,8 +197,9 @@ def test_a_statement_is_learnt_where_enough_is_left_of_it(least, left):
     workload = Workload(3, 50, calls=400)
     frame = workload.frame()
     span = ExcludedSpan(frame.databases[0], 2, NOON, workload.moment(29))
-    rows = rows_to_learn(rows_of(workload), [span], frame.databases, least)
-    assert rows.counts.tolist() == left
+    pools = pooled_rows(rows_of(workload), STEP_US)
+    pools = pools.keep(rows_to_learn(pools, [span], frame.databases, least))
+    assert np.add.reduceat(pools.figures["intervals"], pools.bounds[:-1]).tolist() == left
 
 
 def mode_of(workload, deviation, scale=0.1):
@@ -258,7 +261,8 @@ def test_dear_executions_are_counted_as_plainly():
     for statement, dear in enumerate(often):
         workload.one_dear(statement, np.flatnonzero(dear & (workload.calls[statement] > 1)), 40)
     rows = rows_of(workload)
-    found = learn_dear(rows, "worker_time_us", np.zeros(len(rows.series)))
+    pools = pooled_rows(rows, STEP_US)
+    found = learn_dear(pools, "worker_time_us", np.zeros(len(pools.series), np.float32))
     assert found[:, BAR] == pytest.approx(np.log([4, 4, 64]))
     number = np.count_nonzero(often[1])
     assert found[1, PER_INTERVAL] == pytest.approx((number + 0.5) / 420)
@@ -367,7 +371,7 @@ def test_parameters_come_back_as_they_were_packed():
     workload.plan[1] = -(1 << 63) + 12345
     rows = rows_of(workload)
     policy = DetectorPolicy()
-    learnt = learn_rows(rows, epoch_us(workload.moment(59)), policy)
+    learnt = learn_rows(pooled_rows(rows, policy.step_us), policy)
     again = unpack(pack(learnt), policy)
     assert again.plan_hash.tolist() == [1001, -(1 << 63) + 12345, 1003]
     for view, normal in learnt.views.items():
@@ -381,7 +385,7 @@ def test_parameters_come_back_as_they_were_packed():
 def test_parameters_of_another_policy_are_refused():
     rows = rows_of(Workload(3, 60))
     policy = DetectorPolicy()
-    packed = pack(learn_rows(rows, epoch_us(NOON + timedelta(hours=5)), policy))
+    packed = pack(learn_rows(pooled_rows(rows, policy.step_us), policy))
     other = DetectorPolicy(scales=policy.scales[:2])
     assert layout_of(other) != layout_of(policy)
     with pytest.raises(ValueError, match="rebuild"):

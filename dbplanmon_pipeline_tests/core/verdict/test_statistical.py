@@ -128,7 +128,7 @@ def test_instance_wide_slowness_is_one_instance_verdict_and_nothing_else():
     assert found[1].slow_instances == {"shop"}
 
 
-@pytest.mark.parametrize(("own", "fired"), [(1.5, []), (20, [4])])
+@pytest.mark.parametrize(("own", "fired"), [(1.5, []), (30, [4])])
 def test_a_statement_may_feel_more_of_a_disturbance_than_was_known(own, fired):
     workload = Workload(20, calm_before=3)
     workload.cost[:, 48:] *= 4
@@ -153,7 +153,7 @@ def test_one_slow_database_of_several_is_one_verdict_and_nothing_else():
     assert [[one.database for one in each.instance_verdicts] for each in found] == [[]] + [["db1"]] * 11
     verdict = found[1].instance_verdicts[0]
     assert (verdict.instance, verdict.statements, verdict.began_at) == ("shop", 20, workload.moment(47))
-    assert verdict.effect_ratio == pytest.approx(2.5, rel=0.15)
+    assert verdict.effect_ratio == pytest.approx(2.5, rel=0.2)
     assert verdict.extra_seconds_per_hour == pytest.approx(20 * 480 * 1.5 * 0.005, rel=0.2)
     assert "20 of 20 statements of the database db1" in verdict.evidence[0]
     assert (found[1].slow_instances, found[1].slow_databases) == (frozenset(), {DatabaseRef("shop", "db1")})
@@ -398,14 +398,14 @@ def test_only_intervals_that_ended_by_then_are_used():
 
 def test_a_rise_inside_an_excluded_span_is_not_learnt_as_normal():
     workload = Workload(12, 100)
-    workload.slow_down(3, slice(40, 80), 5)
+    workload.slow_down(3, slice(39, 80), 5)
     frame, detector = workload.frame(), StatisticalDetector()
-    span = ExcludedSpan(SHOP, 4, workload.moment(39), workload.moment(79))
+    span = ExcludedSpan(SHOP, 4, workload.moment(38), workload.moment(79))
     naive = detector.learn(frame, workload.moment(79))
     careful = detector.learn(frame, workload.moment(79), [span])
     assert naive.table["elapsed_median_us"][3] > 10_000
     assert careful.table["elapsed_median_us"][3] == pytest.approx(5000, rel=0.1)
-    assert careful.table["active_intervals"][3] == 40
+    assert careful.table["active_intervals"][3] == 39
     assert careful.table["active_intervals"][2] == 80
 
 

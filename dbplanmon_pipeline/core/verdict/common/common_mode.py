@@ -70,11 +70,6 @@ class CommonMode:
         return found
 
 
-def ticks_before(rows: SeriesRows, as_of_us: int, step_us: int) -> Longs:
-    """How many ticks before `as_of_us`, the middle of a tick, each row ended [rows]; never negative."""
-    return np.maximum((as_of_us - rows.end_us + step_us // 2) // step_us, 0)
-
-
 def tick_grid(
     rows: SeriesRows, group: Longs, tick: Longs, policy: DetectorPolicy, heard: NDArray[np.bool_] | None = None
 ) -> TickGrid:

@@ -16,7 +16,7 @@ from dbplanmon_pipeline.core.verdict.failing.record import FailingRecord
 from dbplanmon_pipeline.core.verdict.failing.rule import Failing, FailingRule, Newest, newest_failures
 from dbplanmon_pipeline.core.verdict.model import Evaluation, Known, Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesFrame
+from dbplanmon_pipeline.core.verdict.rows.frames import SeriesFrame
 from dbplanmon_pipeline.core.verdict.telling.evidence import count_text
 
 _LEVELS = ((0.5, Severity.HIGH), (0.1, Severity.MEDIUM))

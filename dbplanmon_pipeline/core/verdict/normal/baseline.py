@@ -10,7 +10,6 @@ from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.blocks import instance_parts
-from dbplanmon_pipeline.core.verdict.common.common_mode import ticks_before
 from dbplanmon_pipeline.core.verdict.common.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.normal.history import history_of
@@ -19,7 +18,9 @@ from dbplanmon_pipeline.core.verdict.normal.null import StrayingMeans, inflation
 from dbplanmon_pipeline.core.verdict.normal.table import per_execution
 from dbplanmon_pipeline.core.verdict.normal.view import Normal, from_columns, joined, widths
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS, HOURS_OF_PART
+from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS, HOURS_OF_PART, series_sums
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import INTERVALS
 from dbplanmon_pipeline.core.verdict.rows.series import ELAPSED_PER_WORKER, METRICS, VIEWS, SeriesRows
 from dbplanmon_pipeline.core.verdict.rows.single_executions import execution_variance
 
@@ -116,10 +117,9 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
     )
 
 
-def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learnt:
-    """Learn every series of `rows`; each needs at least one row."""
-    places = instance_parts(rows)
-    parts = [_learn_part(rows.part(one), as_of_us, policy, int(rows.bounds[one.start])) for one in places]
+def learn_rows(rows: PooledRows, policy: DetectorPolicy) -> Learnt:
+    """Learn every series of `rows`; each needs at least one pool."""
+    parts = [_learn_part(rows.part(one), policy) for one in instance_parts(rows)]
     learnt = [part for part, _ in parts]
     views = {}
     for view in VIEWS:
@@ -136,12 +136,9 @@ def learn_rows(rows: SeriesRows, as_of_us: int, policy: DetectorPolicy) -> Learn
     )
 
 
-def _learn_part(
-    rows: SeriesRows, as_of_us: int, policy: DetectorPolicy, before: int
-) -> tuple[Learnt, dict[str, StrayingMeans]]:
-    """Learn whole instances with so many rows before them, all but inflation; and by view what that is found from."""
-    back = ticks_before(rows, as_of_us, policy.step_us)
-    history = history_of(rows, scopes_of(rows, back.max(initial=0) - back, policy), policy, before)
+def _learn_part(rows: PooledRows, policy: DetectorPolicy) -> tuple[Learnt, dict[str, StrayingMeans]]:
+    """Learn whole instances, all but inflation; and by view what that is found from."""
+    history = history_of(rows, scopes_of(rows, rows.tick(policy.step_us), policy), policy)
     variance = {
         metric: np.concatenate([execution_variance(one.rows, metric) for one in history.stretches])
         for metric in METRICS
@@ -171,13 +168,13 @@ def without_excluded(
 
 
 def rows_to_learn(
-    rows: SeriesRows, excluded: Sequence[ExcludedSpan], databases: Mapping[int, DatabaseRef], least: int
-) -> SeriesRows:
-    """The rows that no excluded span of their statement touches, of statements that have at least so many."""
+    rows: PooledRows, excluded: Sequence[ExcludedSpan], databases: Mapping[int, DatabaseRef], least: int
+) -> NDArray[np.bool_]:
+    """True for pools that no excluded span of their statement touches, of statements with so many intervals or more."""
     kept = _is_normal(rows, excluded, databases)
-    many = rows.counts if kept.all() else np.bincount(rows.series, kept, minlength=len(rows))
+    many = np.bincount(rows.series, rows.figures[INTERVALS] * kept, minlength=len(rows))
     kept &= rows.spread(many >= least)
-    return rows.keep(kept)
+    return kept
 
 
 def _is_normal(
@@ -222,9 +219,12 @@ def _last_plans(rows: SeriesRows) -> Longs:
     return plans
 
 
-def _flip_shares(rows: SeriesRows) -> Floats:
+def _flip_shares(rows: PooledRows) -> Floats:
     known = np.flatnonzero(rows.plan_hash)
-    plan = rows.plan_hash[known]
-    other = np.flatnonzero(plan[1:] != plan[:-1])
+    other = np.flatnonzero(rows.first_plan[known[1:]] != rows.plan_hash[known[:-1]])
     series, before = rows.series[known[other + 1]], rows.series[known[other]]
-    return np.bincount(series[series == before], minlength=len(rows)) / (rows.counts + _FLIP_PRIOR)
+    changes = np.bincount(series[series == before], minlength=len(rows)) + np.add.reduceat(
+        rows.changes, rows.bounds[:-1]
+    )
+    shares: Floats = changes / (series_sums(rows.figures[INTERVALS], rows.bounds) + _FLIP_PRIOR)
+    return shares

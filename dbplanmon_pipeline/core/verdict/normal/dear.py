@@ -10,6 +10,8 @@ import numpy as np
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.rows.calendar import DAY_US, series_sums
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import INTERVALS
 from dbplanmon_pipeline.core.verdict.rows.row_figures import TRIM_FROM, Reals, far
 from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 
@@ -68,31 +70,35 @@ def far_rows(rows: SeriesRows, metric: str, residual: Reals) -> DearRows:
     return DearRows(row[dear], log_ratio[dear])
 
 
-def learn_dear(rows: SeriesRows, metric: str, residual: Reals) -> Floats:
+def learn_dear(rows: PooledRows, metric: str, rest: Reals) -> Floats:
     """What is learnt of each series [series, FIGURES].
 
     Args:
         rows: the series; each has at least one row.
         metric: what executions cost.
-        residual: float [rows], ln(cost / normal) of the metric.
+        rest: float [pools], ln(cost / normal) of the metric.
     """
     number, found = len(rows), np.zeros((len(rows), FIGURES))
-    apart = far_rows(rows, metric, residual)
-    level = np.searchsorted(_LEVELS, apart.log_ratio) - 1
-    cell = rows.series[apart.row] * len(_LEVELS) + level
-    counts = np.bincount(cell, minlength=number * len(_LEVELS)).reshape(number, len(_LEVELS))
+    apart, pool = rows.far(metric)
+    body = rest[pool] + apart.away
+    log_ratio = np.where(apart.above > 0, apart.above + np.minimum(body, 0.0), body)
+    with np.errstate(invalid="ignore"):
+        dear = np.flatnonzero(log_ratio > _LEVELS[0])
+    series, log_ratio, row = rows.series[pool[dear]], log_ratio[dear].astype(np.float64), apart.row[dear]
+    level = np.searchsorted(_LEVELS, log_ratio) - 1
+    counts = np.bincount(series * len(_LEVELS) + level, minlength=number * len(_LEVELS)).reshape(number, len(_LEVELS))
     above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-    share = (above + 0.5) / (rows.counts[:, None] + _PRIOR)
+    share = (above + 0.5) / (series_sums(rows.figures[INTERVALS], rows.bounds)[:, None] + _PRIOR)
     rare = share <= _RARE
     chosen = np.argmax(rare, axis=1)
     found[:, BAR] = np.where(rare.any(axis=1), _LEVELS[chosen], np.inf)
     found[:, PER_INTERVAL] = share[np.arange(number), chosen]
-    dear = apart.beyond(found[rows.series[apart.row], BAR])
-    series = rows.series[dear.row]
+    beyond = log_ratio > found[series, BAR]
+    series, log_ratio, row = series[beyond], log_ratio[beyond], row[beyond]
     executions = series_sums(rows.executions, rows.bounds)
     found[:, PER_EXECUTION] = (np.bincount(series, minlength=number) + 0.5) / executions
-    found[:, COST] = np.bincount(series, np.expm1(dear.log_ratio), minlength=number) / executions
-    found[:, OFTEN] = _second_highest(rows, dear.row)
+    found[:, COST] = np.bincount(series, np.expm1(log_ratio), minlength=number) / executions
+    found[:, OFTEN] = _second_highest(rows, row, series)
     return found
 
 
@@ -101,14 +107,19 @@ def no_dear(series: int) -> Floats:
     return np.tile([np.inf, 0.0, 0.0, 0.0, 0.0], (series, 1))
 
 
-def _second_highest(rows: SeriesRows, dear: Longs) -> Floats:
-    """Dear rows among `LATEST` in a row, at most on a day, on the second worst day of each series; 0 with one day."""
+def _second_highest(rows: PooledRows, dear: Longs, series: Longs) -> Floats:
+    """Dear intervals among `LATEST` in a row, at most on a day, on the second worst day of each series; 0 with one day.
+
+    Args:
+        rows: the series.
+        dear: int64 [m], their numbers in the record.
+        series: int64 [m], of each.
+    """
     if not len(dear):
         return np.zeros(len(rows))
-    day = rows.end_us[dear] // DAY_US
+    day = rows.record.rows.end_us[dear] // DAY_US
     day -= day.min()
-    series = rows.series[dear]
-    first = np.maximum(dear - LATEST + 1, rows.bounds[series])
+    first = np.maximum(dear - LATEST + 1, rows.record.first[rows.number[rows.bounds[series]]])
     together = np.arange(len(dear)) + 1 - np.searchsorted(dear, first)
     most = np.zeros((len(rows), int(day.max()) + 2))
     np.maximum.at(most, (series, day), together)

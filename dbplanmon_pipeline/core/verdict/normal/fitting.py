@@ -12,7 +12,6 @@ from dbplanmon_pipeline.core.verdict.normal.view import MAX_EXECUTION_VARIANCE, 
 from dbplanmon_pipeline.core.verdict.normal.weekdays import weekday_levels
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.calendar import (
-    HOUR_US,
     HOURS,
     WEEKDAYS,
     around_the_hour,
@@ -21,8 +20,9 @@ from dbplanmon_pipeline.core.verdict.rows.calendar import (
     unsteady_hours,
     weekday,
 )
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import COVERED, INTERVALS, known, scatter
 from dbplanmon_pipeline.core.verdict.rows.row_figures import EXECUTIONS, FEWNESS, LOAD, Singles
-from dbplanmon_pipeline.core.verdict.rows.series import ELAPSED_PER_WORKER, METRICS, SeriesRows
+from dbplanmon_pipeline.core.verdict.rows.series import ELAPSED_PER_WORKER, METRICS
 
 _ROUNDS = 2
 _CUT, _DAY_CUT = 2.5, 1.5
@@ -31,7 +31,13 @@ _DAYS_OF_AN_HOUR, _SHARP = 3, 2.0
 _BEGIN_WITH = 64
 """Rows whose median is near enough to begin with."""
 
-_MEAN_ABS_TO_SD = 1.25
+_DISTANCE_TO_SD = np.array([0.0, 1.25, 1.13, 1.085], np.float32)
+"""Standard deviation over the mean root of the mean square of so many intervals, and of more."""
+
+_DISTURBED = 0.1
+_WITHIN = np.float32(0.23)
+"""Share of the square of one outlier that is scatter within its pool."""
+
 _SMALLEST_SCALE = 0.02
 _TINY = 1e-12
 
@@ -53,7 +59,7 @@ class Fit:
         self, stretch: Stretch, view: str, execution_variance: Floats, rest: Singles, policy: DetectorPolicy
     ) -> None:
         rows = stretch.rows
-        value = rows.figures[view]
+        value, self._number = rows.figures[view], rows.figures[known(view)]
         self._stretch, self._rows, self._runs, self._policy = stretch, rows, stretch.runs, policy
         self._known = ~np.isnan(value)
         self._all_known = bool(self._known.all())
@@ -61,9 +67,13 @@ class Fit:
         self._execution_variance = execution_variance
         self._few = self._spread(execution_variance)
         self._few *= rows.figures[FEWNESS]
-        self._weight = self._known / (self._few + np.float32(0.01))
+        self._weight = self._number / (self._few + np.float32(0.01))
         self._total = series_sums(self._weight, rows.bounds) + _TINY
-        self._mean_weight = self._total / np.maximum(rows.counts, 1)
+        self._intervals = series_sums(rows.figures[INTERVALS], rows.bounds)
+        self._mean_weight = self._total / self._intervals
+        self._scatter = rows.figures[scatter(view)]
+        self._calm = np.ones(len(rows.series), np.bool_)
+        self._distance_weight = self._weight * _DISTANCE_TO_SD[np.minimum(self._number, 3).astype(np.int8)]
         self._run_weight = stretch.runs.sums(self._weight)
         self._hour_weight = by_hour(stretch.runs, self._run_weight, len(rows))
         self._run_total = self._hour_weight.sum(axis=1)
@@ -125,6 +135,7 @@ class Fit:
         """Take out what the rows were held up together with others."""
         self._rest -= held
         self._forget_unknown()
+        self._disturb(held)
         self.scale = self._scale()
 
     def share(self, mode: Floats) -> None:
@@ -146,17 +157,27 @@ class Fit:
         common *= self._spread(self._sensitivity)
         self._rest -= common
         self._forget_unknown()
+        self._disturb(common)
         self.scale = self._scale()
+
+    def _disturb(self, common: Singles) -> None:
+        """Where much is common, the intervals of a pool differ by that as well: not all of them were hit alike."""
+        disturbed = np.abs(common) > _DISTURBED
+        if disturbed.any():
+            self._calm &= ~disturbed
+            usual = self._spread(self.scale * self.scale)
+            self._scatter = np.where(self._calm, self._scatter, np.minimum(self._scatter, usual))
 
     def weigh(self) -> StrayingMeans:
         """Find how far the rest strays."""
         few = np.minimum(self._few, np.float32(MAX_EXECUTION_VARIANCE))
         limit = self._spread(_FAR * self.scale)
         cut = _clipped(self._rest, limit.copy())
-        self._interval_variance = self._stray(cut, few)
+        self._interval_variance = self._stray(cut, few, limit)
         few += self._spread(self._interval_variance)
-        weight = self._known / few
-        self._tail = learn_tails(self._rows, self._rest, weight)
+        sure = np.float32(1.0) / few
+        self._tail = learn_tails(self._rows, self._view, self._rest, sure, self._calm)
+        weight = self._number * sure
         self._dear = (
             learn_dear(self._rows, self._view, self._rest) if self._view in METRICS else no_dear(len(self._rows))
         )
@@ -166,7 +187,7 @@ class Fit:
         """Everything learnt, after `weigh`, but the inflation, which is found over all statements."""
         rows, policy = self._rows, self._policy
         habit = self._habit()
-        seen = np.maximum(rows.counts, _hours(rows) * policy.intervals_per_hour)
+        seen = np.maximum(self._intervals, series_sums(rows.figures[COVERED], rows.bounds) * policy.intervals_per_hour)
         unsure = np.minimum(habit, policy.habit) ** 2 * policy.level_prior / (seen + policy.level_prior)
         return Normal(
             level=np.where(self._blank, np.nan, self._level),
@@ -194,10 +215,12 @@ class Fit:
 
     def _scale(self) -> Floats:
         """Typical distance from normal, a mean of absolute values that no outlier spoils [series]."""
-        distance = np.abs(self._rest)
+        distance = self._rest * self._rest
+        distance += self._scatter
+        np.sqrt(distance, out=distance)
         np.minimum(distance, np.float32(1.5), out=distance)
-        distance *= self._weight
-        return np.maximum(_MEAN_ABS_TO_SD * series_sums(distance, self._rows.bounds) / self._total, _SMALLEST_SCALE)
+        distance *= self._distance_weight
+        return np.maximum(series_sums(distance, self._rows.bounds) / self._total, _SMALLEST_SCALE)
 
     def _spread(self, values: Floats) -> Singles:
         return self._rows.spread(values.astype(np.float32))
@@ -248,6 +271,7 @@ class Fit:
         runs = self._runs
         cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
         cut *= cut
+        cut += np.minimum(self._scatter, np.float32(_WITHIN * _DAY_CUT**2))
         cut *= self._weight
         squares = runs.sums(cut) / np.maximum(self._run_weight, _TINY)
         return unsteady_hours(runs, self._run_weight, squares, len(self._rows))
@@ -288,14 +312,14 @@ class Fit:
         found: Floats = change[series]
         return found
 
-    def _stray(self, cut: Singles, few: Singles) -> Floats:
+    def _stray(self, cut: Singles, few: Singles, limit: Singles) -> Floats:
         """Variance of an interval beyond what its few executions explain [series]."""
         bounds = self._rows.bounds
         weight = np.minimum(self._rows.figures[EXECUTIONS], np.float32(20.0))
-        if not self._all_known:
-            weight *= self._known
+        weight *= self._number
         total = series_sums(weight, bounds) + _TINY
         cut *= cut
+        cut += np.minimum(self._scatter, _WITHIN * limit * limit)
         cut -= few
         cut *= weight
         return np.maximum(series_sums(cut, bounds) / total, self._policy.spread_floor**2)
@@ -312,8 +336,3 @@ def _clipped(values: Singles, limit: Singles) -> Singles:
     cut: Singles = np.minimum(values, limit)
     np.negative(limit, out=limit)
     return np.maximum(cut, limit, out=cut)
-
-
-def _hours(rows: SeriesRows) -> Floats:
-    """Hours with executions of each series."""
-    return series_sums((rows.end_us - rows.start_us) / HOUR_US, rows.bounds)

@@ -1,4 +1,4 @@
-"""Rows to learn from, with what learning any view of them needs."""
+"""Pools to learn from, with what learning any view of them needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.core.verdict.common.scopes import Scopes
-from dbplanmon_pipeline.core.verdict.normal.null import Days, WindowLength, window_lengths
+from dbplanmon_pipeline.core.verdict.normal.null import WindowLength, window_lengths
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.calendar import (
     DAY_US,
@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.verdict.rows.calendar import (
     by_hour,
     hour_runs,
 )
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
 
 _TODAY = 6.0
 _ROWS = 32_000
@@ -42,7 +42,7 @@ class Stretch:
     """
 
     series: slice
-    rows: SeriesRows
+    rows: PooledRows
     place: slice
     runs: HourRuns
     windows: list[WindowLength]
@@ -61,7 +61,7 @@ class History:
         stretches: all series, some at a time.
     """
 
-    rows: SeriesRows
+    rows: PooledRows
     scopes: Scopes
     stretches: Sequence[Stretch]
 
@@ -71,26 +71,18 @@ class History:
         return np.concatenate([stretch.samples for stretch in self.stretches])
 
 
-def history_of(rows: SeriesRows, scopes: Scopes, policy: DetectorPolicy, before: int = 0) -> History:
+def history_of(rows: PooledRows, scopes: Scopes, policy: DetectorPolicy) -> History:
     """Prepare rows; every series has at least one.
 
     Args:
         rows: to learn from.
         scopes: of the rows.
         policy: thresholds.
-        before: rows of other instances before these; see `window_lengths`.
     """
-    return History(rows, scopes, [_stretch(rows, part, policy, before) for part in rows.parts(_ROWS)])
+    return History(rows, scopes, [_stretch(rows, part, policy) for part in rows.parts(_ROWS)])
 
 
-def days_of(runs: HourRuns) -> Days:
-    """The days of the rows that runs consist of."""
-    new = np.ones(len(runs.day), np.bool_)
-    new[1:] = (runs.day[1:] != runs.day[:-1]) | (runs.series[1:] != runs.series[:-1])
-    return Days(runs.first[new], runs.series[new], runs.day[new])
-
-
-def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy, before: int) -> Stretch:
+def _stretch(all_rows: PooledRows, series: slice, policy: DetectorPolicy) -> Stretch:
     rows = all_rows.part(series)
     runs = hour_runs(rows)
     samples = by_hour(runs, runs.samples, len(rows))
@@ -101,7 +93,7 @@ def _stretch(all_rows: SeriesRows, series: slice, policy: DetectorPolicy, before
         rows=rows,
         place=place,
         runs=runs,
-        windows=window_lengths(rows, days_of(runs), policy, before + place.start),
+        windows=window_lengths(rows, np.repeat(runs.day, runs.length), policy),
         samples=np.where((seen_us < DAY_US)[:, None], _TODAY * around_today(samples), around_the_hour(samples)),
         weekend_samples=np.bincount(runs.series, runs.samples * runs.weekend, minlength=len(rows)) / 2,
         young=seen_us < DAY_US,

@@ -1,15 +1,15 @@
 """How far means over windows stray while all is well: the yardstick every statement brings along itself."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import INTERVALS
 from dbplanmon_pipeline.core.verdict.rows.row_figures import Reals
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 
 _STRIDES = 4
 _FLEET_SAMPLES = 4.0
@@ -18,111 +18,110 @@ _FLEET_SAMPLES = 4.0
 _FLEET_WINDOWS = 20
 _CUT = 3.0
 
+_BETWEEN = 0.25
+"""Windows are judged at every interval and learnt from at every pool: in between they reach higher, short ones more."""
+
 
 @dataclass(frozen=True)
 class WindowLength:
     """The windows of one length over some series, some of them left out as they overlap almost wholly.
 
+    A window ends with a pool and is as many pools long as hold so many intervals.
+
     Attributes:
         intervals: the length.
-        stride: distance of one window to the next.
-        rows: of all series.
-        first: last row of the first window.
-        crossing: int64 [m], windows that do not lie within one series.
-        own: int64 [k], series with a window, and the first of each in `begin`: int64 [k].
-        number: int64 [series], windows within each series.
+        begins / ends: int64 [windows], first pool of each, and the one after its last.
+        own: int64 [k], series with a window, and the first of each in `first`: int64 [k].
+        number: int64 [series], windows of each series.
+        independent: float64 [series], how many of them fit side by side.
         days: int64 [groups], first window of each run of one series and day; `day_series` / `day`: int64 [groups].
     """
 
     intervals: int
-    stride: int
-    rows: int
-    first: int
-    crossing: Longs
+    begins: Longs
+    ends: Longs
     own: Longs
-    begin: Longs
+    first: Longs
     number: Longs
+    independent: Floats
     days: Longs
     day_series: Longs
     day: Longs
 
-    @property
-    def windows(self) -> slice:
-        """First row of each window."""
-        return slice(self.first + 1 - self.intervals, self.rows + 1 - self.intervals, self.stride)
-
-    def sums(self, values: Reals) -> Floats:
+    def sums(self, values: Floats) -> Floats:
         """Sum over the windows of each series [series]."""
         found = np.zeros(len(self.number))
         if len(self.own):
-            found[self.own] = np.add.reduceat(values, self.begin)
+            found[self.own] = np.add.reduceat(values, self.first)
         return found
 
 
 @dataclass(frozen=True)
-class Days:
-    """Runs of rows of one series and day.
-
-    Attributes:
-        first: int64 [runs], first row of each.
-        series / day: int64 [runs].
-    """
-
-    first: Longs
-    series: Longs
-    day: Longs
-
-
-@dataclass(frozen=True)
 class StrayingMeans:
-    """How far means of windows strayed, in standard deviations that independent rows would have.
+    """How far means of windows strayed, in standard deviations that independent intervals would have.
 
     Attributes:
         number: int64 [series, scales], how many windows there are.
+        independent: float64 [series, scales], how many of them fit side by side.
         second: float64 [series, scales], second moment; or what the fourth of those above 0 tells, where larger.
         highest: float64 [series, scales], see `Normal`.
     """
 
     number: Longs
+    independent: Floats
     second: Floats
     highest: Floats
 
 
-def window_lengths(rows: SeriesRows, days: Days, policy: DetectorPolicy, before: int = 0) -> list[WindowLength]:
+def window_lengths(rows: PooledRows, day: Longs, policy: DetectorPolicy) -> list[WindowLength]:
     """Windows of every length of the policy.
 
     Args:
         rows: some series.
-        days: their days.
+        day: int64 [pools], day of each.
         policy: scales.
-        before: rows of the series before these; where windows begin is counted over all.
     """
-    return [_windows(rows, days, scale.intervals, before) for scale in policy.scales]
+    length = rows.figures[INTERVALS].astype(np.int64)
+    pool = np.repeat(np.arange(len(length)), length)
+    until = np.cumsum(length)
+    before = np.append(0, until)[rows.bounds[:-1]]
+    seen = until - rows.spread(before)
+    return [_windows(rows, day, (pool, until, seen), scale.intervals) for scale in policy.scales]
 
 
-def _windows(rows: SeriesRows, days: Days, length: int, before: int) -> WindowLength:
+def _windows(rows: PooledRows, day: Longs, counts: tuple[Longs, Longs, Longs], length: int) -> WindowLength:
+    """Windows of one length.
+
+    Args:
+        rows: some series.
+        day: of each pool.
+        counts: pool of each interval; intervals up to the end of each pool, of all series and of its own.
+        length: in intervals.
+    """
+    pool, until, seen = counts
     stride = stride_of(length)
-    first = length - 1 + -before % stride
-    windows = max(0, -(-(len(rows.series) - first) // stride))
-    begin = np.clip(-(-(rows.bounds - first) // stride), 0, windows)
-    own = np.flatnonzero(begin[1:] > begin[:-1])
-    whole = np.clip(-(-(rows.bounds[:-1] + length - 1 - first) // stride), 0, begin[1:])
-    crossing = np.maximum(whole - begin[:-1], 0)
-    at = np.repeat(begin[:-1] - (np.cumsum(crossing) - crossing), crossing) + np.arange(int(crossing.sum()))
-    of_days = np.append(np.clip(-(-(days.first - first) // stride), 0, windows), windows)
-    seen = np.flatnonzero(of_days[1:] > of_days[:-1])
+    full = seen >= length
+    if stride > 1:
+        number = seen // stride
+        full[1:] &= (number[1:] != number[:-1]) | (rows.series[1:] != rows.series[:-1])
+    last = np.flatnonzero(full)
+    series, day = rows.series[last], day[last]
+    new_series, new_day = np.ones(len(last), np.bool_), np.ones(len(last), np.bool_)
+    new_series[1:] = series[1:] != series[:-1]
+    new_day[1:] = new_series[1:] | (day[1:] != day[:-1])
+    first, days = np.flatnonzero(new_series), np.flatnonzero(new_day)
+    intervals = seen[rows.bounds[1:] - 1] if len(rows) else np.zeros(0, np.int64)
     return WindowLength(
         intervals=length,
-        stride=stride,
-        rows=len(rows.series),
+        begins=pool[until[last] - length],
+        ends=last + 1,
+        own=series[first],
         first=first,
-        crossing=at,
-        own=own,
-        begin=begin[own],
-        number=np.diff(begin) - crossing,
-        days=of_days[seen],
-        day_series=days.series[seen],
-        day=days.day[seen] - (int(days.day.min()) if len(days.day) else 0),
+        number=np.bincount(series, minlength=len(rows)),
+        independent=np.maximum(intervals - length + stride, 0) / length,
+        days=days,
+        day_series=series[days],
+        day=day[days] - (int(day.min()) if len(day) else 0),
     )
 
 
@@ -134,9 +133,9 @@ def straying_means(windows: Sequence[WindowLength], residual: Reals, weight: Rea
 
     Args:
         windows: see `window_lengths`.
-        residual: float32 or float64 [rows], 0 where the weight is 0.
-        weight: the same [rows], one over the variance of each row.
-        limit: the same [rows], beyond which a row counts no more for the moments.
+        residual: float32 or float64 [pools], 0 where the weight is 0.
+        weight: the same [pools], one over the variance of each.
+        limit: the same [pools], beyond which a pool counts no more for the moments.
     """
     series = len(windows[0].number)
     second, highest = np.zeros((series, len(windows))), np.zeros((series, len(windows)))
@@ -145,28 +144,31 @@ def straying_means(windows: Sequence[WindowLength], residual: Reals, weight: Rea
     clipped *= weight
     plain: Reals = np.clip(residual, -_CUT, _CUT)
     plain *= weight
-    lines = [_sums_of_windows(line, windows) for line in (weight, clipped, plain)]
-    for number, (window, of_weight, of_clipped, of_plain) in enumerate(zip(windows, *lines, strict=True)):
-        if not len(window.own):
-            continue
-        # Where nothing is known in a window, all sums are the same, and the mean is 0.
-        np.maximum(of_weight, 1e-12, out=of_weight)
-        of_clipped[window.crossing] = 0.0
-        second[:, number] = _second_moment(window, of_clipped, of_weight)
-        of_plain[window.crossing] = 0.0
-        highest[:, number] = _second_highest(window, of_plain, of_weight)
-    return StrayingMeans(np.stack([window.number for window in windows], axis=1), second, highest)
+    sums = _from_start(weight, clipped, plain)
+    for number, window in enumerate(windows):
+        if len(window.own):
+            total, moment, height = (sums.take(window.ends, axis=0) - sums.take(window.begins, axis=0)).T.copy()
+            # Where nothing is known in a window, all sums are the same, and the mean is 0.
+            np.maximum(total, 1e-12, out=total)
+            second[:, number] = _second_moment(window, moment, total)
+            highest[:, number] = _second_highest(window, height, total) * (1.0 + _BETWEEN / window.intervals)
+    return StrayingMeans(
+        number=np.stack([window.number for window in windows], axis=1),
+        independent=np.stack([window.independent for window in windows], axis=1),
+        second=second,
+        highest=highest,
+    )
 
 
 def all_means(parts: Sequence[StrayingMeans]) -> StrayingMeans:
     """Those of all parts, in that order."""
-    columns = zip(*((part.number, part.second, part.highest) for part in parts), strict=True)
+    columns = zip(*((part.number, part.independent, part.second, part.highest) for part in parts), strict=True)
     return StrayingMeans(*(np.concatenate(column) for column in columns))
 
 
 def nothing_strayed(series: int, scales: int) -> StrayingMeans:
     """No windows at all."""
-    return StrayingMeans(np.zeros((series, scales), np.int64), *np.zeros((2, series, scales)))
+    return StrayingMeans(np.zeros((series, scales), np.int64), *np.zeros((3, series, scales)))
 
 
 def inflation_of(parts: Sequence[StrayingMeans], policy: DetectorPolicy) -> Floats:
@@ -179,13 +181,12 @@ def inflation_of(parts: Sequence[StrayingMeans], policy: DetectorPolicy) -> Floa
     Returns:
         float64 [series, scales].
     """
-    number, second = np.concatenate([one.number for one in parts]), np.concatenate([one.second for one in parts])
-    found = np.empty(second.shape)
-    for column, scale in enumerate(policy.scales):
-        own, windows = second[:, column], number[:, column]
+    every = all_means(parts)
+    found = np.empty(every.second.shape)
+    for column in range(len(policy.scales)):
+        own, windows, independent = every.second[:, column], every.number[:, column], every.independent[:, column]
         many = windows > _FLEET_WINDOWS
         fleet = max(float(np.median(own[many])), 1.0) if many.any() else 1.0
-        independent = windows * stride_of(scale.intervals) / scale.intervals
         both = (independent * own + _FLEET_SAMPLES * fleet) / (independent + _FLEET_SAMPLES)
         found[:, column] = np.where(windows > 0, np.sqrt(np.maximum(both, 1.0)), np.nan)
     return found
@@ -196,58 +197,15 @@ def stride_of(length: int) -> int:
     return max(1, length // _STRIDES)
 
 
-def _sums_of_windows(line: Reals, windows: Sequence[WindowLength]) -> Iterator[Reals]:
-    """Sums of the windows of each length.
-
-    Those that begin at every row are added up from shorter ones. The others begin where some multiple of rows has
-    passed and end there as well, so sums from the start are needed for such multiples only.
-    """
-    few = [window for window in windows if window.stride > 1]
-    step = math.gcd(*(number for window in few for number in (window.stride, window.intervals)))
-    start = min((window.windows.start % step for window in few), default=0)
-    known = {1: line}
-    from_start: Floats | None = None
-    for window in windows:
-        if window.stride > 1:
-            if from_start is None:
-                length = max(length for length in known if step % length == 0)
-                from_start = _from_start(known[length][start:], len(line) - start, length, step)
-            yield _differences(from_start, window, start, step)
-        else:
-            known[window.intervals] = _added_up(known, window.intervals, len(line))
-            # The caller may alter what it gets.
-            yield known[window.intervals].copy()
-
-
-def _added_up(known: dict[int, Reals], length: int, rows: int) -> Reals:
-    """Sums over each row and those that follow it, so many in all, from known sums over fewer."""
-    part = max(fewer for fewer in known if length % fewer == 0)
-    whole, sums = max(rows + 1 - length, 0), known[part]
-    if part == length:
-        return sums
-    longer: Reals = sums[:whole] + sums[part:][:whole]
-    for first in range(2 * part, length, part):
-        longer += sums[first:][:whole]
-    return longer
-
-
-def _differences(from_start: Floats, window: WindowLength, start: int, step: int) -> Floats:
-    first, distance, length = (window.windows.start - start) // step, window.stride // step, window.intervals // step
-    ends = from_start[first + length :: distance]
-    found: Floats = ends - from_start[first::distance][: len(ends)]
+def _from_start(*lines: Reals) -> Floats:
+    """Sums of lines over all before each, and over all [pools + 1, lines]."""
+    found = np.zeros((len(lines[0]) + 1, len(lines)))
+    for number, line in enumerate(lines):
+        np.cumsum(line, out=found[1:, number])
     return found
 
 
-def _from_start(sums: Reals, rows: int, length: int, step: int) -> Floats:
-    """Sums of all rows before every `step` of them, from sums over each row and those that follow, `length` in all."""
-    cells = rows // step
-    found = np.zeros(cells + 1)
-    for number in range(0, step, length):
-        found[1:] += sums[number::step][:cells]
-    return np.cumsum(found, out=found)
-
-
-def _second_moment(window: WindowLength, sums: Reals, weight: Reals) -> Floats:
+def _second_moment(window: WindowLength, sums: Floats, weight: Floats) -> Floats:
     number = np.maximum(window.number, 1)
     square = sums * sums
     square /= weight
@@ -258,7 +216,7 @@ def _second_moment(window: WindowLength, sums: Reals, weight: Reals) -> Floats:
     return np.maximum(second, np.sqrt(fourth))
 
 
-def _second_highest(window: WindowLength, sums: Reals, weight: Reals) -> Floats:
+def _second_highest(window: WindowLength, sums: Floats, weight: Floats) -> Floats:
     """Second largest daily maximum, 0 with fewer than two days: a single bad day sets no standard."""
     of_days = np.zeros((len(window.number), int(window.day.max(initial=0)) + 2))
     square = np.maximum(sums, 0.0)

@@ -1,10 +1,13 @@
 """How often single intervals of a statement lie how far above its normal: what several such in a row are worth."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.rows.calendar import series_sums
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import INTERVALS, top
 from dbplanmon_pipeline.core.verdict.rows.row_figures import Reals
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 
 LEVELS = (1.5, 2.5, 4.0, 6.0, 9.0, 14.0)
 """Distances above normal, in standard deviations of an interval, of which it is known how often they are exceeded."""
@@ -20,23 +23,29 @@ _FALL, _PRIOR = 1.2, 20.0
 deviation; that counts as much as so many intervals."""
 
 
-def learn_tails(rows: SeriesRows, residual: Reals, weight: Reals) -> Floats:
+def learn_tails(rows: PooledRows, view: str, rest: Reals, sure: Reals, calm: NDArray[np.bool_]) -> Floats:
     """Surprise of each of `LEVELS`, the negative logarithm of how often an interval lies above it [series, levels].
 
     Args:
         rows: the series.
-        residual: float32 or float64 [rows], distance from normal, natural logarithm.
-        weight: the same [rows], one over the variance of each row; 0 unknown.
+        view: which.
+        rest: float32 or float64 [pools], distance from normal, natural logarithm.
+        sure: the same [pools], one over the variance of an interval.
+        calm: bool [pools], where intervals of a pool lie apart for reasons of their own.
     """
-    levels = np.array(LEVELS)
-    standard = residual * np.sqrt(weight)
+    levels, root = np.array(LEVELS), np.sqrt(sure)
+    pools = np.flatnonzero((rest + rows.figures[top(view)] * calm) * root > levels[0])
+    interval, pool = rows.intervals(pools)
+    away = rows.record.rows.figures[view][interval] - rows.figures[view][pool]
+    standard = (rest[pool] + away * calm[pool]) * root[pool]
     high = np.flatnonzero(standard > levels[0])
     number = np.searchsorted(levels, standard[high]) - 1
-    cell = rows.series[high] * len(levels) + number
+    cell = rows.series[pool[high]] * len(levels) + number
     counts = np.bincount(cell, minlength=len(rows) * len(levels)).reshape(len(rows), len(levels))
     above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
     before = _PRIOR * 0.5 * np.exp(-_FALL * levels)
-    share = (above + before) / (rows.counts[:, None] + _PRIOR)
+    intervals = series_sums(rows.figures[INTERVALS], rows.bounds)
+    share = (above + before) / (intervals[:, None] + _PRIOR)
     surprise: Floats = np.minimum(-np.log(share), _MOST)
     return surprise
 

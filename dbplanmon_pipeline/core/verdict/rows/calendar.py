@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import COVERED, INTERVALS
 from dbplanmon_pipeline.core.verdict.rows.row_figures import Reals, Singles
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 
 HOURS, WEEKDAYS = 24, 7
 HOUR_US = 3_600_000_000
@@ -73,7 +74,7 @@ class HourRuns:
         return np.repeat(values.astype(np.float32), self.length)
 
 
-def hour_runs(rows: SeriesRows) -> HourRuns:
+def hour_runs(rows: PooledRows) -> HourRuns:
     """Runs of the rows; every series has at least one row."""
     hour = (rows.end_us - 1) // HOUR_US
     new = np.ones(len(hour), np.bool_)
@@ -81,8 +82,10 @@ def hour_runs(rows: SeriesRows) -> HourRuns:
     new[rows.bounds[:-1]] = True
     first = np.flatnonzero(new)
     length = np.diff(np.append(first, len(hour)))
-    covered = np.add.reduceat(rows.end_us - rows.start_us, first) if len(first) else np.empty(0, np.int64)
-    worth = np.maximum(covered / HOUR_US, length / _MANY)
+    covered, intervals = (
+        np.add.reduceat(rows.figures[name], first) if len(first) else np.empty(0) for name in (COVERED, INTERVALS)
+    )
+    worth = np.maximum(covered, intervals / _MANY).astype(np.float64)
     return HourRuns(
         first=first,
         length=length,

@@ -1,23 +1,19 @@
 """From interval rows to one series of costs per statement, over all its plans."""
 
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS, IntervalFrame
-from dbplanmon_pipeline.core.verdict.failing.record import FailingRecord
 from dbplanmon_pipeline.core.verdict.rows.row_figures import TRIM_FROM, RowFigures, Singles
 from dbplanmon_pipeline.core.verdict.rows.sorted_groups import bounds_of
-from dbplanmon_pipeline.core.verdict.rows.timed_keys import TimedKeys
 
 METRICS = ("elapsed_time_us", "worker_time_us")
 """What a statement is judged by; per execution, in microseconds."""
@@ -139,11 +135,12 @@ class SeriesRows:
         """A figure of each series at each of its rows."""
         return np.repeat(values, self.counts)
 
-    def part(self, series: slice) -> "SeriesRows":
+    def part(self, series: slice) -> Self:
         """Some series in a row; their lines are not copied."""
         bounds = self.bounds[series.start : series.stop + 1]
         rows = slice(int(bounds[0]), int(bounds[-1]))
-        return SeriesRows(
+        return replace(
+            self,
             database_id=self.database_id[series],
             query_hash=self.query_hash[series],
             instance=self.instance[series],
@@ -165,16 +162,17 @@ class SeriesRows:
             return [slice(0, 0)]
         return [slice(first, end) for first, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
 
-    def keep(self, rows: np.ndarray) -> "SeriesRows":
+    def keep(self, rows: np.ndarray) -> Self:
         """The rows where a boolean mask is true; series without any of them vanish."""
         return self if rows.all() and len(rows) else self.take(np.flatnonzero(rows))
 
-    def take(self, rows: Longs) -> "SeriesRows":
+    def take(self, rows: Longs) -> Self:
         """The rows of rising numbers; series without any of them vanish."""
         bounds = np.searchsorted(rows, self.bounds)
         left = np.flatnonzero(bounds[1:] > bounds[:-1])
         bounds = np.append(bounds[left], len(rows)).astype(np.int64)
-        return SeriesRows(
+        return replace(
+            self,
             database_id=self.database_id[left],
             query_hash=self.query_hash[left],
             instance=self.instance[left],
@@ -193,54 +191,6 @@ def _cut(lines: Mapping[str, NDArray[Line]], rows: Longs) -> Lines[Line]:
     return lines.at(rows) if isinstance(lines, Lines) else Lines(lines, rows)
 
 
-@dataclass(frozen=True)
-class SeriesFrame(IntervalFrame):
-    """A long record whose series were made once, to be looked at many times.
-
-    Attributes:
-        series: of `rows`, and perhaps of more databases than are named here.
-    """
-
-    series: SeriesRows
-
-    @classmethod
-    def of(cls, frame: IntervalFrame) -> "SeriesFrame":
-        """Make the series of a frame."""
-        longs = np.iinfo(np.int64)
-        return cls(frame.rows, frame.databases, series_rows(frame, longs.min, longs.max))
-
-    def only(self, refs: AbstractSet[DatabaseRef]) -> "SeriesFrame":
-        """Some of the databases; no row is copied."""
-        chosen = {number: ref for number, ref in self.databases.items() if ref in refs}
-        return replace(self, databases=chosen) if len(chosen) < len(self.databases) else self
-
-    def between(self, after_us: int, until_us: int) -> SeriesRows:
-        """Series of what ended within (after_us, until_us]."""
-        whole = self.series
-        every = np.arange(len(whole))
-        first, last = (np.searchsorted(self._ends, self._keys.until(every, us), "right") for us in (after_us, until_us))
-        own = np.isin(whole.database_id, list(self.databases))
-        counts = np.where(own, last - first, 0)
-        before = np.cumsum(counts) - counts
-        rows = whole.take(np.arange(int(counts.sum())) + np.repeat(first - before, counts))
-        code, _ = self.instance_codes()
-        return replace(rows, instance=np.array([code[number] for number in rows.database_id.tolist()], np.int64))
-
-    @cached_property
-    def failing(self) -> FailingRecord:
-        """What failed."""
-        return FailingRecord(self)
-
-    @cached_property
-    def _keys(self) -> TimedKeys:
-        return TimedKeys.of(self.series.end_us)
-
-    @cached_property
-    def _ends(self) -> Longs:
-        """Ends of the rows, series after series on one scale."""
-        return self._keys.of_rows(self.series.series, self.series.end_us)
-
-
 def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRows:
     """Series of the statements that ran in intervals ended within (after_us, until_us].
 
@@ -252,8 +202,6 @@ def series_rows(frame: IntervalFrame, after_us: int, until_us: int) -> SeriesRow
         after_us: epoch microseconds, exclusive.
         until_us: epoch microseconds, inclusive.
     """
-    if isinstance(frame, SeriesFrame):
-        return frame.between(after_us, until_us)
     rows = frame.rows
     end = rows["interval_end_us"].to_numpy(np.int64)
     ran = rows["execution_count"].to_numpy(np.float64) > 0

@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.verdict.failing.beta_binomial import log_gamma
 from dbplanmon_pipeline.core.verdict.failing.moments import failing_moments
 from dbplanmon_pipeline.core.verdict.failing.record import FailingRecord
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesFrame
+from dbplanmon_pipeline.core.verdict.rows.frames import SeriesFrame
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 STEP_US = 300_000_000

@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.rows.series import SeriesFrame, series_rows
+from dbplanmon_pipeline.core.verdict.rows.frames import SeriesFrame, pools_between, rows_between
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
@@ -46,11 +46,11 @@ def assert_same(one, other):
 def test_any_stretch_of_time_has_the_rows_that_ended_in_it(workload, frame, after, until):
     span = (epoch_us(workload.moment(after)), epoch_us(workload.moment(until)))
     record = SeriesFrame.of(frame)
-    assert_same(series_rows(record, *span), series_rows(frame, *span))
+    assert_same(rows_between(record, *span), rows_between(frame, *span))
     ref = sorted(frame.databases.values())[1]
-    assert_same(series_rows(record.only({ref}), *span), series_rows(part_of(frame, ref), *span))
-    kept = series_rows(frame, *span).counts >= 15
-    one, other = (series_rows(source, *span) for source in (record, frame))
+    assert_same(rows_between(record.only({ref}), *span), rows_between(part_of(frame, ref), *span))
+    kept = rows_between(frame, *span).counts >= 15
+    one, other = (rows_between(source, *span) for source in (record, frame))
     assert_same(one.keep(kept[one.series]), other.keep(kept[other.series]))
 
 
@@ -58,11 +58,27 @@ def test_a_record_of_ten_thousand_statements_has_all_its_rows():
     fleet = Workload(10_000, 4, seed=1)
     frame = fleet.frame(2)
     span = (epoch_us(fleet.moment(1)), epoch_us(fleet.moment(3)))
-    assert_same(series_rows(SeriesFrame.of(frame), *span), series_rows(frame, *span))
+    assert_same(rows_between(SeriesFrame.of(frame), *span), rows_between(frame, *span))
+
+
+def test_its_pools_between_whole_hours_are_those_of_its_rows(workload, frame):
+    record, step_us = SeriesFrame.of(frame), 300_000_000
+    for after, until in ((-13, 107), (11, 83)):
+        span = (epoch_us(workload.moment(after)), epoch_us(workload.moment(until)), step_us)
+        for refs in (set(frame.databases.values()), {min(frame.databases.values())}):
+            own = frame if len(refs) > 1 else part_of(frame, *refs)
+            one, other = pools_between(record.only(refs), *span), pools_between(own, *span)
+            for name in ("bounds", "start_us", "end_us", "plan_hash", "first_plan", "changes"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name), name)
+            assert len(one.figures) == len(set(one.figures))
+            for name in one.figures:
+                np.testing.assert_array_equal(one.figures[name], other.figures[name], name)
+            for name in one.sums:
+                np.testing.assert_array_equal(one.sums[name], other.sums[name], name)
 
 
 def test_what_is_learnt_from_it_is_the_same(workload, frame):
-    detector, until = StatisticalDetector(DetectorPolicy()), workload.moment(110)
+    detector, until = StatisticalDetector(DetectorPolicy()), workload.moment(107)
     ref = min(frame.databases.values())
     spans = [
         ExcludedSpan(ref, 2, until - timedelta(hours=4), until - timedelta(hours=3)),
