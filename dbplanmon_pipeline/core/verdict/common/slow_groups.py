@@ -70,6 +70,7 @@ class SlowGroups:
         self._rows = np.flatnonzero(self._slow.ravel()[mode.grid.cell])
         self._rows = self._rows[np.argsort(mode.grid.cell[self._rows], kind="stable")]
         self._cells = mode.grid.cell[self._rows]
+        self._slow_ticks = frozenset(np.flatnonzero(self._slow.any(axis=0)).tolist())
 
     def at(self, tick: int, as_of_us: int) -> Iterator[SlowGroup]:
         """Groups slow in the last tick and in at least two of the last three in which enough statements ran.
@@ -81,6 +82,8 @@ class SlowGroups:
             tick: number of the tick.
             as_of_us: its moment [epoch microseconds].
         """
+        if self._slow_ticks.isdisjoint((tick - 1, tick)):
+            return
         recent = slice(max(tick - 1, 0), tick + 1)
         for group in np.flatnonzero(self._slow[:, recent].any(axis=1)).tolist():
             first = max(0, tick + 1 - self._policy.lookback_intervals)
