@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation, read_moment
+from dbplanmon_pipeline.cli.memory import keep_freed_memory
 from dbplanmon_pipeline.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def backtest(
     from dbplanmon_pipeline.composition.replaying import BacktestRequest, with_detector  # noqa: PLC0415
     from dbplanmon_pipeline.settings import load_settings  # noqa: PLC0415
 
+    keep_freed_memory()
     if (metrics is None) is not from_store:
         raise click.UsageError("name METRICS, a Parquet file or a folder of them, or --store; one of the two")
     if since and until and since > until:
