@@ -15,28 +15,33 @@ ROWS = 250_000
 """Rows of a block, unless one instance has more: judging takes half a kilobyte for each."""
 
 
-def blocks_of(
-    frame: IntervalFrame, baselines: BaselineSet, rows: int = ROWS
-) -> Iterator[tuple[IntervalFrame, BaselineSet]]:
-    """Whole instances with their baselines, as few at a time as have so many rows."""
+def frames_of(frame: IntervalFrame, rows: int = ROWS) -> Iterator[IntervalFrame]:
+    """Whole instances, as few at a time as have so many rows."""
     if len(frame.rows) <= rows:
-        yield frame, baselines
+        yield frame
         return
     row_of = np.append(frame.rows["database_id"].to_numpy(np.int64), np.iinfo(np.int64).max)
-    known = baselines.table["database_id"].to_numpy(np.int64)
     for chosen in _instances(frame, row_of, rows):
         bounds = np.searchsorted(row_of, [[number, number + 1] for number in chosen])
         side_by_side = (bounds[1:, 0] == bounds[:-1, 1]).all()
         places = (
             slice(*bounds[[0, -1], [0, 1]]) if side_by_side else np.concatenate([np.arange(*one) for one in bounds])
         )
-        own = np.flatnonzero(np.isin(known, chosen))
-        yield (
-            IntervalFrame(frame.rows.iloc[places], {number: frame.databases[number] for number in chosen}),
-            replace(
-                baselines, table=baselines.table.iloc[own].reset_index(drop=True), parameters=baselines.parameters[own]
-            ),
-        )
+        yield IntervalFrame(frame.rows.iloc[places], {number: frame.databases[number] for number in chosen})
+
+
+def blocks_of(
+    frame: IntervalFrame, baselines: BaselineSet, rows: int = ROWS
+) -> Iterator[tuple[IntervalFrame, BaselineSet]]:
+    """Whole instances with their baselines, as few at a time as have so many rows."""
+    known = baselines.table["database_id"].to_numpy(np.int64)
+    for part in frames_of(frame, rows):
+        if part is frame:
+            yield frame, baselines
+            return
+        own = np.flatnonzero(np.isin(known, list(part.databases)))
+        table = baselines.table.iloc[own].reset_index(drop=True)
+        yield part, replace(baselines, table=table, parameters=baselines.parameters[own])
 
 
 def _instances(frame: IntervalFrame, row_of: np.ndarray, rows: int) -> Iterator[list[int]]:

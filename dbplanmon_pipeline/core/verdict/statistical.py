@@ -9,7 +9,7 @@ import pandas as pd
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.readings.counters import Longs
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
-from dbplanmon_pipeline.core.verdict.blocks import blocks_of, together
+from dbplanmon_pipeline.core.verdict.blocks import blocks_of, frames_of, instance_parts, together
 from dbplanmon_pipeline.core.verdict.comparison import baseline_rows, compare
 from dbplanmon_pipeline.core.verdict.failing.moments import failing_moments
 from dbplanmon_pipeline.core.verdict.model import BaselineSet, Evaluation, ExcludedSpan, Known, nothing_known
@@ -18,6 +18,7 @@ from dbplanmon_pipeline.core.verdict.normal.baseline import layout_of, learn_row
 from dbplanmon_pipeline.core.verdict.normal.table import key_table, readable_table, rough_medians
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.frames import SeriesFrame, pools_between, rows_between
+from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
 from dbplanmon_pipeline.core.verdict.rows.series import METRICS, SeriesRows
 from dbplanmon_pipeline.core.verdict.rows.ticks import Points, points_of, tick_numbers
 
@@ -50,14 +51,36 @@ class StatisticalDetector:
             One row per statement with at least `policy.min_intervals` active intervals.
         """
         until = epoch_us(as_of)
-        rows = pools_between(history, epoch_us(as_of - timedelta(days=self.policy.days)), until, self.policy.step_us)
-        kept = rows_to_learn(rows, excluded, history.databases, self.policy.min_intervals)
-        chosen = rows.keep(kept)
-        learnt = learn_rows(chosen, self.policy)
-        # Nobody reads the baselines of a record that is gone through: a key is all that is needed.
-        record = isinstance(history, SeriesFrame)
-        table = key_table(chosen) if record else _table(rows.record.rows.keep(rows.record.where(kept)), until)
-        return BaselineSet(as_of, table, pack(learnt), self.layout)
+        since = epoch_us(as_of - timedelta(days=self.policy.days))
+        tables: list[pd.DataFrame] = []
+        parts = self._to_learn(history, since, until, excluded, tables)
+        learnt = learn_rows(parts, self.policy)
+        return BaselineSet(as_of, pd.concat(tables, ignore_index=True), pack(learnt), self.layout)
+
+    def _to_learn(
+        self,
+        history: IntervalFrame,
+        since: int,
+        until: int,
+        excluded: Sequence[ExcludedSpan],
+        tables: list[pd.DataFrame],
+    ) -> Iterator[PooledRows]:
+        """Whole instances in pools, of which each is let go of before the next one; adds a table for each."""
+        step, least = self.policy.step_us, self.policy.min_intervals
+        if isinstance(history, SeriesFrame):
+            rows = history.pools_between(since, until, step)
+            rows = rows.keep(rows_to_learn(rows, excluded, history.databases, least))
+            for part in instance_parts(rows):
+                own = rows.part(part)
+                # Nobody reads the baselines of a record that is gone through: a key is all that is needed.
+                tables.append(key_table(own))
+                yield own
+            return
+        for frame in frames_of(history):
+            rows = pools_between(frame, since, until, step)
+            kept = rows_to_learn(rows, excluded, frame.databases, least)
+            tables.append(_table(rows.record.rows.keep(rows.record.where(kept)), until))
+            yield rows.keep(kept)
 
     def evaluate(self, recent: IntervalFrame, baselines: BaselineSet, as_of: datetime) -> Evaluation:
         """Judge every statement that ran in the last interval.

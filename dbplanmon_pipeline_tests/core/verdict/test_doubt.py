@@ -22,7 +22,7 @@ def rows_of(workload):
 
 def learnt(workload, view="elapsed_time_us"):
     rows = rows_of(workload)
-    return learn_rows(pooled_rows(rows, 300_000_000), DetectorPolicy()).views[view]
+    return learn_rows([pooled_rows(rows, 300_000_000)], DetectorPolicy()).views[view]
 
 
 def test_surprise_is_how_rarely_a_statement_lies_so_high():
@@ -116,7 +116,7 @@ def test_levels_of_weekdays_are_not_believed_where_costs_only_drift():
 def test_a_weekday_not_seen_yet_is_doubted_where_others_differ():
     workload = weekly([1.0, 1.6, 0.6, 1.5, 0.7, 1.3, 0.5], 5 * DAY)
     rows = rows_of(workload)
-    normal = learn_rows(pooled_rows(rows, 300_000_000), DetectorPolicy()).views["elapsed_time_us"]
+    normal = learn_rows([pooled_rows(rows, 300_000_000)], DetectorPolicy()).views["elapsed_time_us"]
     assert np.isnan(normal.weekdays[1]).sum() == 1
     assert normal.unseen_day_variance(rows) is not None
     assert not normal.unseen_day_variance(rows).any()

@@ -108,7 +108,7 @@ def test_plans_of_one_interval_become_one_row_with_the_plan_that_ran_most():
 def learnt_elapsed(workload, view="elapsed_time_us", **policy):
     rows = rows_of(workload)
     policy = DetectorPolicy(step=workload.step, **policy)
-    learnt = learn_rows(pooled_rows(rows, policy.step_us), policy)
+    learnt = learn_rows([pooled_rows(rows, policy.step_us)], policy)
     return rows, learnt.views[view]
 
 
@@ -371,7 +371,7 @@ def test_parameters_come_back_as_they_were_packed():
     workload.plan[1] = -(1 << 63) + 12345
     rows = rows_of(workload)
     policy = DetectorPolicy()
-    learnt = learn_rows(pooled_rows(rows, policy.step_us), policy)
+    learnt = learn_rows([pooled_rows(rows, policy.step_us)], policy)
     again = unpack(pack(learnt), policy)
     assert again.plan_hash.tolist() == [1001, -(1 << 63) + 12345, 1003]
     for view, normal in learnt.views.items():
@@ -385,7 +385,7 @@ def test_parameters_come_back_as_they_were_packed():
 def test_parameters_of_another_policy_are_refused():
     rows = rows_of(Workload(3, 60))
     policy = DetectorPolicy()
-    packed = pack(learn_rows(pooled_rows(rows, policy.step_us), policy))
+    packed = pack(learn_rows([pooled_rows(rows, policy.step_us)], policy))
     other = DetectorPolicy(scales=policy.scales[:2])
     assert layout_of(other) != layout_of(policy)
     with pytest.raises(ValueError, match="rebuild"):

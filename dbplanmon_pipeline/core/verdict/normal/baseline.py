@@ -1,6 +1,6 @@
 """What the statistical detector remembers of each statement, and how it lies in `BaselineSet.parameters`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
-from dbplanmon_pipeline.core.verdict.blocks import instance_parts
 from dbplanmon_pipeline.core.verdict.common.scopes import scopes_of
 from dbplanmon_pipeline.core.verdict.model import ExcludedSpan
 from dbplanmon_pipeline.core.verdict.normal.history import history_of
@@ -117,9 +116,9 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
     )
 
 
-def learn_rows(rows: PooledRows, policy: DetectorPolicy) -> Learnt:
-    """Learn every series of `rows`; each needs at least one pool."""
-    parts = [_learn_part(rows.part(one), policy) for one in instance_parts(rows)]
+def learn_rows(instances: Iterable[PooledRows], policy: DetectorPolicy) -> Learnt:
+    """Learn every series of some whole instances after the other; each series needs at least one pool."""
+    parts = [_learn_part(rows, policy) for rows in instances]
     learnt = [part for part, _ in parts]
     views = {}
     for view in VIEWS:

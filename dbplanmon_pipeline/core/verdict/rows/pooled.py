@@ -97,8 +97,8 @@ def pooled_rows(rows: SeriesRows, step_us: int) -> PooledRows:
 
 def _pool_of(end_us: Longs, step_us: int) -> Longs:
     width = _POOL * step_us
-    hour, within = np.divmod(end_us - 1, _HOUR_US)
-    pool: Longs = hour * -(-_HOUR_US // width) + within // width
+    hour = (end_us - 1) // _HOUR_US
+    pool: Longs = hour * -(-_HOUR_US // width) + (end_us - 1 - hour * _HOUR_US) // width
     return pool
 
 
