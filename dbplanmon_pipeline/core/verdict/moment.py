@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.moments import epoch_us
+from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.verdict.common.slow_instances import SlowDatabases, SlowInstances
@@ -18,7 +19,8 @@ from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 from dbplanmon_pipeline.core.verdict.rows.ticks import Active, Points
 from dbplanmon_pipeline.core.verdict.rules.findings import Fired, find
 from dbplanmon_pipeline.core.verdict.rules.scales import Judge
-from dbplanmon_pipeline.core.verdict.telling.explained import began_at, verdict_of
+from dbplanmon_pipeline.core.verdict.telling.beginnings import first_bad_rows
+from dbplanmon_pipeline.core.verdict.telling.explained import verdict_of
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ class JudgedMoments:
         judged = int(np.diff(_part(self.judged, number))[0])
         verdicts: list[Verdict] = []
         unchanged: dict[tuple[DatabaseRef, int], datetime] = {}
-        for fired in self._fired.get(number, ()):
+        for place, fired in enumerate(self._fired.get(number, ())):
             ref, query_hash = self._statement(fired)
             if known(ref, query_hash):
-                unchanged[ref, query_hash] = began_at(self.comparison, fired)
+                unchanged[ref, query_hash] = from_epoch_us(self._began_us[number][place])
             else:
                 verdicts.append(verdict_of(self.comparison, fired, ref, self.policy))
         slow = self._slow.at(tick, epoch_us(as_of))
@@ -80,6 +82,13 @@ class JudgedMoments:
         for fired in find(Judge(self.comparison, self._min_extra_us(), self.policy), self.judged):
             by_moment.setdefault(fired.tick, []).append(fired)
         return by_moment
+
+    @cached_property
+    def _began_us(self) -> dict[int, list[int]]:
+        """Start of the first bad interval of each finding of each moment."""
+        every = [fired for of_moment in self._fired.values() for fired in of_moment]
+        began = iter(self.comparison.rows.start_us[first_bad_rows(self.comparison, every)].tolist())
+        return {number: list(islice(began, len(of_moment))) for number, of_moment in self._fired.items()}
 
     @cached_property
     def _slow(self) -> SlowInstances:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from dbplanmon_pipeline.core.verdict.telling.label import WindowFacts, label_of
 from dbplanmon_pipeline.core.verdict.telling.severity import severity_of
 
 _JUST_BEFORE = 3
-_STILL_ELEVATED = 0.5
+STILL_ELEVATED = 0.5
 _NORMAL_95 = 1.96
 
 
@@ -49,7 +48,7 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     rows = comparison.rows
     end = fired.row + 1
     window = slice(end - fired.intervals, end)
-    first_bad = _first_bad_row(comparison, fired, window)
+    first_bad = first_bad_row(comparison, fired)
     plans = plan_history(comparison, fired, first_bad)
     hours = (int(rows.end_us[end - 1]) - int(rows.start_us[window.start])) / 3.6e9
     cost = _cost(comparison, fired, window, hours)
@@ -85,12 +84,6 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     )
 
 
-def began_at(comparison: Comparison, fired: Fired) -> datetime:
-    """Start of the first bad interval of a finding, as its verdict tells it; aware UTC."""
-    window = slice(fired.row + 1 - fired.intervals, fired.row + 1)
-    return from_epoch_us(int(comparison.rows.start_us[_first_bad_row(comparison, fired, window)]))
-
-
 def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHistory:
     """Plans of a statement around a rise that began in row `first_bad`.
 
@@ -111,8 +104,9 @@ def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHi
     return PlanHistory(now, learnt, changed=learnt not in (0, now) and first_bad <= first + _JUST_BEFORE)
 
 
-def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
+def first_bad_row(comparison: Comparison, fired: Fired) -> int:
     """First row of the run of elevated intervals that leads to the end; single intervals may drop out of it."""
+    window = slice(fired.row + 1 - fired.intervals, fired.row + 1)
     first, end = fired.oldest, window.stop
     if fired.whole:
         dear = comparison.dear[fired.metric].row
@@ -120,7 +114,7 @@ def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
     residual = comparison.costs[fired.metric].residual[first:end]
     own = residual[window.start - first :]
     mean = float(own.sum()) / len(own)
-    above = _STILL_ELEVATED * max(float(np.nanmean(own)) if math.isnan(mean) else mean, 0.0)
+    above = STILL_ELEVATED * max(float(np.nanmean(own)) if math.isnan(mean) else mean, 0.0)
     # Unknown intervals are not elevated.
     calm = ~(residual > above)
     gaps = (calm[1:] & calm[:-1]).nonzero()[0]
