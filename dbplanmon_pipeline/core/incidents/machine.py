@@ -24,6 +24,8 @@ Key = tuple[str, str, int]
 _GRACE = 6
 """Steps after a person resolved an incident in which the rule still sees intervals from before the cure."""
 
+_SEEN_CALM = 2
+
 
 class IllegalTransition(DbPlanMonError, ValueError):
     """The incident is not in a state from which the event may happen."""
@@ -37,7 +39,8 @@ class IncidentPolicy:
         step: collection cadence.
         calm_after: activity without a finding that ends an incident of a statement; counted in intervals in which
             the statement ran, so a statement that rests proves nothing.
-        instance_calm_after: the same for an instance or a database.
+        instance_calm_after: the same for an instance or a database; from two such intervals on, time counts as well, as
+            an engine that flushes once an hour shows few of them.
         reopen_within: an incident that ended by itself is continued when it returns within this time.
         dismissed_for: a dismissed incident stays away this long, unless it returns with a higher severity.
         own_excess_ratio: on a slow instance, or in a slow database, only statements this much above normal, and
@@ -279,10 +282,17 @@ def _continue(
         return None
     calm = incident.calm_intervals + 1
     changed = replace(incident, updated_at=at, calm_since=incident.calm_since or at, calm_intervals=calm)
-    if calm < policy.calm_intervals(incident.scope):
+    if calm < policy.calm_intervals(incident.scope) and not _calm_for_long(changed, at, policy):
         return IncidentChange(IncidentEvent.UPDATED, changed, at)
     resolved = replace(changed, state=IncidentState.AUTO_RESOLVED, closed_at=at)
     return IncidentChange(IncidentEvent.AUTO_RESOLVED, resolved, at)
+
+
+def _calm_for_long(incident: Incident, at: datetime, policy: IncidentPolicy) -> bool:
+    """Whether an instance or a database has been well for its time, however few intervals tell so."""
+    if incident.scope is IncidentScope.QUERY or incident.calm_since is None or incident.calm_intervals < _SEEN_CALM:
+        return False
+    return at - incident.calm_since + policy.step >= policy.instance_calm_after
 
 
 def _still_bad(incident: Incident, fresh: Incident, at: datetime) -> IncidentChange:

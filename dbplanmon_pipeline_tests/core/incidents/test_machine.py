@@ -272,6 +272,18 @@ def test_an_instance_ends_after_its_own_calm():
     assert [ledger.judge(evaluation(number)) for number in (2, 3)] == [["updated"], ["auto_resolved"]]
 
 
+def test_an_instance_read_once_an_hour_ends_after_two_calm_intervals():
+    ledger = Ledger(replace(POLICY, instance_calm_after=12 * STEP))
+    ledger.judge(evaluation(0, instances=[slow_instance(0)]))
+    assert [ledger.judge(evaluation(number)) for number in (12, 24)] == [["updated"], ["auto_resolved"]]
+
+
+def test_a_statement_that_rests_between_two_calm_intervals_does_not_end_by_time():
+    ledger = Ledger()
+    ledger.judge(evaluation(0, verdict(0)))
+    assert [ledger.judge(evaluation(number)) for number in (12, 24)] == [["updated"], ["updated"]]
+
+
 def test_an_acknowledged_incident_stays_so_while_it_lasts():
     ledger = Ledger()
     ledger.judge(evaluation(0, verdict(0)))

@@ -38,7 +38,7 @@ class TickGrid:
         tick: int64 [rows].
         cell: int64 [rows], index of each row into the raveled grid.
         speaks: bool [rows], enough executions to be heard.
-        statements: int64 [groups, ticks], how many speak.
+        statements: int64 [groups, ticks], how many speak, or count as if they did.
     """
 
     width: int
@@ -71,7 +71,12 @@ class CommonMode:
 
 
 def tick_grid(
-    rows: SeriesRows, group: Longs, tick: Longs, policy: DetectorPolicy, heard: NDArray[np.bool_] | None = None
+    rows: SeriesRows,
+    group: Longs,
+    tick: Longs,
+    policy: DetectorPolicy,
+    heard: NDArray[np.bool_] | None = None,
+    of_parts: bool = False,
 ) -> TickGrid:
     """Lay rows on a grid.
 
@@ -81,6 +86,7 @@ def tick_grid(
         tick: int64 [rows], from 0.
         policy: thresholds.
         heard: bool [rows], which may speak at all; None: all.
+        of_parts: groups are small; where nearly enough speak, those that ran too seldom to be heard count as well.
     """
     width = int(tick.max(initial=0)) + 1
     groups = int(group.max(initial=-1)) + 1
@@ -89,6 +95,9 @@ def tick_grid(
     if heard is not None:
         speaks &= heard
     statements = np.bincount(cell, speaks, minlength=groups * width).astype(np.int64)
+    if of_parts:
+        ran = np.bincount(cell, heard, minlength=len(statements)).astype(np.int64)
+        statements = np.where(statements >= policy.common_mode_few - 1, ran, statements)
     return TickGrid(width, groups, tick, cell, speaks, statements.reshape(groups, width))
 
 

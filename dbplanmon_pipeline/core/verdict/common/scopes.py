@@ -88,7 +88,7 @@ def scopes_of(
     if not (_has_several(rows) if several is None else several):
         return Scopes(rows, instances, None, heard)
     database = np.unique(rows.database_id, return_inverse=True)[1].astype(np.int64)
-    return Scopes(rows, instances, tick_grid(rows, database, tick, policy, heard), heard)
+    return Scopes(rows, instances, tick_grid(rows, database, tick, policy, heard, of_parts=True), heard)
 
 
 def _has_several(rows: SeriesRows) -> bool:

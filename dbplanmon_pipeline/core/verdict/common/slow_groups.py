@@ -12,10 +12,17 @@ from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.common.common_mode import CommonMode
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS_OF_PART
 
 METRIC = "elapsed_time_us"
 _LAST_TICKS = 3
 _SLOW_TICKS = 2
+_LONG_TICKS = 6
+"""Where many statements tell of so many ticks at once, one interval that is slow is enough."""
+
+_HABIT = 2.5
+"""In typical distances of what is common at an hour that is unsteady on most days."""
+
 _LONG_BEFORE = (3, 9)
 _MOSTLY = 0.5
 
@@ -67,13 +74,19 @@ class SlowGroups:
         self._comparison, self._before, self._policy, self._mode = comparison, before, policy, mode
         self._spoke = mode.grid.statements >= statements
         self._slow = mode.supported & (mode.log_ratio > np.log(policy.common_mode_ratio)) & self._spoke
+        self._slow &= self._beyond_habit()
         self._rows = np.flatnonzero(self._slow.ravel()[mode.grid.cell])
         self._rows = self._rows[np.argsort(mode.grid.cell[self._rows], kind="stable")]
         self._cells = mode.grid.cell[self._rows]
         self._slow_ticks = frozenset(np.flatnonzero(self._slow.any(axis=0)).tolist())
+        self._ticks = self._ticks_told()
+        many = mode.grid.statements >= policy.common_mode_statements
+        self._long = many & (self._ticks >= _LONG_TICKS)
 
     def at(self, tick: int, as_of_us: int) -> Iterator[SlowGroup]:
         """Groups slow in the last tick and in at least two of the last three in which enough statements ran.
+
+        An engine that flushes once an hour tells of twelve ticks at once; one such tick is enough.
 
         Statements far above normal that cost more than the common rise of all the rest, and have not done so for
         long, are taken for its cause: they slow their neighbours down, and incidents of their own say so.
@@ -91,13 +104,36 @@ class SlowGroups:
             last = ticks[-_LAST_TICKS:]
             if ticks[-1] < tick - 1 or not self._slow[group, ticks[-1]]:
                 continue
-            if np.count_nonzero(self._slow[group, last]) < _SLOW_TICKS:
+            few = np.count_nonzero(self._slow[group, last]) < _SLOW_TICKS
+            if few and not self._long[group, ticks[-1]]:
                 continue
             moment = _Moment(group, tick, as_of_us, _trailing_run(self._slow[group], ticks))
             rows = self._rows_of(moment)
             extra_us = self._common_extra_us(rows)
             if self._culprits_extra_us(rows, moment) < extra_us:
                 yield self._described(moment, rows, extra_us)
+
+    def _beyond_habit(self) -> NDArray[np.bool_]:
+        """False where what is common is about as much as it strays at that hour on most days [groups, ticks]."""
+        unsteady, cell = self._comparison.learnt.unsteady_modes, self._mode.grid.cell
+        if not unsteady.any():
+            return np.ones(self._slow.shape, np.bool_)
+        rows = self._comparison.rows
+        asked = np.flatnonzero(self._slow.ravel()[cell])
+        usual = np.sqrt(unsteady[rows.series[asked], rows.hour[asked] // HOURS_OF_PART])
+        beyond = self._mode.log_ratio.ravel()[cell[asked]] > _HABIT * usual
+        found: NDArray[np.bool_] = np.bincount(cell[asked], beyond, minlength=self._slow.size) > 0
+        return found.reshape(self._slow.shape)
+
+    def _ticks_told(self) -> Longs:
+        """How many ticks slow rows tell of, those of the fewest [groups, ticks]; 0 where nothing is slow."""
+        rows, step_us = self._comparison.rows, self._policy.step_us
+        told = np.zeros(self._slow.size, np.int64)
+        if len(self._rows):
+            cell, first = np.unique(self._cells, return_index=True)
+            spans = (rows.end_us[self._rows] - rows.start_us[self._rows] + step_us // 2) // step_us
+            told[cell] = np.maximum(np.minimum.reduceat(spans, first), 1)
+        return told.reshape(self._slow.shape)
 
     def _rows_of(self, moment: _Moment) -> Longs:
         """Rows of the last slow ticks."""
@@ -144,6 +180,8 @@ class SlowGroups:
     def _described(self, moment: _Moment, rows: Longs, extra_us: float) -> SlowGroup:
         policy, mode = self._policy, self._mode
         recent = moment.run[-_LAST_TICKS:]
+        ticks = int(self._ticks[moment.group, recent].sum())
+        first = int(moment.run[0]) - int(self._ticks[moment.group, moment.run[0]])
         newest = rows[mode.grid.tick[rows] == moment.run[-1]]
         newest = newest[mode.grid.speaks[newest]]
         with np.errstate(invalid="ignore"):
@@ -151,10 +189,10 @@ class SlowGroups:
         return SlowGroup(
             group=moment.group,
             ratio=float(np.exp(np.median(mode.log_ratio[moment.group, recent]))),
-            extra_seconds_per_hour=extra_us / 1e6 / (len(recent) * policy.step_us / 3.6e9),
+            extra_seconds_per_hour=extra_us / 1e6 / (ticks * policy.step_us / 3.6e9),
             rose=rose,
             spoke=int(mode.grid.statements[moment.group, moment.run[-1]]),
-            began_at=from_epoch_us(moment.as_of_us - (moment.tick - int(moment.run[0]) + 1) * policy.step_us),
+            began_at=from_epoch_us(moment.as_of_us - (moment.tick - first) * policy.step_us),
         )
 
 

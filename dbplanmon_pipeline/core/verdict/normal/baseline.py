@@ -39,6 +39,7 @@ class Learnt:
         views: normal of each view.
         samples: float64 [n, 24], independent samples of each hour of the day and its neighbours.
         unsteady: float64 [n, 8], variance beyond the usual in parts of the day; see `unsteady_hours`.
+        unsteady_modes: float64 [n, 8], variance of what is common to its database then; see `unsteady_modes`.
         means: float64 [n] per execution, by column name; NaN unknown.
         variation: float64 [n] by metric, standard deviation over mean of single executions; NaN unknown.
         plan_hash: int64 [n], plan of the last interval with a known one; 0 unknown.
@@ -48,6 +49,7 @@ class Learnt:
     views: dict[str, Normal]
     samples: Floats
     unsteady: Floats
+    unsteady_modes: Floats
     means: dict[str, Floats]
     variation: dict[str, Floats]
     plan_hash: Longs
@@ -63,6 +65,7 @@ class Learnt:
             {name: normal.at(statements) for name, normal in self.views.items()},
             self.samples[statements],
             self.unsteady[statements],
+            self.unsteady_modes[statements],
             {name: mean[statements] for name, mean in self.means.items()},
             {name: values[statements] for name, values in self.variation.items()},
             self.plan_hash[statements],
@@ -72,12 +75,13 @@ class Learnt:
 
 def layout_of(policy: DetectorPolicy) -> str:
     """Name of the parameter layout; it changes with the window lengths."""
-    return "statistical/4/" + "-".join(str(scale.intervals) for scale in policy.scales)
+    return "statistical/5/" + "-".join(str(scale.intervals) for scale in policy.scales)
 
 
 def pack(learnt: Learnt) -> Floats:
     """Lay everything out side by side [n, K]; a plan hash takes two columns, so that no bit is lost."""
-    parts = [part for name in VIEWS for part in learnt.views[name].columns()] + [learnt.samples, learnt.unsteady]
+    parts = [part for name in VIEWS for part in learnt.views[name].columns()] + [learnt.samples]
+    parts += [learnt.unsteady, learnt.unsteady_modes]
     parts += [learnt.means[name][:, None] for name in _MEANS] + [learnt.variation[name][:, None] for name in METRICS]
     high, low = np.divmod(learnt.plan_hash, _HALF)
     parts += [high.astype(np.float64)[:, None], low.astype(np.float64)[:, None], learnt.flip_share[:, None]]
@@ -91,7 +95,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
         ValueError: the number of columns is not that of this policy.
     """
     one = widths(len(policy.scales))
-    columns = one * len(VIEWS) + [HOURS, HOURS // HOURS_OF_PART] + [1] * (len(_MEANS) + len(METRICS) + 3)
+    columns = one * len(VIEWS) + [HOURS] + [HOURS // HOURS_OF_PART] * 2 + [1] * (len(_MEANS) + len(METRICS) + 3)
     if not len(parameters):
         parameters = np.empty((0, sum(columns)))
     if parameters.shape[1] != sum(columns):
@@ -100,7 +104,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
         )
     parts = np.split(parameters, np.cumsum(columns)[:-1], axis=1)
     views = {name: from_columns(parts[len(one) * at : len(one) * (at + 1)]) for at, name in enumerate(VIEWS)}
-    samples, unsteady, *rest = parts[len(one) * len(VIEWS) :]
+    samples, unsteady, of_modes, *rest = parts[len(one) * len(VIEWS) :]
     single = [part[:, 0] for part in rest]
     means, variation = single[: len(_MEANS)], single[len(_MEANS) : len(_MEANS) + len(METRICS)]
     high, low, flip_share = single[-3:]
@@ -109,6 +113,7 @@ def unpack(parameters: Floats, policy: DetectorPolicy) -> Learnt:
         views,
         samples,
         unsteady,
+        of_modes,
         dict(zip(_MEANS, means, strict=True)),
         dict(zip(METRICS, variation, strict=True)),
         plan_hash,
@@ -128,6 +133,7 @@ def learn_rows(instances: Iterable[PooledRows], policy: DetectorPolicy) -> Learn
         views=views,
         samples=np.concatenate([part.samples for part in learnt]),
         unsteady=np.concatenate([part.unsteady for part in learnt]),
+        unsteady_modes=np.concatenate([part.unsteady_modes for part in learnt]),
         means={name: np.concatenate([part.means[name] for part in learnt]) for name in _MEANS},
         variation={metric: np.concatenate([part.variation[metric] for part in learnt]) for metric in METRICS},
         plan_hash=np.concatenate([part.plan_hash for part in learnt]),
@@ -151,6 +157,7 @@ def _learn_part(rows: PooledRows, policy: DetectorPolicy) -> tuple[Learnt, dict[
         views={view: normal for view, (normal, _) in views.items()},
         samples=history.samples,
         unsteady=shared.unsteady,
+        unsteady_modes=shared.unsteady_modes,
         means={name: per_execution(rows, name) for name in _MEANS},
         variation={metric: _variation(rows, metric) for metric in METRICS},
         plan_hash=_last_plans(rows),

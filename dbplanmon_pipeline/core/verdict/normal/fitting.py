@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.verdict.normal.table import rough_medians
 from dbplanmon_pipeline.core.verdict.normal.tails import learn_tails
 from dbplanmon_pipeline.core.verdict.normal.view import MAX_EXECUTION_VARIANCE, Normal
 from dbplanmon_pipeline.core.verdict.normal.weekdays import weekday_levels
+from dbplanmon_pipeline.core.verdict.normal.whole import learn_whole
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.calendar import (
     HOURS,
@@ -193,6 +194,7 @@ class Fit:
             level=np.where(self._blank, np.nan, self._level),
             slope=self._slope,
             slope_centre=self._load_centre,
+            slope_width=np.sqrt(self._load_square / self._total),
             weekend=self._weekend,
             weekdays=self._weekdays,
             sensitivity=self._sensitivity,
@@ -200,6 +202,7 @@ class Fit:
             interval_variance=self._interval_variance,
             execution_variance=self._execution_variance,
             scale=self.scale,
+            whole=self._whole(),
             habit=habit,
             level_variance=unsure + self._weekday_variance,
             offsets=self._offsets,
@@ -323,6 +326,12 @@ class Fit:
         cut -= few
         cut *= weight
         return np.maximum(series_sums(cut, bounds) / total, self._policy.spread_floor**2)
+
+    def _whole(self) -> Floats:
+        """See `learn_whole`; 0 for what is no cost."""
+        if self._view not in METRICS:
+            return np.zeros(len(self._rows))
+        return learn_whole(self._rows, self._runs, self._view, self._rest)
 
     def _habit(self) -> Floats:
         """How large a habit may be that was not seen yet [series]."""

@@ -9,6 +9,7 @@ from dbplanmon_pipeline.core.verdict.common.held_up import Waits, seldom
 from dbplanmon_pipeline.core.verdict.normal.fitting import Fit
 from dbplanmon_pipeline.core.verdict.normal.history import History
 from dbplanmon_pipeline.core.verdict.normal.null import StrayingMeans, all_means, nothing_strayed
+from dbplanmon_pipeline.core.verdict.normal.unsteady_modes import unsteady_modes
 from dbplanmon_pipeline.core.verdict.normal.view import Normal, joined, unknown
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS, HOURS_OF_PART
@@ -26,16 +27,18 @@ class Shared:
         held: float32 [rows], for how much longer each row was held up together with others, natural logarithm; how long
             statements wait tells it, and it is taken out of elapsed time.
         unsteady: float64 [series, parts], see `unsteady_hours`; by elapsed time.
+        unsteady_modes: float64 [series, parts], see `unsteady_modes`; by elapsed time.
     """
 
     held: Singles
     unsteady: Floats
+    unsteady_modes: Floats
 
 
 def nothing_shared(rows: SeriesRows) -> Shared:
     """Before any view is learnt."""
     parts = HOURS // HOURS_OF_PART
-    return Shared(np.zeros(len(rows.series), np.float32), np.zeros((len(rows), parts)))
+    return Shared(np.zeros(len(rows.series), np.float32), *np.zeros((2, len(rows), parts)))
 
 
 def learn_view(
@@ -74,6 +77,7 @@ def learn_view(
         fit.habits()
         fit.weekdays()
     if view == _ELAPSED:
+        shared.unsteady_modes[:] = unsteady_modes(history, mode)
         shared.unsteady[:] = np.concatenate([fit.unsteady() for fit in fits])
     means = [fit.weigh() for fit in fits]
     normals = [fit.normal(own.highest) for fit, own in zip(fits, means, strict=True)]

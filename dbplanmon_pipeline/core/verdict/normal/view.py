@@ -16,7 +16,8 @@ from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 MAX_EXECUTION_VARIANCE = 2.0
 """The mean of few heavy-tailed executions strays less on the logarithmic scale than their variance would have it."""
 
-_SINGLES = 11
+_SINGLES = 13
+_LEAST_LOAD = 0.01
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class Normal:
         level: float64 [n], NaN where the view is unknown.
         slope / slope_centre: float64 [n]; by how much the level rises with -1 / sqrt(executions), and around where:
             the logarithm of a mean of few heavy-tailed executions is too low.
+        slope_width: float64 [n], standard deviation of -1 / sqrt(executions).
         weekend: float64 [n], added on Saturdays and Sundays.
         sensitivity: float64 [n], share of what the instance has in common that this statement feels.
         sensitivity_doubt: float64 [n], standard deviation of what that may be wrong by all through a window.
         interval_variance / execution_variance: float64 [n]; an interval of m executions strays with the variance
             `interval_variance + execution_variance / m`.
         scale: float64 [n], typical distance of an interval from its normal.
+        whole: float64 [n], how far the mean of all executions lies above that of a typical interval; see `whole.py`.
         habit: float64 [n], how large habits of this statement may well be that are not learnt yet.
         level_variance: float64 [n], how sure the level is.
         weekdays: float64 [n, 7], added by day of the week (UTC), Monday first; NaN for a day not seen of a statement
@@ -48,12 +51,14 @@ class Normal:
     level: Floats
     slope: Floats
     slope_centre: Floats
+    slope_width: Floats
     weekend: Floats
     sensitivity: Floats
     sensitivity_doubt: Floats
     interval_variance: Floats
     execution_variance: Floats
     scale: Floats
+    whole: Floats
     habit: Floats
     level_variance: Floats
     weekdays: Floats
@@ -91,6 +96,22 @@ class Normal:
         """Variance of each row about its expected logarithm while all is well [rows]."""
         return row_variance(rows, self.interval_variance, self.execution_variance)
 
+    def whole_at(self, series: Longs, more_load: Floats) -> Floats:
+        """What costs may be above normal with more executions than were learnt from, natural logarithm [m].
+
+        The cost of an interval comes nearer to the mean of all executions the more there are; how fast is learnt for
+        as many as usual, and beyond that it gets there in the end.
+
+        Args:
+            series: int64 [m].
+            more_load: float64 [m], -1 / sqrt(executions) above `slope_centre`.
+        """
+        width, slope = self.slope_width[series], self.slope[series]
+        left = np.maximum(-self.slope_centre[series] - width, _LEAST_LOAD)
+        steeper = np.maximum((self.whole[series] - slope * width) / left - slope, 0.0)
+        found: Floats = steeper * np.maximum(more_load - width, 0.0)
+        return found
+
     def rare(self, policy: DetectorPolicy) -> NDArray[np.bool_]:
         """Statements that ran too rarely to fill the longest window while all was well, for a day at least [n]."""
         rare: NDArray[np.bool_] = np.isnan(self.inflation[:, -1]) & (self.habit >= policy.habit)
@@ -109,12 +130,14 @@ class Normal:
             self.level,
             self.slope,
             self.slope_centre,
+            self.slope_width,
             self.weekend,
             self.sensitivity,
             self.sensitivity_doubt,
             self.interval_variance,
             self.execution_variance,
             self.scale,
+            self.whole,
             self.habit,
             self.level_variance,
             self.weekdays,

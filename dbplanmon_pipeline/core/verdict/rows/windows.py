@@ -1,5 +1,6 @@
 """Sums over the last k active intervals of any row, for any k, from sums over all rows before."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +107,11 @@ class WeightedSums:
         if short.all() or not short.any():
             return self._per_weight(self._capped[0 if short.all() else 1], row, length)
         return np.where(short, *(self._per_weight(sums, row, length) for sums in self._capped))
+
+    def mean_of(self, values: Floats) -> Callable[[Longs, Longs], Floats]:
+        """Means over windows of another figure of the rows, in which the same rows weigh more."""
+        sums = running_sums(np.diff(self._weight) * values)
+        return lambda row, length: self._per_weight(sums, row, length)
 
     def common(self, row: Longs, length: Longs) -> Floats:
         """Mean of what was taken out as common, either way."""

@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
 from dbplanmon_pipeline.core.verdict.normal.tails import log_chance, surprise_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
+from dbplanmon_pipeline.core.verdict.rows.calendar import HOUR_US
 from dbplanmon_pipeline.core.verdict.rows.series import ELAPSED_PER_WORKER, METRICS, VIEWS
 from dbplanmon_pipeline.core.verdict.rows.ticks import Points
 from dbplanmon_pipeline.core.verdict.rows.windows import SHORT, CostSums, WeightedSums, between, running_sums
@@ -34,6 +35,12 @@ RARE_WINDOW, RARE_LEAST = 36, 18
 
 _READS_CUT = 3.0
 _SLACK = 1e-9
+
+_LEAST_OF_HOUR = 1 / 12
+"""Twelve intervals tell as much of habits as an hour, even where the cadence is faster."""
+
+_CALM = 0.2
+"""What is common by no more holds nobody up."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,10 @@ class Judge:
         self._min_extra_us = min_extra_us
         reads = np.clip(comparison.costs[READS].residual, -_READS_CUT, _READS_CUT)
         self._reads = running_sums(reads)
-        self._load = running_sums(-1.0 / np.sqrt(self.rows.executions))
+        hours = (self.rows.end_us - self.rows.start_us) / HOUR_US
+        self._hours = running_sums(np.clip(hours, _LEAST_OF_HOUR, 1.0))
+        load = -1.0 / np.sqrt(self.rows.executions)
+        self._load = {view: sums.mean_of(load) for view, sums in self.views.items()}
         scales = [scale.intervals for scale in policy.scales]
         self._latest_means = {view: sums.means(LATEST) for view, sums in self.views.items()}
         self._recent_means = {view: sums.means(RECENT) for view, sums in self.views.items()}
@@ -121,12 +131,14 @@ class Judge:
         inflation = normal.inflation[series, column]
         noise = inflation / np.sqrt(weight)
         spread = np.sqrt(noise**2 + self._doubt(view, row, length, series))
+        innocent = self._innocent(view, row, length, series)
         with np.errstate(invalid="ignore"):
-            score = np.minimum(mean / spread, capped / noise)
+            score = np.minimum((mean - innocent) / spread, (capped - innocent) / noise)
             fired = score >= demand.score
             fired &= mean * np.sqrt(weight) >= self.policy.highest_margin * normal.highest[series, column]
         passed = np.flatnonzero(fired)
-        fired[passed] = self._passes(view, row[passed], length[passed], mean[passed], demand)
+        ratio = np.log(demand.ratio) + innocent[passed]
+        fired[passed] = self._passes(view, row[passed], length[passed], mean[passed], ratio, demand)
         found.fired[at], found.score[at], found.spread[at] = fired, score, spread
         return found
 
@@ -174,10 +186,11 @@ class Judge:
         """
         normal = self.learnt.views[view]
         unseen = between(self._unseen, row, length) / length
-        hours = np.clip(length / 12.0, 1.0, 24.0)
-        more_load = np.maximum(between(self._load, row, length) / length - normal.slope_centre[series], 0.0)
+        hours = np.clip(between(self._hours, row, length), 1.0, 24.0)
+        more_load = np.maximum(self._load[view](row, length) - normal.slope_centre[series], 0.0)
         doubt: Floats = normal.level_variance[series] + normal.habit[series] ** 2 * unseen / hours
         doubt += self.policy.load_doubt**2 * normal.execution_variance[series] * more_load**2
+        doubt += (self.policy.load_doubt * normal.whole_at(series, more_load)) ** 2
         doubt += (normal.sensitivity_doubt[series] * self.views[view].common(row, length)) ** 2
         if self._unsteady is not None and view in METRICS:
             doubt += between(self._unsteady, row, length) / length / hours
@@ -185,9 +198,26 @@ class Judge:
             doubt += (between(self._unseen_days[view], row, length) / length) ** 2
         return doubt
 
-    def _passes(self, view: str, row: Longs, length: Longs, mean: Floats, demand: Demand) -> NDArray[np.bool_]:
+    def _innocent(self, view: str, row: Longs, length: Longs, series: Longs) -> Floats:
+        """What a mean may rise by although executions cost what they did, where few of them make up most of the cost.
+
+        More executions per interval bring its cost nearer to the mean of all. And what holds up each execution by a
+        share of its mean adds more to a typical one, where the statement was not yet seen in any disturbance.
+        """
+        normal, policy = self.learnt.views[view], self.policy
+        whole = self.learnt.views[view if view == _WORKER else _ELAPSED].whole[series]
+        more_load = self._load[view](row, length) - normal.slope_centre[series]
+        unproven = (normal.sensitivity_doubt[series] ** 2 - policy.sensitivity_doubt**2) / policy.unproven_doubt**2
+        common = np.maximum(self.views[view].common(row, length) - _CALM, 0.0)
+        by_mode = np.clip(unproven, 0.0, 1.0) * (np.log1p(np.expm1(common) * np.exp(whole)) - common)
+        innocent: Floats = normal.whole_at(series, more_load) + by_mode
+        return innocent
+
+    def _passes(
+        self, view: str, row: Longs, length: Longs, mean: Floats, effect: Floats, demand: Demand
+    ) -> NDArray[np.bool_]:
         metric = _WORKER if view == _WORKER else _ELAPSED
-        effect = np.log(demand.ratio) * self._uncorroborated(view, row, length, mean)
+        effect = effect * self._uncorroborated(view, row, length, mean)
         costs = self.costs[metric]
         passed: NDArray[np.bool_] = mean >= effect
         passed &= np.log(costs.ratio(row, length)) >= _EXECUTIONS_CONFIRM * effect
