@@ -10,7 +10,7 @@ from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.normal.dear import FIGURES
 from dbplanmon_pipeline.core.verdict.normal.tails import LEVELS
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
-from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS, SATURDAY, WEEKDAYS, is_weekend, weekday
+from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS, SATURDAY, WEEKDAYS
 from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 
 MAX_EXECUTION_VARIANCE = 2.0
@@ -71,14 +71,10 @@ class Normal:
     def expected(self, rows: SeriesRows) -> Floats:
         """Expected logarithm of each row [rows]; row i of this belongs to series i."""
         fixed = self.level - self.slope * self.slope_centre
-        days = np.nan_to_num(self.weekdays[rows.series, weekday(rows.end_us)]) if self.weekdays.any() else 0.0
-        expected: Floats = (
-            days
-            + self.offsets[rows.series, rows.hour]
-            + rows.spread(fixed)
-            - rows.spread(self.slope) / np.sqrt(rows.executions)
-            + rows.spread(self.weekend) * is_weekend(rows.end_us)
-        )
+        days = np.nan_to_num(self.weekdays) + self.weekend[:, None] * (np.arange(WEEKDAYS) >= SATURDAY)
+        hours = fixed[:, None, None] + days[:, :, None] + self.offsets[:, None, :]
+        expected: Floats = hours.ravel().take(rows.series * (WEEKDAYS * HOURS) + rows.hour_of_week)
+        expected += rows.spread(self.slope) * rows.load
         return expected
 
     def unseen_day_variance(self, rows: SeriesRows) -> Floats | None:
@@ -89,7 +85,7 @@ class Normal:
         levels = self.weekdays + self.weekend[:, None] * (np.arange(WEEKDAYS) >= SATURDAY)
         seen = np.maximum(WEEKDAYS - unseen.sum(axis=1), 1)
         variance = np.where(unseen, 0.0, np.nan_to_num(levels) ** 2).sum(axis=1) / seen
-        found: Floats = rows.spread(variance) * unseen[rows.series, weekday(rows.end_us)]
+        found: Floats = rows.spread(variance) * unseen[rows.series, rows.hour_of_week // HOURS]
         return found
 
     def variance(self, rows: SeriesRows) -> Floats:

@@ -52,6 +52,10 @@ _SUMS = tuple(
 _MAXIMA = tuple(name for name in DETECTOR_COLUMNS if name.endswith("_max"))
 _EVEN, _DOMINANT = 0.4, 0.7
 _HOUR_US = 3_600_000_000
+
+_FIRST_HOUR = 72
+"""1970 began on a Thursday."""
+
 _ROWS = 16_000
 
 
@@ -126,10 +130,20 @@ class SeriesRows:
         """Active intervals of each series."""
         return np.diff(self.bounds)
 
-    @property
+    @cached_property
     def hour(self) -> Longs:
         """Hour of day (UTC) of the end of each row, 0 to 23."""
         return (self.end_us - 1) // _HOUR_US % 24
+
+    @cached_property
+    def hour_of_week(self) -> Longs:
+        """Hour of the week (UTC) of the end of each row, 0 to 167, from Monday on."""
+        return ((self.end_us - 1) // _HOUR_US + _FIRST_HOUR) % 168
+
+    @cached_property
+    def load(self) -> Floats:
+        """-1 / sqrt(executions) of each row."""
+        return -1.0 / np.sqrt(self.executions)
 
     def spread(self, values: NDArray[Figure]) -> NDArray[Figure]:
         """A figure of each series at each of its rows."""

@@ -94,7 +94,7 @@ class Judge:
         self._reads = running_sums(reads)
         hours = (self.rows.end_us - self.rows.start_us) / HOUR_US
         self._hours = running_sums(np.clip(hours, _LEAST_OF_HOUR, 1.0))
-        load = -1.0 / np.sqrt(self.rows.executions)
+        load = self.rows.load
         self._load = {view: sums.mean_of(load) for view, sums in self.views.items()}
         scales = [scale.intervals for scale in policy.scales]
         self._latest_means = {view: sums.means(LATEST) for view, sums in self.views.items()}
