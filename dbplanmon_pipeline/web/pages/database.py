@@ -193,7 +193,7 @@ def _dearest(context: WebContext, ref: DatabaseRef, window: Span, now: datetime)
     if window.length > HOUR:
         rows = store.hourly_work(ref, now - window.length, now).assign(database_id=1)
         return hotspots(IntervalFrame(rows, {1: ref}), top_n=TOP)
-    return hotspots(store.interval_frame(now - window.length, now, columns=HOTSPOT_COLUMNS, databases=[ref]), top_n=TOP)
+    return hotspots(store.work_by_statement(now - window.length, now, HOTSPOT_COLUMNS, databases=[ref]), top_n=TOP)
 
 
 def _lines(context: WebContext, top: Sequence[Hotspot]) -> list[HotspotLine]:
