@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import zstandard
 from sqlalchemy import Connection, select, tuple_
 
@@ -130,8 +129,7 @@ def _moment(item: CollectedDatabase) -> datetime:
 def _save_running(
     connection: Connection, batch: IntervalBatch, seen: dict[int, datetime], written: Mapping[int, bytes | None]
 ) -> dict[int, bytes]:
-    observed = np.unique(batch.keys[batch.keys[:, 2] != 0][:, :3], axis=0)
-    now, earlier = Sightings(batch.plans_in_use(), observed), decode_sightings(written, seen)
+    now, earlier = Sightings(batch.plans_in_use(), batch.pairs_with_plan()), decode_sightings(written, seen)
     new = now.new_against(earlier)
     if not new.databases():
         return {}
