@@ -21,6 +21,7 @@ from dbplanmon_pipeline.core.causes.context_facts import (
     cause_line,
     cause_name,
     concerns,
+    is_all_clear,
     engine_advice,
     shared_cause,
 )
@@ -190,7 +191,7 @@ def _facts_around(
     contexts: list[Mapping[str, Any]] = [plan.context for plan in (old, new) if plan]
     contexts.append({"tables": dict.fromkeys(view.tables)})
     changed = store.fact_changes(ref, incident.began_at - CAUSES_WITHIN, incident.updated_at)
-    return [one for one in changed if concerns(one.name, contexts, incident.query_hash)]
+    return [one for one in changed if concerns(one.name, contexts, incident.query_hash) and not is_all_clear(one)]
 
 
 def _plan_view(

@@ -92,10 +92,10 @@ def test_present_facts_decide_about_forcing():
 
 def test_only_causes_of_this_statement_are_told_in_plain_words():
     names = ("server started", f"query hint {QUERY}", "query hint 0000000000000001", f"engine advice {QUERY}")
-    changes = [FactChange(REF, name, NOW, "", "2026-03-01T10:02:00Z") for name in names]
+    changes = [FactChange(REF, name, NOW, "", "2026-03-01T11:42:00Z") for name in names]
     assert [line.partition(", seen")[0] for line in explained(Store(changes=changes)).context_lines] == [
-        "the server restarted at 2026-03-01 10:02:00 UTC",
-        "query hint: 2026-03-01T10:02:00Z is new",
+        "the server restarted at 2026-03-01 11:42:00 UTC",
+        "query hint: 2026-03-01T11:42:00Z is new",
     ]
 
 

@@ -287,6 +287,21 @@ def test_another_version_came_with_the_restart(before, after, words):
     assert candidates_of_facts([UPDATED])[0].at == UPDATED.seen_at
 
 
+def test_a_server_that_ran_before_took_over_when_it_was_seen():
+    other = replace(RESTARTED, after="2026-02-11T08:00:00Z")
+    version, failover = candidates_of_facts([UPDATED, other])
+    assert (failover.kind, failover.at, failover.is_dated) == (CauseKind.FAILOVER, other.seen_at, False)
+    assert failover.what.startswith("the server that answers has run since 2026-02-11 08:00:00 UTC")
+    assert (version.at, version.is_dated) == (UPDATED.seen_at, False)
+
+
+def test_a_crash_is_a_restart_and_the_end_of_its_trace_is_nothing():
+    crashed = fact("crash recovery", "none since the start", "2026-03-01T11:50:00Z")
+    (found,) = candidates_of_facts([crashed])
+    assert (found.kind, found.at, found.covers_instance) == (CauseKind.RESTART, NOW - timedelta(minutes=15), True)
+    assert candidates_of_facts([replace(crashed, before=crashed.after, after=crashed.before)]) == []
+
+
 def test_postgresql_and_editions_have_words_of_their_own():
     changes = [fact("PostgreSQL version", "18beta1", "18.0"), fact("SQL Server edition", "Standard", "Enterprise")]
     assert [one.what for one in candidates_of_facts(changes)] == [
