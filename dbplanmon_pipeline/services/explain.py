@@ -21,8 +21,8 @@ from dbplanmon_pipeline.core.causes.context_facts import (
     cause_line,
     cause_name,
     concerns,
-    is_all_clear,
     engine_advice,
+    is_all_clear,
     shared_cause,
 )
 from dbplanmon_pipeline.core.causes.deployments import Deployment
