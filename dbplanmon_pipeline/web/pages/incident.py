@@ -9,19 +9,12 @@ from starlette.responses import Response
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.ports import PlanChange, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
-from dbplanmon_pipeline.core.records import (
-    captured_plan_record,
-    cause_record,
-    change_record,
-    incident_record,
-    suggestion_record,
-)
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import CAUSE_WINDOW, Explanation, explain_incident
+from dbplanmon_pipeline.services.explanation_record import explanation_record
 from dbplanmon_pipeline.services.mute_alerts import SPANS
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role, user_of
@@ -116,22 +109,7 @@ def incident_json(request: Request) -> Response:
     found = find_incident(store, request.path_params["incident_id"])
     explanation = explain_incident(store, found, context.session.dialect(found.instance))
     suggestions = ways_back(context, found, explanation)
-    record = {
-        **incident_record(found),
-        "statement": explanation.statement.text if explanation.statement else "",
-        "plan_summary": explanation.plan_summary,
-        "plan_changes": explanation.plan_lines,
-        "new_findings": [finding_record(finding) for finding in explanation.new_findings],
-        "findings": [finding_record(finding) for finding in explanation.findings],
-        "context": explanation.context_lines,
-        "causes": [cause_record(cause) for cause in explanation.ranked],
-        "engine_advice": explanation.engine_advice,
-        "old_plan": captured_plan_record(explanation.old_plan),
-        "new_plan": captured_plan_record(explanation.new_plan),
-        "suggestions": [suggestion_record(suggestion) for suggestion in suggestions],
-        "history": [change_record(change) for change in store.incident_events(found.incident_id)],
-    }
-    return Answer(record)
+    return Answer(explanation_record(found, explanation, suggestions, store.incident_events(found.incident_id)))
 
 
 def ways_back(context: WebContext, incident: Incident, explanation: Explanation) -> list[Suggestion]:
