@@ -48,7 +48,7 @@ ACTIONS = {
     IncidentEvent.DISMISSED: ("dismiss", "Dismiss"),
     IncidentEvent.REOPENED: ("reopen", "Reopen"),
 }
-MOST_RELATED = 50
+MOST_RELATED, RELATED_SHOWN = 50, 10
 _SPAN_WORDS = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "never": "Until removed"}
 
 
@@ -93,6 +93,7 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
         statement=lay_out(explanation.statement.text) if explanation.statement else None,
         loads=[] if found.query_hash else database_loads(context, found)[:MOST_RELATED],
         related=_related(context, found),
+        most_related=RELATED_SHOWN,
         mutes=[mute for mute in store.mutes(at=now) if is_muted_by(found, mute, explanation)],
         actions=_actions(found),
         spans=[(span, _SPAN_WORDS.get(span, span)) for span in SPANS],
