@@ -139,7 +139,9 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     present = store.facts(ref, at=incident.updated_at)
     new_findings, findings = plan_findings(incident, old, new)
     summary, plan_lines, differences = (
-        _compared(told_old, told_new, (new_findings, findings)) if _is_changed(incident) else _SAME_PLAN
+        _compared(told_old, told_new, (new_findings, findings))
+        if _is_changed(incident)
+        else (_unchanged(incident, statement), (), ())
     )
     around = _changes_around(incident, old, new)
     view = _plan_view(incident, old, new, differences, new_findings)
@@ -171,7 +173,12 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     )
 
 
-_SAME_PLAN: tuple[str, tuple[str, ...], tuple[PlanDifference, ...]] = ("The plan is the same as before.", (), ())
+def _unchanged(incident: Incident, statement: StatementText | None) -> str:
+    """What is said where no change of plan is known."""
+    if incident.plan_hash:
+        return "The plan is the same as before."
+    reason = statement.plan_reason.removeprefix("no plan: ") if statement else ""
+    return f"No plan of this statement is known, so whether it changed cannot be told{reason and f': {reason}'}."
 
 
 def _is_changed(incident: Incident) -> bool:

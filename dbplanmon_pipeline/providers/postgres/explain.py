@@ -36,7 +36,7 @@ def explain(
         psycopg.Error: the server refused to plan it.
         QueryTimedOut: the budget is spent or somebody cancelled.
     """
-    with_prepare = version_number < GENERIC_PLAN_VERSION
+    with_prepare = _prepares(version_number)
     prepared = False
     session.attempt(f"BEGIN {MARKER} READ ONLY")
     try:
@@ -47,9 +47,9 @@ def explain(
                 statement_in("hypothetical_index", hypothetical.schema), {"definition": hypothetical.definition}
             )
         if with_prepare:
-            session.attempt(f"PREPARE {MARKER} {_PREPARED} AS {wanted.text}".encode())
+            session.attempt(question_of(wanted, version_number).encode())
             prepared = True
-        document = session.attempt(_question(wanted, with_prepare))[0][0]
+        document = session.attempt(_asked(wanted, version_number))[0][0]
     finally:
         if session.alive:
             session.attempt(f"ROLLBACK {MARKER}")
@@ -61,10 +61,21 @@ def explain(
     return document
 
 
-def _question(wanted: Explainable, with_prepare: bool) -> bytes:
+def question_of(wanted: Explainable, version_number: int) -> str:
+    """What holds the statement itself, and so what errors about it point into."""
+    if _prepares(version_number):
+        return f"PREPARE {MARKER} {_PREPARED} AS {wanted.text}"
+    return f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {wanted.text}"
+
+
+def _prepares(version_number: int) -> bool:
+    return version_number < GENERIC_PLAN_VERSION
+
+
+def _asked(wanted: Explainable, version_number: int) -> bytes:
     """Sent without parameters, so in the simple protocol: `$1` belongs to the statement that is explained."""
-    if not with_prepare:
-        return f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {wanted.text}".encode()
+    if not _prepares(version_number):
+        return question_of(wanted, version_number).encode()
     nulls = f"({', '.join(['NULL'] * wanted.parameters)})" if wanted.parameters else ""
     return f"EXPLAIN {MARKER} ({_OPTIONS}) EXECUTE {_PREPARED}{nulls}".encode()
 
