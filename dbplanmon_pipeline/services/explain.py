@@ -34,7 +34,7 @@ from dbplanmon_pipeline.core.plans.diff import DifferenceKind, PlanDiff, PlanDif
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_line
-from dbplanmon_pipeline.core.plans.stored import tree_of
+from dbplanmon_pipeline.core.plans.stored import shown_tree_of, tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remedies.lost_indexes import LostIndex, lost_indexes, tells_of
 from dbplanmon_pipeline.core.remedies.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
@@ -285,7 +285,7 @@ def findings_between(
         known: what was known of the database when the former one was read.
         context: likewise, of the present one.
     """
-    before, after = tree_of(old) if old else None, tree_of(new) if new else None
+    before, after = (shown_tree_of(plan) if plan else None for plan in (old, new))
     if after is None:
         return (), ()
     return compared_findings(before, after, known, context) if before else ((), findings_of(after, context))
@@ -372,7 +372,7 @@ def _compared(
 
 def _difference(old: CapturedPlan, new: CapturedPlan, findings: Compared | None) -> PlanDiff | None:
     """Difference of two stored plans; None where one of them cannot be read."""
-    before, after = tree_of(old), tree_of(new)
+    before, after = shown_tree_of(old), shown_tree_of(new)
     if before is None or after is None:
         return None
     fresh, stayed = compared_findings(before, after) if findings is None else findings

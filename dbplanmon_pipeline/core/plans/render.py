@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, view_of
 from dbplanmon_pipeline.core.plans.headings import cost_text, heading_of, without_operators
+from dbplanmon_pipeline.core.plans.partitions import PARTITIONS
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
@@ -204,6 +205,7 @@ def _headline(operator: Operator) -> str:
         f"({', '.join(filter(None, (kind, strategy)))})" if kind or strategy else "",
         f"using {operator.index}" if operator.index else "",
         f"on {operator.target}" if operator.target else "",
+        f"({partitions} partitions)" if (partitions := operator.attributes.get(PARTITIONS)) else "",
         f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else "",
     ]
     return " ".join(filter(None, words))

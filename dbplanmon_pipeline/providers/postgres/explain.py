@@ -1,6 +1,6 @@
 """One generic plan, made in a read-only transaction that is rolled back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,24 @@ def explain(
         psycopg.Error: the server refused to plan it.
         QueryTimedOut: the budget is spent or somebody cancelled.
     """
+    document = _explained(session, version_number, wanted, settings, hypothetical)
+    if _prepares(version_number) and any("Subplans Removed" in node for node in _nodes(document)):
+        # A prepared statement is explained for parameters that are NULL, for which no partition is read at all.
+        settings = {**settings, "enable_partition_pruning": "off"}
+        document = _explained(session, version_number, wanted, settings, hypothetical)
+    # VERBOSE is asked for the schema of each table; the lists of columns it adds too would double every body.
+    for node in _nodes(document):
+        node.pop("Output", None)
+    return document
+
+
+def _explained(
+    session: Session,
+    version_number: int,
+    wanted: Explainable,
+    settings: Mapping[str, str],
+    hypothetical: Hypothetical | None,
+) -> Any:
     with_prepare = _prepares(version_number)
     prepared = False
     session.attempt(f"BEGIN {MARKER} READ ONLY")
@@ -57,7 +75,6 @@ def explain(
                 session.attempt(f"DEALLOCATE {MARKER} {_PREPARED}")
             if hypothetical:
                 session.attempt(statement_in("no_hypothetical_indexes", hypothetical.schema))
-    _drop_column_lists(document)
     return document
 
 
@@ -80,10 +97,9 @@ def _asked(wanted: Explainable, version_number: int) -> bytes:
     return f"EXPLAIN {MARKER} ({_OPTIONS}) EXECUTE {_PREPARED}{nulls}".encode()
 
 
-def _drop_column_lists(document: Any) -> None:
-    """VERBOSE is asked for the schema of each table; the lists of columns it adds too would double every body."""
+def _nodes(document: Any) -> Iterator[dict[str, Any]]:
     waiting = [entry["Plan"] for entry in document if "Plan" in entry]
     while waiting:
         node = waiting.pop()
-        node.pop("Output", None)
+        yield node
         waiting.extend(node.get("Plans", ()))

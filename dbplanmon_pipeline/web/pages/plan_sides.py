@@ -7,7 +7,7 @@ from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.matching import match_plans
-from dbplanmon_pipeline.core.plans.stored import tree_of
+from dbplanmon_pipeline.core.plans.stored import shown_tree_of
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
@@ -63,7 +63,7 @@ def plan_sides(
     """The plan before and the plan now, marked against each other; None where neither is there."""
     if old is None and new is None:
         return None
-    before, after = tree_of(old) if old else None, tree_of(new) if new else None
+    before, after = (shown_tree_of(plan) if plan else None for plan in (old, new))
     marks: tuple[_Marks, _Marks] = ({}, {})
     if before is not None and after is not None and before.engine == after.engine:
         marks = _marks(before, after)
@@ -72,7 +72,7 @@ def plan_sides(
 
 def plan_side(plan: CapturedPlan | None, plan_hash: int) -> PlanSide:
     """One plan alone, without marks."""
-    return _side(plan, tree_of(plan) if plan else None, plan_hash, {})
+    return _side(plan, shown_tree_of(plan) if plan else None, plan_hash, {})
 
 
 @dataclass(frozen=True, slots=True)
