@@ -195,17 +195,25 @@ def _broken(text: str, first: str, later: str, room: int | None) -> Iterator[str
         yield from wrap(text, room, initial_indent=first, subsequent_indent=later[: max(0, room - 8)]) or [first]
 
 
-def _headline(operator: Operator) -> str:
+def operator_words(operator: Operator) -> tuple[str, str]:
+    """What an operator does (`Parallel Hash Join (Left)`), and what it reads or writes, empty where nothing."""
     kind = operator.join_type if operator.join_type.lower() != "inner" else ""
     strategy = "" if operator.strategy == "Plain" or operator.name.endswith(operator.strategy) else operator.strategy
-    words = [
+    does = [
         "Parallel" if operator.parallel and not operator.name.startswith("Parallel") else "",
         operator.name,
         operator.direction if operator.direction == "Backward" else "",
         f"({', '.join(filter(None, (kind, strategy)))})" if kind or strategy else "",
+    ]
+    partitions = operator.attributes.get(PARTITIONS)
+    reads = [
         f"using {operator.index}" if operator.index else "",
         f"on {operator.target}" if operator.target else "",
-        f"({partitions} partitions)" if (partitions := operator.attributes.get(PARTITIONS)) else "",
-        f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else "",
+        f"({partitions} partitions)" if partitions and operator.target else "",
     ]
-    return " ".join(filter(None, words))
+    return " ".join(filter(None, does)), " ".join(filter(None, reads))
+
+
+def _headline(operator: Operator) -> str:
+    role = f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else ""
+    return " ".join(filter(None, (*operator_words(operator), role)))
