@@ -16,7 +16,7 @@ _OPENING, _CLOSING = frozenset("(["), frozenset(")]")
 _NOWHERE = -1
 
 
-def rows_sought(text: str) -> str | None:
+def rows_sought(text: str, columns: str = "ctid") -> str | None:
     """The SELECT whose plan is that of the search in `text`, parameters numbered anew; None where there is none.
 
     `UPDATE` and `DELETE` give their condition with what they join, `MERGE` its join, `INSERT` its query; a query that
@@ -24,13 +24,14 @@ def rows_sought(text: str) -> str | None:
 
     Args:
         text: one normalised statement of pg_stat_statements.
+        columns: what to ask the written table for: `ctid`, which a view does not have, or `*`.
     """
     reader = _Reader(tokens_of(text))
     reader.unlock()
     start = reader.find(WRITING | _READING, 0) if reader.is_word(0, "with") else 0
     if start == _NOWHERE:
         return None
-    search = _SEARCHES[reader.word(start)](reader, start) if reader.word(start) in WRITING else None
+    search = _SEARCHES[reader.word(start)](reader, start, columns) if reader.word(start) in WRITING else None
     if search is None:
         return _renumbered(reader.tokens) if reader.unlocked and reader.word(start) not in WRITING else None
     return _renumbered([*reader.between(0, start), *search])
@@ -38,10 +39,10 @@ def rows_sought(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The table that is written: as FROM takes it, and as a column of it is named."""
+    """The table that is written: as FROM takes it, and what is asked of it."""
 
     item: list[Token]
-    reference: list[Token]
+    columns: list[Token]
 
 
 class _Reader:
@@ -127,7 +128,7 @@ class _Reader:
             place += 2
         return place
 
-    def target(self, start: int, stop: int) -> _Target:
+    def target(self, start: int, stop: int, columns: str) -> _Target:
         """`[ONLY] name [*] [[AS] alias]`, as UPDATE, DELETE and MERGE name their table."""
         place = start + self.is_word(start, "only")
         place += self.text(place) == "("
@@ -135,10 +136,11 @@ class _Reader:
         reference = self.between(place, after)
         last = stop - 1
         has_alias = last >= after and self.text(last) not in ("*", ")")
-        return _Target(self.between(start, stop), self.between(last, stop) if has_alias else reference)
+        named = self.between(last, stop) if has_alias else reference
+        return _Target(self.between(start, stop), [*named, (OTHER, f".{columns}")])
 
 
-def _of_update(reader: _Reader, start: int) -> list[Token] | None:
+def _of_update(reader: _Reader, start: int, columns: str) -> list[Token] | None:
     changes = reader.find(frozenset({"set"}), start)
     if changes == _NOWHERE:
         return None
@@ -151,16 +153,18 @@ def _of_update(reader: _Reader, start: int) -> list[Token] | None:
         ),
         where,
     )
-    return _select(reader, reader.target(start + 1, changes), reader.between(joined + 1, where), where, stop)
+    target = reader.target(start + 1, changes, columns)
+    return _select(reader, target, reader.between(joined + 1, where), where, stop)
 
 
-def _of_delete(reader: _Reader, start: int) -> list[Token] | None:
+def _of_delete(reader: _Reader, start: int, columns: str) -> list[Token] | None:
     if not reader.is_word(start + 1, "from"):
         return None
     where, stop = _condition(reader, start)
     using = reader.find(frozenset({"using"}), start)
     joined = using if _NOWHERE < using < where else where
-    return _select(reader, reader.target(start + 2, joined), reader.between(joined + 1, where), where, stop)
+    target = reader.target(start + 2, joined, columns)
+    return _select(reader, target, reader.between(joined + 1, where), where, stop)
 
 
 def _condition(reader: _Reader, start: int) -> tuple[int, int]:
@@ -177,8 +181,8 @@ def _select(reader: _Reader, target: _Target, joined: list[Token], where: int, s
     others = [(OTHER, ", "), *joined] if joined else []
     return [
         (WORD, "SELECT "),
-        *target.reference,
-        (OTHER, ".ctid FROM "),
+        *target.columns,
+        (OTHER, " FROM "),
         *target.item,
         *others,
         (SPACE, " "),
@@ -186,7 +190,7 @@ def _select(reader: _Reader, target: _Target, joined: list[Token], where: int, s
     ]
 
 
-def _of_insert(reader: _Reader, start: int) -> list[Token] | None:
+def _of_insert(reader: _Reader, start: int, _: str) -> list[Token] | None:
     query = next((place for place in reader.outer(start + 2) if _begins_query(reader, place)), _NOWHERE)
     if query == _NOWHERE:
         return None
@@ -205,7 +209,7 @@ def _begins_query(reader: _Reader, place: int) -> bool:
     return reader.word(first) in ("select", "with", "table")
 
 
-def _of_merge(reader: _Reader, start: int) -> list[Token] | None:
+def _of_merge(reader: _Reader, start: int, columns: str) -> list[Token] | None:
     using = reader.find(frozenset({"using"}), start)
     condition = reader.find(frozenset({"on"}), using) if using != _NOWHERE else _NOWHERE
     if condition == _NOWHERE:
@@ -216,12 +220,12 @@ def _of_merge(reader: _Reader, start: int) -> list[Token] | None:
         if reader.is_word(place, "when") and not cases:
             stop = place
             break
-    target = reader.target(start + 2, using)
+    target = reader.target(start + 2, using, columns)
     keeps_unmatched = any(reader.is_word(place, "not", "matched") for place in reader.outer(stop))
     return [
         (WORD, "SELECT "),
-        *target.reference,
-        (OTHER, ".ctid FROM "),
+        *target.columns,
+        (OTHER, " FROM "),
         *reader.between(using + 1, condition),
         (WORD, " LEFT JOIN " if keeps_unmatched else " JOIN "),
         *target.item,

@@ -52,6 +52,14 @@ def test_the_search_of_a_statement_that_writes_is_planned(monitored_server, data
     assert "LockRows" not in plan.body
 
 
+def test_a_view_that_is_written_to_has_a_plan_of_its_rows(monitored_server, database):
+    run(monitored_server, database, "CREATE VIEW dear AS SELECT id, total FROM orders WHERE total > 5")
+    plan = plan_of(monitored_server, database, "UPDATE dear SET total = 9 WHERE id = 8", "UPDATE dear%")
+
+    assert (plan.reason, plan.origin) == ("", "generic search")
+    assert "orders_pkey" in plan.body
+
+
 def test_an_index_that_goes_changes_the_plan_of_an_update(monitored_server, database):
     statement, like, _ = SEARCHES["update by index"]
     before = plan_of(monitored_server, database, statement, like)
