@@ -22,6 +22,7 @@ from dbplanmon_pipeline.core.records import (
     incident_record,
     place,
 )
+from dbplanmon_pipeline.core.remedies.remediation import ways_back
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import explain_incident
 from dbplanmon_pipeline.services.explanation_record import explanation_record
@@ -88,7 +89,7 @@ def show_incident(invocation: Invocation, incident_id: str, as_json: bool) -> No
         incident = find_incident(session.store, incident_id)
         explanation = explain_incident(session.store, incident, session.dialect(incident.instance))
         history = session.store.incident_events(incident.incident_id)
-        suggestions = session.store.suggestions([incident.incident_id]) or list(explanation.suggestions)
+        suggestions = ways_back(session.store.suggestions([incident.incident_id]), explanation.suggestions)
         settings = session.settings
     if not as_json:
         print_incident(incident, explanation, suggestions, history)

@@ -12,6 +12,7 @@ from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.ports import PlanChange, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
+from dbplanmon_pipeline.core.remedies.remediation import ways_back
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import CAUSE_WINDOW, Explanation, explain_incident
 from dbplanmon_pipeline.services.explanation_record import explanation_record
@@ -74,6 +75,7 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
     context = context_of(request)
     store, now = context.session.store, context.clock()
     explanation = explain_incident(store, found, context.session.dialect(found.instance))
+    suggested = ways_back(store.suggestions([found.incident_id]), explanation.suggestions)
     steps = store.incident_events(found.incident_id)
     changes = _plan_changes(context, found)
     series = statement_series(context, found, changes) if found.query_hash else instance_series(context, found)
@@ -88,7 +90,7 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
         timeline=timeline(found, explanation, changes, steps),
         history=history(steps),
         alerts=store.incident_alerts(found.incident_id),
-        suggestions=[_shown(suggestion) for suggestion in ways_back(context, found, explanation)],
+        suggestions=[_shown(suggestion) for suggestion in suggested],
         sides=plan_sides(explanation.old_plan, explanation.new_plan, (found.previous_plan_hash, found.plan_hash)),
         statement=lay_out(explanation.statement.text) if explanation.statement else None,
         loads=[] if found.query_hash else database_loads(context, found)[:MOST_RELATED],
@@ -109,16 +111,8 @@ def incident_json(request: Request) -> Response:
     store = context.session.store
     found = find_incident(store, request.path_params["incident_id"])
     explanation = explain_incident(store, found, context.session.dialect(found.instance))
-    suggestions = ways_back(context, found, explanation)
+    suggestions = ways_back(store.suggestions([found.incident_id]), explanation.suggestions)
     return Answer(explanation_record(found, explanation, suggestions, store.incident_events(found.incident_id)))
-
-
-def ways_back(context: WebContext, incident: Incident, explanation: Explanation) -> list[Suggestion]:
-    """What was suggested, the surest first; what would be now where nothing is stored."""
-    stored = context.session.store.suggestions([incident.incident_id])
-    rank = {suggestion.suggestion_id: place for place, suggestion in enumerate(explanation.suggestions)}
-    stored.sort(key=lambda suggestion: rank.get(suggestion.suggestion_id, len(rank)))
-    return stored or list(explanation.suggestions)
 
 
 def is_muted_by(incident: Incident, mute: MuteRule, explanation: Explanation) -> bool:
