@@ -30,7 +30,7 @@ _CUT, _DAY_CUT = 2.5, 1.5
 _FAR = 4.0
 _DAYS_OF_AN_HOUR, _SHARP = 3, 2.0
 _BEGIN_WITH = 64
-"""Rows whose median is near enough to begin with."""
+"""Pools whose median is near enough to begin with."""
 
 _DISTANCE_TO_SD = np.array([0.0, 1.25, 1.13, 1.085], np.float32)
 """Standard deviation over the mean root of the mean square of so many intervals, and of more."""
@@ -46,13 +46,13 @@ _TINY = 1e-12
 class Fit:
     """The figures of one view while they are being learnt; each step takes out of the rest what it explains.
 
-    What is known of rows is float32, what is known of series and their hours float64.
+    What is known of pools is float32, what is known of series and their hours float64.
 
     Args:
-        stretch: the rows.
+        stretch: the pools.
         view: which.
         execution_variance: float64 [series], variance of the logarithm of a single execution.
-        rest: float32 [rows], to be filled with what is left unexplained; 0 unknown.
+        rest: float32 [pools], to be filled with what is left unexplained; 0 unknown.
         policy: thresholds.
     """
 
@@ -133,7 +133,7 @@ class Fit:
         return self._level
 
     def hold(self, held: Singles) -> None:
-        """Take out what the rows were held up together with others."""
+        """Take out what the pools were held up together with others."""
         self._rest -= held
         self._forget_unknown()
         self._disturb(held)

@@ -32,7 +32,7 @@ class Stretch:
     Attributes:
         series: which.
         rows: theirs.
-        place: where these lie among all rows.
+        place: where these lie among all pools.
         runs: their hours.
         windows: their windows of each length.
         samples: float64 [series, 24], independent samples of each hour of the day and its neighbours; what ran today
@@ -53,7 +53,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class History:
-    """What learning any view of the same rows needs.
+    """What learning any view of the same pools needs.
 
     Attributes:
         rows: the series.
@@ -72,11 +72,11 @@ class History:
 
 
 def history_of(rows: PooledRows, scopes: Scopes, policy: DetectorPolicy) -> History:
-    """Prepare rows; every series has at least one.
+    """Prepare pools; every series has at least one.
 
     Args:
         rows: to learn from.
-        scopes: of the rows.
+        scopes: of the pools.
         policy: thresholds.
     """
     return History(rows, scopes, [_stretch(rows, part, policy) for part in rows.parts(_ROWS)])

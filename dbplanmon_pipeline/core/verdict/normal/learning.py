@@ -24,7 +24,7 @@ class Shared:
     """What one view tells of the others.
 
     Attributes:
-        held: float32 [rows], for how much longer each row was held up together with others, natural logarithm; how long
+        held: float32 [pools], for how much longer each was held up together with others, natural logarithm; how long
             statements wait tells it, and it is taken out of elapsed time.
         unsteady: float64 [series, parts], see `unsteady_hours`; by elapsed time.
         unsteady_modes: float64 [series, parts], see `unsteady_modes`; by elapsed time.
