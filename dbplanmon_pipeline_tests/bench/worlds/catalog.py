@@ -164,6 +164,12 @@ def _gaps(draft: Draft) -> None:
     draft.troubled(faults.step)
 
 
+def _growing(draft: Draft) -> None:
+    draft.some(faults.growth, 0.4)
+    draft.slow_hosts()
+    draft.troubled(faults.step)
+
+
 def _quiet(draft: Draft) -> None:
     draft.slow_hosts()
     draft.troubled(faults.spikes, share=0.02)
@@ -207,6 +213,7 @@ RECIPES = {
     "weekdays": Recipe("a level for each weekday", _weekdays),
     "batches": Recipe("batch windows that begin at about the same time", _batches),
     "databases": Recipe("disturbances of one database", _databases, databases=3, larger=1.5),
+    "handful": Recipe("disturbances of databases with a handful of statements", _databases, databases=6, larger=0.9),
     "disks": Recipe("disturbances of what waits for a disk", _disks),
     "some_wait": Recipe("disturbances of what waits for a disk, while others wait for something else", _some_wait),
     "tails": Recipe("slow in the tail only", _tails),
@@ -220,6 +227,7 @@ RECIPES = {
     "gaps": Recipe("many gaps and restarts", _gaps),
     "stalls": Recipe("waits that are hardly ever there, and long then", _plain, ("stalls",)),
     "drifting": Recipe("levels that drift, and days that differ by weekday", _drifting, _ALL),
+    "growing": Recipe("a few executions far dearer, of statements that run ever more often", _growing, ("modes",)),
     "quiet": Recipe("a large fleet without a fault", _quiet, ("lognormal", "gamma", "waits"), 2, 5.0, 1.0),
     "restless": Recipe("a large fleet that drifts, heavy-tailed, without a fault", _restless, _ALL, 2, 10.0, 1.0),
 }

@@ -35,3 +35,10 @@ def pareto(tail: float) -> Shape:
 def zero_inflated(share: float) -> Shape:
     """All but `share` cost nothing at all, the others an exponential multiple."""
     return lambda rng, number: rng.exponential(1 / share, number) * (rng.random(number) < share)
+
+
+def two_modes(share: float, times: float) -> Shape:
+    """A share of them costs so many times what the others do, each a little more or less."""
+    mean = 1 + share * (times - 1)
+    spread = lognormal(0.3)
+    return lambda rng, number: np.where(rng.random(number) < share, times, 1.0) / mean * spread(rng, number)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline_tests.bench.worlds.clock import DAY, day_of, hour_of_day, wander
-from dbplanmon_pipeline_tests.bench.worlds.executions import gamma, lognormal, pareto, weibull, zero_inflated
+from dbplanmon_pipeline_tests.bench.worlds.executions import gamma, lognormal, pareto, two_modes, weibull, zero_inflated
 from dbplanmon_pipeline_tests.bench.worlds.statement import Statement
 
 _SATURDAY = 5
@@ -92,5 +92,7 @@ def _shaped(rng: np.random.Generator, statement: Statement) -> None:
         statement.shape = lognormal(rng.uniform(0.2, 0.6))
         statement.wait_shape = zero_inflated(float(np.exp(rng.uniform(np.log(0.001), np.log(0.5)))))
         statement.wait_us = statement.wait_us * np.exp(rng.uniform(np.log(0.3), np.log(6.0)))
+    elif statement.family == "modes":
+        statement.shape = two_modes(rng.uniform(0.02, 0.15), rng.uniform(8.0, 40.0))
     else:
         statement.shape = lognormal(rng.uniform(0.25, 1.2))

@@ -5,11 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from dbplanmon_pipeline.core.verdict.comparison import compare
 from dbplanmon_pipeline.core.verdict.normal.baseline import learn_rows
 from dbplanmon_pipeline.core.verdict.normal.tails import LEVELS, learn_tails, log_chance, surprise_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.pooled import pooled_rows
 from dbplanmon_pipeline.core.verdict.rows.series import series_rows
+from dbplanmon_pipeline.core.verdict.rows.ticks import tick_numbers
+from dbplanmon_pipeline.core.verdict.rules.scales import Judge
 from dbplanmon_pipeline_tests.core.verdict.judged import evaluations, fired_queries
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
@@ -121,3 +124,18 @@ def test_a_weekday_not_seen_yet_is_doubted_where_others_differ():
     assert normal.unseen_day_variance(rows) is not None
     assert not normal.unseen_day_variance(rows).any()
     assert not np.isnan(normal.expected(rows)).any()
+
+
+def test_the_two_highest_intervals_of_a_window_can_be_counted_like_the_third():
+    workload = Workload(12, 60)
+    workload.cost[2, [50, 55]] *= 60
+    workload.calls[2, ::2] = 4
+    rows, policy, view = rows_of(workload), DetectorPolicy(), "elapsed_time_us"
+    tick, _ = tick_numbers(rows, np.array([rows.end_us.max()]), policy.step_us)
+    comparison = compare(rows, learn_rows([pooled_rows(rows, policy.step_us)], policy), tick, policy)
+    judge = Judge(comparison, np.zeros(len(rows)), policy)
+    window = np.arange(rows.bounds[3] - 36, rows.bounds[3])
+    residual, weight = judge.views[view].residual[window], judge.views[view].weight(window, np.ones_like(window))
+    plain = np.average(np.minimum(residual, np.sort(residual)[-3]), weights=weight)
+    assert judge.without_two(view, window[-1:], np.array([36])) == pytest.approx(plain)
+    assert judge.views[view].mean(window[-1:], np.array([36])) > plain + 0.1

@@ -21,7 +21,7 @@ def unsteady_modes(history: History, mode: Reals) -> Floats:
         mode: float [rows], what is common, natural logarithm.
 
     Returns:
-        float64 [series, parts], each the largest of its hours.
+        float64 [series, parts], each the largest of its hours and of those next to it.
     """
     database = np.unique(history.rows.database_id, return_inverse=True)[1].astype(np.int64)
     first = min((int(one.runs.day.min()) for one in history.stretches if len(one.runs.day)), default=0)
@@ -38,6 +38,8 @@ def unsteady_modes(history: History, mode: Reals) -> Floats:
     number = seen.sum(axis=2)
     middle = np.take_along_axis(mean, np.maximum(number - 1, 0)[:, :, None] // 2, axis=2)[:, :, 0]
     of_hours = np.where(number >= _DAYS, middle, 0.0)
+    # What ends in the last minutes of an hour on most days ends in the next one on some.
+    of_hours = np.max([np.roll(of_hours, away, axis=1) for away in (-1, 0, 1)], axis=0)
     found: Floats = of_hours.reshape(len(of_hours), -1, HOURS_OF_PART).max(axis=2)[database]
     return found
 

@@ -229,6 +229,8 @@ class Judge:
         passed &= self._lasts(view, row, length)
         few = np.flatnonzero(passed & (length <= _FEW))
         passed[few] = self._unlikely(view, row[few], length[few], demand)
+        few = few[passed[few]]
+        passed[few] = self.without_two(view, row[few], length[few]) >= _WITHOUT_OF_MEAN * mean[few]
         return passed
 
     def _lasts(self, view: str, row: Longs, length: Longs) -> NDArray[np.bool_]:
@@ -254,6 +256,21 @@ class Judge:
         surprise = np.where(inside, surprise_of(standard, tail), 0.0).sum(axis=1)
         unlikely: NDArray[np.bool_] = log_chance(surprise, length) <= np.log(demand.chance)
         return unlikely
+
+    def without_two(self, view: str, row: Longs, length: Longs) -> Floats:
+        """Mean of a window in which the two highest intervals count like the third.
+
+        After a disturbance, of which all intervals count little, two long waits would be most of it.
+        """
+        sums, back = self.views[view], np.arange(length.max(initial=0))
+        inside = back < length[:, None]
+        at = np.maximum(row[:, None] - back, 0)
+        residual = np.where(inside, np.nan_to_num(sums.residual[at]), -np.inf)
+        weight = np.where(inside, sums.weight(at, np.ones_like(at)), 0.0)
+        third = -np.sort(-residual, axis=1)[np.arange(len(row)), np.minimum(_ALONE, length - 1)]
+        cut = np.where(inside, np.minimum(residual, third[:, None]), 0.0)
+        found: Floats = (weight * cut).sum(axis=1) / np.maximum(weight.sum(axis=1), _SLACK)
+        return found
 
     def _uncorroborated(self, view: str, row: Longs, length: Longs, mean: Floats) -> Floats:
         """Factor on the demanded effect where only elapsed time tells of it."""

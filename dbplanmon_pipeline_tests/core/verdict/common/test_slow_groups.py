@@ -11,7 +11,7 @@ from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.calendar import HOURS_OF_PART
 from dbplanmon_pipeline.core.verdict.rows.pooled import pooled_rows
 from dbplanmon_pipeline.core.verdict.rows.series import series_rows
-from dbplanmon_pipeline_tests.core.verdict.test_statistical import evaluations, fired_queries
+from dbplanmon_pipeline_tests.core.verdict.judged import evaluations, fired_queries
 from dbplanmon_pipeline_tests.core.verdict.workloads import NOON, Workload
 
 DAY = 288
