@@ -126,8 +126,7 @@ def _roots(
         if len(below) > 1 and element.tag == _RELOP:
             roles.update(_roles(element, below))
     for element in reversed(elements):
-        below = inputs.get(element, ())
-        children = tuple([made.pop(child) for child in below]) if below else ()
+        children = tuple([made.pop(child) for child in inputs.get(element, ())])
         made[element] = operator_of(element, roles.get(element, ""), children, warned.get(element, ()))
     for element, parent in zip(elements, parents, strict=True):
         if element in made:

@@ -10,9 +10,8 @@ from dbplanmon_pipeline.core.plans.showplan_xml import MARK
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, PlanColumn, PlanParameter, PlanWarning
 
 _REFERENCE = f"{MARK}ColumnReference"
-_MissingIndex, _PlanColumn, _PlanParameter, _PlanWarning = map(
-    unsealed, (MissingIndex, PlanColumn, PlanParameter, PlanWarning)
-)
+_MissingIndex, _PlanColumn = unsealed(MissingIndex), unsealed(PlanColumn)
+_PlanParameter, _PlanWarning = unsealed(PlanParameter), unsealed(PlanWarning)
 
 
 def warnings_of(element: etree._Element) -> Iterator[PlanWarning]:

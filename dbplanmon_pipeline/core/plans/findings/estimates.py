@@ -66,8 +66,9 @@ def row_estimate_off(view: StatementView) -> Iterator[Found]:
         if consequence:
             expected, came = node.estimated or 0.0, node.actual or 0.0
             more = "more" if came > expected else "fewer"
+            were = "was" if expected == 1.0 else "were"
             text = (
-                f"{node.words} delivers {counted(came, 'row')} where {figure(expected)} were expected "
+                f"{node.words} delivers {counted(came, 'row')} where {figure(expected)} {were} expected "
                 f"({figure(off_times(node))} times {more}); {consequence}"
             )
             measures = (rows("estimated_rows", expected), rows("actual_rows", came))
