@@ -31,6 +31,8 @@ def plan_document(text: str) -> object:
     Raises:
         PlanParseError: there is no plan in the text, or the last one is cut off.
     """
+    if document := _bare(text):
+        return document
     plain = unwrapped(text)
     for form in _forms(plain):
         if document := _document(form):
@@ -98,6 +100,19 @@ def _unframed(line: str) -> str:
     if inner[:1] in _BORDERS:
         inner = inner[1:]
     return inner.rstrip(_BORDERS + " \t").removesuffix("+").removesuffix("↵").strip()
+
+
+def _bare(text: str) -> object:
+    """The document of a text that is nothing else, as plans lie in the store; None for any other."""
+    if text[:1] not in ("[", "{"):
+        return None
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise PlanParseError("no readable execution plan: it is nested too deeply") from None
+    except ValueError:
+        return None
+    return document if _holds_plan(document) else None
 
 
 def _document(text: str) -> object:
