@@ -8,6 +8,7 @@ from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invo
 from dbplanmon_pipeline.cli.output import print_fields, print_json, print_section, print_table
 from dbplanmon_pipeline.composition import Session
 from dbplanmon_pipeline.core.model import Capability, DatabaseRef
+from dbplanmon_pipeline.core.plain_words import counted
 from dbplanmon_pipeline.core.ports import SchemaStatus
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
 from dbplanmon_pipeline.services.check_targets import TargetCheck, check_targets
@@ -107,7 +108,7 @@ def _print(session: Session, schema: SchemaStatus, found: Sequence[TargetCheck])
     }[_store_state(schema)]
     enabled = sum(instance.enabled for instance in session.settings.instances)
     environment = session.settings.environment
-    print_fields([("settings", f"{enabled} instances, {environment}"), ("store", f"{schema.url}: {store}")])
+    print_fields([("settings", f"{counted(enabled, 'instance')}, {environment}"), ("store", f"{schema.url}: {store}")])
     click.echo()
     print_table(
         ("target", "engine", "version", "usable", "statements", "missing", "ms"),

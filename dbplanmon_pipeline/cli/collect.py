@@ -5,6 +5,7 @@ import click
 from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_table
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus
+from dbplanmon_pipeline.core.plain_words import counted
 from dbplanmon_pipeline.core.records import outcome_record
 from dbplanmon_pipeline.services.collect import CollectionReport
 
@@ -57,8 +58,9 @@ def _print(report: CollectionReport) -> None:
     )
     if len(good) > SHOWN_GOOD:
         print_line(f"... and {len(good) - SHOWN_GOOD} more that went well")
+    targets = counted(len(report.outcomes), "target")
     print_line(
-        f"{report.rows:,} interval rows of {len(report.outcomes)} targets in {report.duration_seconds:.1f} s, "
+        f"{report.rows:,} interval rows of {targets} in {report.duration_seconds:.1f} s, "
         f"{len(report.failed)} failed, {len(report.skipped)} skipped; tick {report.tick:%Y-%m-%d %H:%M:%S} UTC"
     )
     _print_spool(report)

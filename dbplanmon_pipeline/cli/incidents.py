@@ -17,17 +17,15 @@ from dbplanmon_pipeline.cli.output import Cell, print_json, print_line, print_ta
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import ratio_words
-from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.records import (
-    captured_plan_record,
-    cause_record,
     change_record,
     incident_record,
     place,
-    suggestion_record,
 )
+from dbplanmon_pipeline.core.remedies.remediation import ways_back
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import explain_incident
+from dbplanmon_pipeline.services.explanation_record import explanation_record
 
 OPEN_STATES = tuple(state for state in IncidentState if state.is_open)
 
@@ -91,30 +89,13 @@ def show_incident(invocation: Invocation, incident_id: str, as_json: bool) -> No
         incident = find_incident(session.store, incident_id)
         explanation = explain_incident(session.store, incident, session.dialect(incident.instance))
         history = session.store.incident_events(incident.incident_id)
-        suggestions = session.store.suggestions([incident.incident_id]) or list(explanation.suggestions)
+        suggestions = ways_back(session.store.suggestions([incident.incident_id]), explanation.suggestions)
         settings = session.settings
-    statement = explanation.statement.text if explanation.statement else ""
     if not as_json:
         print_incident(incident, explanation, suggestions, history)
         return
-    print_json(
-        {
-            **incident_record(incident),
-            "statement": statement,
-            "fingerprint": stored_fingerprint(settings, incident.instance, statement),
-            "plan_summary": explanation.plan_summary,
-            "plan_changes": explanation.plan_lines,
-            "new_findings": [finding_record(finding) for finding in explanation.new_findings],
-            "findings": [finding_record(finding) for finding in explanation.findings],
-            "context": explanation.context_lines,
-            "causes": [cause_record(cause) for cause in explanation.ranked],
-            "engine_advice": explanation.engine_advice,
-            "old_plan": captured_plan_record(explanation.old_plan),
-            "new_plan": captured_plan_record(explanation.new_plan),
-            "suggestions": [suggestion_record(suggestion) for suggestion in suggestions],
-            "history": [change_record(change) for change in history],
-        }
-    )
+    record = explanation_record(incident, explanation, suggestions, history)
+    print_json(record | {"fingerprint": stored_fingerprint(settings, incident.instance, record["statement"])})
 
 
 @incidents.command("ack")

@@ -16,6 +16,7 @@ from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.plans.matching import StatementMatch, match_plans
+from dbplanmon_pipeline.core.plans.partitions import PARTITIONS, gathered
 from dbplanmon_pipeline.core.plans.stored import parse_plan
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
 from dbplanmon_pipeline.errors import PlanParseError
@@ -100,7 +101,7 @@ def read_plan(invocation: Invocation, source: str) -> Plan:
 
 def _parse(text: str, source: str) -> Plan:
     try:
-        return parse_plan(text)
+        return gathered(parse_plan(text))
     except PlanParseError as error:
         raise PlanParseError(f"{source}: {error}") from error
 
@@ -185,5 +186,6 @@ def _operator_fields(operator: Operator) -> dict[str, object]:
         "estimated_cost": operator.estimated_cost,
         "actual_rows": operator.actual_rows,
         "actual_loops": operator.actual_loops,
+        "partitions": operator.attributes.get(PARTITIONS),
         "actual_ms": operator.actual_ms,
     }

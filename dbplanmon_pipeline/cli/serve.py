@@ -7,8 +7,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,13 +17,12 @@ from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invo
 from dbplanmon_pipeline.cli.output import print_json_line, print_line
 from dbplanmon_pipeline.cli.running.home import serve_file
 from dbplanmon_pipeline.cli.running.ports import listen, reachable_host
+from dbplanmon_pipeline.cli.running.stop_signals import noted_stop_signals
 from dbplanmon_pipeline.errors import StoreError
 
 if TYPE_CHECKING:
     from dbplanmon_pipeline.composition import Monitor
 
-# Windows has no SIGHUP.
-STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 LEAVE_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
@@ -46,7 +43,7 @@ def serve(ctx: click.Context, invocation: Invocation, host: str | None, port: in
     """
     settings = invocation.settings()
     chosen = host or settings.web.host
-    with listen(chosen, settings.web.port if port is None else port) as listener, _stop_signals() as received:
+    with listen(chosen, settings.web.port if port is None else port) as listener, noted_stop_signals() as received:
         invocation.log_as(settings, service=True)
         # They take a second to import: after the checks, so that a mistake is told at once.
         from dbplanmon_pipeline.composition import Monitor  # noqa: PLC0415
@@ -119,18 +116,6 @@ def _forget(status: Path) -> None:
             status.unlink()
     except (OSError, ValueError, AttributeError):
         return
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Signals that asked to stop; uvicorn raises those it got again when it is done, and here they are noted."""
-    received: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: received.append(got)) for number in STOP_SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave_without(code: int) -> None:

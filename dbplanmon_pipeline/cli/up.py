@@ -17,6 +17,7 @@ from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invo
 from dbplanmon_pipeline.cli.output import print_json_line, print_line
 from dbplanmon_pipeline.cli.running.home import DagsterHome, find_home, only_one
 from dbplanmon_pipeline.cli.running.ports import free_port, require_free
+from dbplanmon_pipeline.cli.running.stop_signals import noted_stop_signals
 from dbplanmon_pipeline.logs import HumanLines, ScrubbingFilter
 from dbplanmon_pipeline.settings.environment import child_environment, variables
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 LOG_BYTES, LOG_FILES = 10_000_000, 3
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @click.command()
@@ -60,7 +60,7 @@ def up(
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}; it must be a folder I may write to") from None
     environ = child_environment(**home.variables(invocation.config))
-    with only_one(home), _stop_requests() as requests, _children_log(home) as log:
+    with only_one(home), noted_stop_signals() as requests, _children_log(home) as log:
         teller = _Teller(home, as_json=as_json)
         # Dagster takes a second to import: after the checks, so that a mistake is told at once.
         from dbplanmon_pipeline.cli.running.supervisor import Address, Supervisor  # noqa: PLC0415
@@ -120,18 +120,6 @@ def _words(event: str, facts: Mapping[str, object]) -> str:
             return f"stopped, {runs} runs in progress terminated" if runs else "stopped"
         case _:
             return event
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Signals that asked to stop, in order of arrival; the handlers only note them."""
-    received: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: received.append(got)) for number in STOP_SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _FileWithGaps(RotatingFileHandler):

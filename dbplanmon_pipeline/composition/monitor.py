@@ -386,7 +386,7 @@ class Session:
         """The dearest statements of one database within the last window, with their texts."""
         now = self._clock()
         since = now - self.settings.hotspots.window
-        frame = self.store.interval_frame(since, now, columns=HOTSPOT_COLUMNS, databases=[ref])
+        frame = self.store.work_by_statement(since, now, HOTSPOT_COLUMNS, databases=[ref])
         top = [h for h in hotspots(frame, top_n=SNAPSHOT_STATEMENTS) if h.rank_by == "elapsed_time_us"]
         texts = self.store.statement_texts([(ref, h.query_hash) for h in top])
         return [(h, texts[ref, h.query_hash].text if (ref, h.query_hash) in texts else "") for h in top]

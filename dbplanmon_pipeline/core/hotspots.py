@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.ports import Hotspot
 from dbplanmon_pipeline.core.readings.capture import OTHER_STATEMENTS
@@ -41,10 +42,22 @@ def hotspots(frame: IntervalFrame, top_n: int = 10) -> list[Hotspot]:
     if known:
         scores[COMBINED] = _combined_scores(shares[known])
         shares[COMBINED] = shares[known].mean(axis=1)
+    parts = {name: shares[name].to_numpy(np.float64) for name in scores.columns}
+    keys, sums = totals.index.to_frame().to_numpy(np.int64), totals.to_numpy(np.float64)
     return [
-        hotspot
+        Hotspot(
+            ref=frame.databases[int(keys[at, 0])],
+            query_hash=int(keys[at, 1]),
+            rank_by=rank_by,
+            rank=rank,
+            execution_count=float(sums[at, 0]),
+            elapsed_time_us=float(sums[at, 1]),
+            worker_time_us=float(sums[at, 2]),
+            logical_reads_pages=float(sums[at, 3]),
+            share=float(parts[rank_by][at]),
+        )
         for rank_by in scores.columns
-        for hotspot in _ranking(frame, totals, scores[rank_by], shares[rank_by], rank_by, top_n)
+        for rank, at in enumerate(_best(scores[rank_by], shares[rank_by])[:top_n], start=1)
     ]
 
 
@@ -53,26 +66,9 @@ def _combined_scores(shares: pd.DataFrame) -> pd.Series:
     return held.rank(pct=True).fillna(0.0).mean(axis=1)
 
 
-def _ranking(
-    frame: IntervalFrame, totals: pd.DataFrame, scores: pd.Series, shares: pd.Series, rank_by: str, top_n: int
-) -> list[Hotspot]:
-    """Best first; equal scores by share, then by statement."""
-    score, share = scores.to_numpy(np.float64), shares.to_numpy(np.float64)
-    order = np.lexsort((-np.nan_to_num(share), -np.nan_to_num(score)))
-    order = order[np.nan_to_num(score[order]) > 0][:top_n]
-    return [
-        Hotspot(
-            ref=frame.databases[int(database_id)],
-            query_hash=int(query_hash),
-            rank_by=rank_by,
-            rank=rank,
-            execution_count=float(row[0]),
-            elapsed_time_us=float(row[1]),
-            worker_time_us=float(row[2]),
-            logical_reads_pages=float(row[3]),
-            share=float(share[at]),
-        )
-        for rank, (at, (database_id, query_hash), row) in enumerate(
-            ((at, totals.index[at], totals.iloc[at].to_numpy(np.float64)) for at in order), start=1
-        )
-    ]
+def _best(scores: pd.Series, shares: pd.Series) -> "NDArray[np.intp]":
+    """Places with a score, best first; equal scores by share, then by statement."""
+    score, share = (np.nan_to_num(values.to_numpy(np.float64)) for values in (scores, shares))
+    order: NDArray[np.intp] = np.lexsort((-share, -score))
+    best: NDArray[np.intp] = order[score[order] > 0]
+    return best

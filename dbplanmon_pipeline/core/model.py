@@ -121,11 +121,15 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class StatementText:
-    """A statement as the engine normalised it; `text` is already redacted."""
+    """A statement as the engine normalised it; `text` is already redacted.
+
+    `plan_reason` is why it had no plan at the last look, as the store knows it; empty where it had one.
+    """
 
     query_hash: int
     text: str
     kind: str = ""
+    plan_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ class CapturedPlan:
             asked for again soon.
         format: `pgjson` or `showplan`; empty where there is no plan.
         body: redacted plan text; empty where there is no plan.
-        origin: `generic`, `estimated` or `cached`; how the plan was obtained.
+        origin: how the plan was obtained: `generic`, `generic search` (of the rows that a statement looks for to change
+            them), `estimated` or `cached`.
         reason: why there is no plan; empty where there is one.
         context: facts that explain the plan and help to restore it, for example
             `{"indexes": {name: ddl}, "settings": {name: value}, "tables": {name: {"rows": n}}}`.

@@ -19,6 +19,11 @@ _UNSEEN = re.compile(
 )
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 incident`, `3 incidents`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def visible(text: str) -> str:
     """Text whose invisible characters show by their number, such as `<U+202E>` in angle brackets of mathematics.
 

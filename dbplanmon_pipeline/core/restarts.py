@@ -4,27 +4,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.causes.candidates import FAILOVER_FACTS, STARTED_FACT, happened_at
+from dbplanmon_pipeline.core.causes.candidates import FAILOVER_FACTS, happened_at
+from dbplanmon_pipeline.core.causes.context_facts import RECOVERED_FACT, STARTED_FACT, is_all_clear, took_over
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange
 
-RESTART_FACTS = (STARTED_FACT, *FAILOVER_FACTS)
+RESTART_FACTS = (STARTED_FACT, RECOVERED_FACT, *FAILOVER_FACTS)
 """Facts of a database whose change says that its caches are cold."""
-
-_SEEN_WITHIN = timedelta(hours=2)
-"""A server that turns out to have started longer ago took over from another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """One start of a server, or one failover.
+    """One start of a server, by hand or after a crash, or one failover.
 
     Attributes:
         instance: where.
         database: the one that failed over; empty where it concerns the whole server.
         at: aware UTC.
         is_dated: the server told the moment; else it is that of the reading which saw it, up to one collection later.
-        word: `restart` or `failover`.
+        word: `restart`, `crash` or `failover`.
     """
 
     instance: str
@@ -51,7 +49,7 @@ class Restarts:
     @classmethod
     def of(cls, changes: Iterable[FactChange]) -> "Restarts":
         """From facts that changed; every database of a server tells of the same start."""
-        found = {_restart(change) for change in changes if change.name in RESTART_FACTS}
+        found = {_restart(change) for change in changes if change.name in RESTART_FACTS and not is_all_clear(change)}
         return cls(sorted(found, key=lambda one: (one.at, one.instance, one.database, one.word)))
 
     def of_database(self, ref: DatabaseRef, until: datetime, step: timedelta) -> list[Restart]:
@@ -61,8 +59,8 @@ class Restarts:
 
 def _restart(change: FactChange) -> Restart:
     instance, at, seen_at = change.ref.instance, happened_at(change), change.seen_at
-    if change.name != STARTED_FACT:
+    if change.name in FAILOVER_FACTS:
         return Restart(instance, change.ref.database, seen_at, is_dated=False, word="failover")
-    if seen_at - at > _SEEN_WITHIN:
+    if took_over(change):
         return Restart(instance, "", seen_at, is_dated=False, word="failover")
-    return Restart(instance, "", at, at < seen_at, "restart")
+    return Restart(instance, "", at, at < seen_at, "crash" if change.name == RECOVERED_FACT else "restart")

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import numpy as np
 
-from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.ports import Hotspot
@@ -16,7 +15,6 @@ from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.core.workload.changes import (
     BusierInstance,
-    IncidentIds,
     StatementWork,
     WorkloadChange,
     WorkloadPolicy,
@@ -86,7 +84,7 @@ def compare_workload(
     keys = [(one.ref, one.query_hash) for one in work]
     seen = store.statements_first_seen(keys)
     work = [replace(one, first_seen=seen.get((one.ref, one.query_hash))) for one in work]
-    changes = workload_changes(work, _past_of(store, keys, watched, days), days, _incidents(store, start, end), policy)
+    changes = workload_changes(work, _past_of(store, keys, watched, days), days, store.incident_ids(start, end), policy)
     instances = busier_instances(*watched.instances(policy.min_days), days, changes, policy)
     return Workload(tuple(changes), tuple(instances))
 
@@ -197,9 +195,3 @@ class _Watched:
         begun = (epoch_us(days.end) - days.own_hours[0]) / HOUR_US
         now = np.nansum(values[:, self._own], axis=1) / 1e6 / max(1.0, begun)
         return now, per_hour(np.repeat(work[:, :, None], 2, axis=2), days)[:, :, 1]
-
-
-def _incidents(store: WorkloadStore, start: datetime, end: datetime) -> IncidentIds:
-    """Incidents of the window, by what they are about."""
-    known: list[Incident] = [*store.recent_incidents(start), *store.open_incidents()]
-    return {one.key: one.incident_id for one in known if one.began_at <= end}

@@ -22,6 +22,7 @@ from dbplanmon_pipeline.core.causes.context_facts import (
     cause_name,
     concerns,
     engine_advice,
+    is_all_clear,
     shared_cause,
 )
 from dbplanmon_pipeline.core.causes.deployments import Deployment
@@ -34,7 +35,7 @@ from dbplanmon_pipeline.core.plans.diff import DifferenceKind, PlanDiff, PlanDif
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_line
-from dbplanmon_pipeline.core.plans.stored import tree_of
+from dbplanmon_pipeline.core.plans.stored import shown_tree_of, tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remedies.lost_indexes import LostIndex, lost_indexes, tells_of
 from dbplanmon_pipeline.core.remedies.plan_forcing import UNKNOWN_ROWS, RowsPerExecution
@@ -139,7 +140,9 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     present = store.facts(ref, at=incident.updated_at)
     new_findings, findings = plan_findings(incident, old, new)
     summary, plan_lines, differences = (
-        _compared(told_old, told_new, (new_findings, findings)) if _is_changed(incident) else _SAME_PLAN
+        _compared(told_old, told_new, (new_findings, findings))
+        if _is_changed(incident)
+        else (_unchanged(incident, statement), (), ())
     )
     around = _changes_around(incident, old, new)
     view = _plan_view(incident, old, new, differences, new_findings)
@@ -171,7 +174,12 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     )
 
 
-_SAME_PLAN: tuple[str, tuple[str, ...], tuple[PlanDifference, ...]] = ("The plan is the same as before.", (), ())
+def _unchanged(incident: Incident, statement: StatementText | None) -> str:
+    """What is said where no change of plan is known."""
+    if incident.plan_hash:
+        return "The plan is the same as before."
+    reason = statement.plan_reason.removeprefix("no plan: ") if statement else ""
+    return f"No plan of this statement is known, so whether it changed cannot be told{reason and f': {reason}'}."
 
 
 def _is_changed(incident: Incident) -> bool:
@@ -190,7 +198,7 @@ def _facts_around(
     contexts: list[Mapping[str, Any]] = [plan.context for plan in (old, new) if plan]
     contexts.append({"tables": dict.fromkeys(view.tables)})
     changed = store.fact_changes(ref, incident.began_at - CAUSES_WITHIN, incident.updated_at)
-    return [one for one in changed if concerns(one.name, contexts, incident.query_hash)]
+    return [one for one in changed if concerns(one.name, contexts, incident.query_hash) and not is_all_clear(one)]
 
 
 def _plan_view(
@@ -278,7 +286,7 @@ def findings_between(
         known: what was known of the database when the former one was read.
         context: likewise, of the present one.
     """
-    before, after = tree_of(old) if old else None, tree_of(new) if new else None
+    before, after = (shown_tree_of(plan) if plan else None for plan in (old, new))
     if after is None:
         return (), ()
     return compared_findings(before, after, known, context) if before else ((), findings_of(after, context))
@@ -365,7 +373,7 @@ def _compared(
 
 def _difference(old: CapturedPlan, new: CapturedPlan, findings: Compared | None) -> PlanDiff | None:
     """Difference of two stored plans; None where one of them cannot be read."""
-    before, after = tree_of(old), tree_of(new)
+    before, after = shown_tree_of(old), shown_tree_of(new)
     if before is None or after is None:
         return None
     fresh, stayed = compared_findings(before, after) if findings is None else findings

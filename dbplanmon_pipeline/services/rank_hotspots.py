@@ -40,7 +40,7 @@ def rank_hotspots(
     end = as_of or store.latest_interval_end()
     if end is None:
         return HotspotReport(None, None, ())
-    frame = store.interval_frame(end - window, end, columns=HOTSPOT_COLUMNS)
+    frame = store.work_by_statement(end - window, end, HOTSPOT_COLUMNS)
     found = hotspots(frame, top_n=top_n)
     store.save_hotspots(end - window, end, found)
     if workload is None:

@@ -78,9 +78,9 @@ def read_hours(connection: Connection, start: datetime, end: datetime) -> dict[D
         f"WHERE hour_start_us >= {first * HOUR_US} AND hour_start_us < {last * HOUR_US}"
     )
     refs = {number: ref for ref, number in database_ids(connection).items()}
-    found: dict[int, Floats] = {}
-    for number, hour_us, *values in plain_rows(connection, sql):
-        if number not in found:
-            found[number] = np.full((last - first, len(WORK)), np.nan)
-        found[number][hour_us // HOUR_US - first] = values
-    return {refs[number]: hours for number, hours in found.items()}
+    rows = np.array(plain_rows(connection, sql), np.float64).reshape(-1, 2 + len(WORK))  # None becomes NaN
+    numbers, place = np.unique(rows[:, 0].astype(np.int64), return_inverse=True)
+    found = np.full((len(numbers), last - first, len(WORK)), np.nan)
+    # Microseconds since 1970 are exact in a float until the year 2255.
+    found[place, rows[:, 1].astype(np.int64) // HOUR_US - first] = rows[:, 2:]
+    return {refs[number]: hours for number, hours in zip(numbers.tolist(), found, strict=True)}

@@ -17,6 +17,7 @@ from dbplanmon_pipeline.core.incidents.incident import (
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.ports import Alert, Hotspot
 from dbplanmon_pipeline.core.readings.failures import Failures
+from dbplanmon_pipeline.core.workload.changes import IncidentIds
 from dbplanmon_pipeline.store.alerts import queue_alerts
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
 from dbplanmon_pipeline.store.parts import StorePart
@@ -38,6 +39,22 @@ class IncidentPart(StorePart):
     def recent_incidents(self, since: datetime) -> list[Incident]:
         """Incidents closed since then, for reopening and for excluded spans."""
         return self._incidents(select(incident).where(incident.c.closed_at >= since).order_by(incident.c.closed_at))
+
+    def incident_ids(self, start: datetime, end: datetime) -> IncidentIds:
+        """Incidents that began by `end` and are open or were closed since `start`, by what they are about.
+
+        Of two about the same the one that is open counts, else the one that was closed last.
+        """
+        table = incident.c
+        wanted = (
+            select(table.instance, table.database, table.query_hash, table.incident_id)
+            .where(table.began_at <= end, table.state.in_(_OPEN) | (table.closed_at >= start))
+            .order_by(table.state.in_(_OPEN), table.closed_at)
+        )
+        with self._database.read() as connection:
+            return {
+                (instance, database, value): number for instance, database, value, number in connection.execute(wanted)
+            }
 
     def incident(self, incident_id: str) -> Incident | None:
         """One incident by its id."""

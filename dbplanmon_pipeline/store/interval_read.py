@@ -25,6 +25,9 @@ from dbplanmon_pipeline.store.targets import id_list
 Columns = Mapping[str, "NDArray[np.generic]"]
 """Equally long arrays by column name: int64 keys, float64 metrics (NaN unknown), bool `counter_reset`."""
 
+STATEMENT = KEY_COLUMNS[:2]
+"""What tells one statement from another."""
+
 FEW_DATABASES = 64
 _COPY_HEADER_BYTES = 19
 _COPY_TRAILER_BYTES = 2
@@ -34,7 +37,14 @@ _COPY_TRAILER_BYTES = 2
 class Selection:
     """Which rows and columns to read; the key columns are always read.
 
-    `statements` are pairs of database_id and query_hash; None for all.
+    Attributes:
+        start_us: exclusive.
+        end_us: inclusive.
+        metrics: in the order of INTERVAL_COLUMNS.
+        database_ids: None for all.
+        query_hash: None for all.
+        statements: pairs of database_id and query_hash; None for all.
+        added_up: one row per statement and day, with sums; its only keys are those of STATEMENT.
     """
 
     start_us: int
@@ -43,11 +53,12 @@ class Selection:
     database_ids: Sequence[int] | None = None
     query_hash: int | None = None
     statements: tuple[tuple[int, int], ...] | None = None
+    added_up: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Keys and metrics."""
-        return (*KEY_COLUMNS, *self.metrics)
+        return (*(STATEMENT if self.added_up else KEY_COLUMNS), *self.metrics)
 
 
 def selection(
@@ -77,6 +88,10 @@ def whole_day(day: date, database_ids: Sequence[int] | None = None) -> Selection
 def read_hot(connection: Connection, day: date, wanted: Selection) -> Columns:
     """Rows of one hot day, in no order."""
     source = f"{_source(day, wanted)}{_where(connection, day, wanted)}"
+    if wanted.added_up:
+        sums = ", ".join(f'SUM("{name}") AS "{name}"' for name in wanted.metrics)
+        groups = quoted(STATEMENT)
+        source = f"(SELECT {groups}, {sums} FROM {source} GROUP BY {groups}) AS sums"  # noqa: S608 - our own names
     if connection.dialect.name == "sqlite":
         sql = f"SELECT {quoted(wanted.columns)} FROM {source}"  # noqa: S608 - our own names
         return _read_sqlite(connection, sql, wanted)

@@ -29,11 +29,15 @@ from dbplanmon_pipeline.store.days import (
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
 _KEYS = 5
+_UNIQUE = [STORED_COLUMNS.index(name) for name in KEY]
 
 
 @dataclass(frozen=True)
 class IntervalBatch:
-    """Rows of several databases: int64 [n, 5] keys in the order of KEY_COLUMNS, float64 [n, 20] metrics, bool [n]."""
+    """Rows of several databases: int64 [n, 5] keys in the order of KEY_COLUMNS, float64 [n, 20] metrics, bool [n].
+
+    Made by `sorted` or `of`: in the order of the unique index, so that neighbours are written one after the other.
+    """
 
     keys: Longs
     metrics: Floats
@@ -50,18 +54,25 @@ class IntervalBatch:
         keys = [numbers, *(np.concatenate([getattr(rows, name) for _number, rows in taken]) for name in names)]
         metrics = [np.concatenate([getattr(rows, name) for _n, rows in taken]) for name in ("values", "extrema")]
         reset = np.concatenate([rows.counter_reset for _number, rows in taken])
-        return cls(np.column_stack(keys).astype(np.int64), np.hstack(metrics), reset)
+        return cls.sorted(np.column_stack(keys).astype(np.int64), np.hstack(metrics), reset)
+
+    @classmethod
+    def sorted(cls, keys: Longs, metrics: Floats, reset: NDArray[np.bool_]) -> "IntervalBatch":
+        """Rows in any order."""
+        order = np.lexsort(keys[:, _UNIQUE[::-1]].T)
+        return cls(keys[order], metrics[order], reset[order])
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def take(self, rows: "NDArray[Any]") -> "IntervalBatch":
-        """Some of the rows, by mask or position."""
+        """Some of the rows, by mask or rising position."""
         return IntervalBatch(self.keys[rows], self.metrics[rows], self.reset[rows])
 
     def with_unique_keys(self) -> "IntervalBatch":
         """Rows with one key added up; neither engine takes a key twice in one statement."""
-        if not _has_equal_keys(self.keys):
+        own = self.keys[:, _UNIQUE]
+        if not (own[1:] == own[:-1]).all(axis=1).any():
             return self
         columns = dict(zip(STORED_COLUMNS, (*self.keys.T, *self.metrics.T, self.reset), strict=True))
         added = list(add_equal_keys(columns).values())
@@ -76,19 +87,23 @@ class IntervalBatch:
 
     def plans_in_use(self) -> Longs:
         """Int64 [m, 3]: database_id, query_hash, plan with most executions in the newest interval (0 unknown)."""
+        begins = np.ones(len(self.keys), bool)
+        begins[1:] = (self.keys[1:, :2] != self.keys[:-1, :2]).any(axis=1)
+        if begins.all():
+            return self.keys[:, :3]
         executions = np.nan_to_num(self.metrics[:, EXECUTIONS])
         known = self.keys[:, 2] != 0
-        order = np.lexsort((executions, self.keys[:, 4], known, self.keys[:, 1], self.keys[:, 0]))
-        keys = self.keys[order]
-        last = np.ones(len(keys), bool)
-        last[:-1] = (keys[1:, :2] != keys[:-1, :2]).any(axis=1)
-        return keys[last][:, :3]
+        order = np.lexsort((executions, self.keys[:, 4], known, np.cumsum(begins)))
+        # Statements keep their places, so the last row of each is where the next one begins.
+        return self.keys[order][np.roll(begins, -1)][:, :3]
 
-
-def _has_equal_keys(keys: Longs) -> bool:
-    chosen = [STORED_COLUMNS.index(name) for name in KEY]
-    ordered = keys[np.lexsort([keys[:, column] for column in reversed(chosen)])][:, chosen]
-    return bool((ordered[1:] == ordered[:-1]).all(axis=1).any())
+    def pairs_with_plan(self) -> Longs:
+        """Int64 [m, 3]: database_id, query_hash, plan_hash, each once, sorted; plan known."""
+        keys = self.keys[self.keys[:, 2] != 0][:, :3]
+        fresh = np.ones(len(keys), bool)
+        fresh[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        found: Longs = keys[fresh]
+        return found
 
 
 def write_intervals(connection: Connection, batch: IntervalBatch, now: datetime) -> None:
@@ -111,12 +126,10 @@ def write_intervals(connection: Connection, batch: IntervalBatch, now: datetime)
 
 
 def _insert_sqlite(connection: Connection, name: str, batch: IntervalBatch) -> None:
-    # In the order of the unique index, so that neighbours are written one after the other; columns that nobody knows
-    # are not named, and a single NaN arrives as NULL.
-    part = batch.take(np.lexsort((batch.keys[:, 2], batch.keys[:, 1], batch.keys[:, 0])))
-    known = ~np.isnan(part.metrics).all(axis=0)
+    # Columns that nobody knows are not named, and a single NaN arrives as NULL.
+    known = ~np.isnan(batch.metrics).all(axis=0)
     names = [*STORED_COLUMNS[:_KEYS], *np.array(STORED_COLUMNS[_KEYS:-1])[known].tolist(), STORED_COLUMNS[-1]]
-    columns = [column.tolist() for column in (*part.keys.T, *part.metrics.T[known], part.reset.astype(np.int64))]
+    columns = [column.tolist() for column in (*batch.keys.T, *batch.metrics.T[known], batch.reset.astype(np.int64))]
     marks = ", ".join("?" * len(columns))
     added = add_on_conflict(connection.dialect, name)
     sql = f"INSERT INTO {name} ({quoted(names)}) VALUES ({marks}) {added}"  # noqa: S608 - our own names

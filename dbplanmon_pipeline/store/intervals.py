@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.ports import Clock, RecordedWork
-from dbplanmon_pipeline.core.readings.counters import Longs
+from dbplanmon_pipeline.core.readings.counters import COUNTERS, Longs
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.errors import StoreError, StoreSchemaMismatch
 from dbplanmon_pipeline.store.adding import add_equal_keys
@@ -22,6 +22,7 @@ from dbplanmon_pipeline.store.bulk import plain_rows
 from dbplanmon_pipeline.store.days import HOUR_US, epoch_us, hot_days, overlaps
 from dbplanmon_pipeline.store.engine import Database
 from dbplanmon_pipeline.store.interval_read import (
+    STATEMENT,
     Columns,
     Selection,
     join_columns,
@@ -35,6 +36,7 @@ from dbplanmon_pipeline.store.schema import archive_segment, counter_state
 from dbplanmon_pipeline.store.targets import database_ids, id_list, known_ids
 
 _ATTEMPTS = 3
+_ORDER = ("plan_hash", "interval_end_us", "query_hash", "database_id")
 _Read = TypeVar("_Read")
 _WORK = "COALESCE(execution_count, 0), COALESCE(elapsed_time_us, 0)"
 _FAILURES = "COALESCE(aborted_count, 0) + COALESCE(exception_count, 0)"
@@ -103,6 +105,40 @@ class IntervalPart(StorePart):
         wanted = selection((epoch_us(start), epoch_us(end)), columns)
         return self._frame(replace(wanted, statements=tuple(statements)), None)
 
+    def work_by_statement(
+        self,
+        start: datetime,
+        end: datetime,
+        columns: Sequence[str],
+        *,
+        databases: Sequence[DatabaseRef] | None = None,
+    ) -> IntervalFrame:
+        """Work of intervals that ended in (start, end], added up by statement.
+
+        The database adds up the rows of hot days: half of the time of reading them is that of making them ours.
+
+        Args:
+            start: exclusive.
+            end: inclusive.
+            columns: of COUNTERS, such as add up.
+            databases: None for all.
+
+        Returns:
+            One row per statement: `database_id`, `query_hash`, sums (NaN unknown), sorted by the first two.
+
+        Raises:
+            ValueError: a column is unknown or does not add up, or a moment is naive.
+            StoreError: a sealed day cannot be read.
+        """
+        if not set(columns) <= set(COUNTERS):
+            raise ValueError(f"only counters add up, not {', '.join(sorted(set(columns) - set(COUNTERS)))}")
+        wanted = replace(selection((epoch_us(start), epoch_us(end)), columns), added_up=True)
+        frame = self._frame(wanted, databases)
+        if frame.rows.duplicated(list(STATEMENT)).any():
+            sums = frame.rows.groupby(list(STATEMENT), sort=True).sum(min_count=1).reset_index()
+            return IntervalFrame(sums, frame.databases)
+        return frame
+
     def recorded_work(self, start: datetime, databases: Sequence[DatabaseRef]) -> RecordedWork:
         """Executions, elapsed time [microseconds] and failures since the hour of `start`; unknown counts as 0.
 
@@ -124,8 +160,7 @@ class IntervalPart(StorePart):
 
     def _frame(self, wanted: Selection, databases: Sequence[DatabaseRef] | None) -> IntervalFrame:
         read, ids = self._read(wanted, databases)
-        names = ("plan_hash", "interval_end_us", "query_hash", "database_id")
-        order = np.lexsort([read[name] for name in names])
+        order = np.lexsort([read[name] for name in _ORDER if name in read])
         arrays = {name: column[order] for name, column in read.items()}
         arrays["database_id"] = arrays["database_id"].astype(np.int32)
         refs = {number: ref for ref, number in ids.items()}
@@ -204,11 +239,13 @@ class IntervalPart(StorePart):
                 both.append(self._sealed_rows(found.sealed[day], chosen, found.ids))
             if day in found.hot:
                 both.append(found.hot[day])
-            parts.append(add_equal_keys(join_columns(both, wanted)) if len(both) > 1 else both[0])
+            whole = join_columns(both, wanted)
+            parts.append(add_equal_keys(whole) if len(both) > 1 and not wanted.added_up else whole)
         return join_columns(parts, wanted)
 
     def _sealed_rows(self, name: str, chosen: Selection, ids: dict[DatabaseRef, int]) -> Columns:
-        return self._read_file(name, lambda stream: _of_statements(read_sealed(stream, chosen, ids), chosen))
+        found = self._read_file(name, lambda stream: _of_statements(read_sealed(stream, chosen, ids), chosen))
+        return {name: found[name] for name in chosen.columns}
 
     def _read_file(self, name: str, read: Callable[[IO[bytes]], _Read]) -> _Read:
         if self._archive is None:

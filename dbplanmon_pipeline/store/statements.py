@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import zstandard
 from sqlalchemy import Connection, select, tuple_
 
@@ -53,8 +52,8 @@ class StatementPart(StorePart):
             wanted = {(ids[ref], query_hash): (ref, query_hash) for ref, query_hash in keys if ref in ids}
             pairs = list(wanted)
             for first in range(0, len(pairs), _KEYS_AT_ONCE):
-                for number, query_hash, text, kind in _texts(connection, pairs[first : first + _KEYS_AT_ONCE]):
-                    texts[wanted[number, query_hash]] = StatementText(query_hash, text, kind)
+                for number, *told in _texts(connection, pairs[first : first + _KEYS_AT_ONCE]):
+                    texts[wanted[number, told[0]]] = StatementText(*told)
         return texts
 
     def save_plan_changes(self, changes: Sequence[PlanChange]) -> int:
@@ -95,7 +94,7 @@ class StatementPart(StorePart):
 
 def _texts(connection: Connection, pairs: Sequence[tuple[int, int]]) -> Iterable[Any]:
     statement = (
-        select(query.c.database_id, query.c.query_hash, query_text.c.text, query_text.c.kind)
+        select(query.c.database_id, query.c.query_hash, query_text.c.text, query_text.c.kind, query.c.plan_reason)
         .join(query_text, query_text.c.text_sha256 == query.c.text_sha256)
         .where(tuple_(query.c.database_id, query.c.query_hash).in_(pairs))
     )
@@ -130,8 +129,7 @@ def _moment(item: CollectedDatabase) -> datetime:
 def _save_running(
     connection: Connection, batch: IntervalBatch, seen: dict[int, datetime], written: Mapping[int, bytes | None]
 ) -> dict[int, bytes]:
-    observed = np.unique(batch.keys[batch.keys[:, 2] != 0][:, :3], axis=0)
-    now, earlier = Sightings(batch.plans_in_use(), observed), decode_sightings(written, seen)
+    now, earlier = Sightings(batch.plans_in_use(), batch.pairs_with_plan()), decode_sightings(written, seen)
     new = now.new_against(earlier)
     if not new.databases():
         return {}

@@ -22,6 +22,7 @@ from dbplanmon_pipeline.store.schema import metadata
 from dbplanmon_pipeline.store.views import create_views, drop_views
 
 _UPGRADE_LOCK = 7_318_246_002
+_PAGE_BYTES = 16_384
 _WAL_ATTEMPTS = 300
 
 
@@ -92,6 +93,8 @@ def use_write_ahead_log(database: Database) -> None:
     for attempt in range(_WAL_ATTEMPTS):
         try:
             with database.autocommit(creates=True) as connection:
+                # Only a new file takes the size. With pages of 4 kB the same tick costs a tenth more.
+                connection.exec_driver_sql(f"PRAGMA page_size={_PAGE_BYTES}")
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         except StoreUnavailable as error:
             if "locked" not in str(error) or attempt == _WAL_ATTEMPTS - 1:

@@ -168,7 +168,7 @@ def _write(store: SqlStore, world: World, number: int) -> None:
         query = np.tile(np.arange(STATEMENTS) + 1, len(world.refs))
         ends = np.full(len(level), end)
         keys = np.column_stack([database, query, query, ends - epoch_us(NOW) + epoch_us(NOW - STEP), ends])
-        batch = IntervalBatch(keys, np.hstack([values, extrema]), np.zeros(len(level), np.bool_))
+        batch = IntervalBatch.sorted(keys, np.hstack([values, extrema]), np.zeros(len(level), np.bool_))
         write_intervals(connection, batch, NOW)
         move_newest_ends(connection, batch.newest_ends())
 

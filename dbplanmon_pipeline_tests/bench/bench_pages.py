@@ -147,7 +147,8 @@ def _fill(store: SqlStore) -> None:
         last = epoch_us(NOW) // 3_600_000_000
         connection.exec_driver_sql(
             "WITH RECURSIVE hours(h) AS (SELECT 1 UNION ALL SELECT h + 1 FROM hours WHERE h < ?) "
-            "INSERT INTO database_hour SELECT (? - h) * 3600000000, database_id, 1e4, 4e8 + 1e6 * (h % 24), 3e8, 1e6 "
+            "INSERT INTO database_hour "
+            "SELECT (? - h) * 3600000000, database_id, 1e4, 4e8 + 1e6 * (h % 24), 3e8, 1e6, 0, 0 "
             "FROM hours CROSS JOIN monitored_database ORDER BY 1, 2",
             (HOURS, last),
         )

@@ -68,7 +68,7 @@ def _ticks(store: SqlStore, per_second: float) -> Iterator[Row]:
     hour = end - timedelta(hours=1, minutes=5)
 
     def rank() -> None:
-        hotspots(store.interval_frame(hour, end, columns=HOTSPOT_COLUMNS), top_n=20)
+        hotspots(store.work_by_statement(hour, end, HOTSPOT_COLUMNS), top_n=20)
 
     ranked = spend(rank, times=2)
     yield Row(

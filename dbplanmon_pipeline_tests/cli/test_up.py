@@ -195,6 +195,10 @@ def in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return list(instance.get_runs(dg.RunsFilter(statuses=statuses)))
 
 
+def started(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
+    return [run for run in in_progress(instance) if run.status is dg.DagsterRunStatus.STARTED and run.job_name == job]
+
+
 SLOW_TARGETS = """\
 environment: development
 collection: {startup_delay: 0s, budget_per_database: 10m}
@@ -232,10 +236,9 @@ def test_up_starts_on_an_empty_home_restarts_its_children_and_leaves_nothing_beh
         assert {event["child"] for event in restarted} == {"webserver", "daemon"}
         wait_for(lambda: child_of(whole, "dagster_webserver") and child_of(whole, "dagster._daemon"), "children")
 
-        started = dg.DagsterRunStatus.STARTED
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            wait_for(lambda: any(r.status is started for r in in_progress(instance)), "collection in progress")
-            (run,) = in_progress(instance)
+            # Beside it a short run of another job may be in progress.
+            (run,) = wait_for(lambda: started(instance, "collection_job"), "collection in progress")
         family = whole.children(recursive=True)
         groups = {os.getpgid(child.pid) for child in whole.children()}
         process.send_signal(signal.SIGTERM)

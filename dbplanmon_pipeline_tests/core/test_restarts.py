@@ -34,6 +34,14 @@ def test_a_moment_that_is_yet_to_come_is_not_believed():
     assert (found.at, found.word, found.is_dated) == (NOON, "restart", False)
 
 
+def test_a_crash_the_server_recovers_from_is_one_though_it_started_long_ago():
+    crashed = FactChange(SHOP, "crash recovery", NOON, "none since the start", "2026-03-01T11:57:00Z")
+    assert Restarts.of([crashed]).known == [
+        Restart("shop", "", NOON - timedelta(minutes=3), is_dated=True, word="crash")
+    ]
+    assert Restarts.of([FactChange(SHOP, "crash recovery", NOON, crashed.after, crashed.before)]).known == []
+
+
 def test_a_failover_concerns_the_database_whose_role_changed_from_the_interval_in_which_it_was_seen():
     found = Restarts.of([FactChange(SHOP, "replica role", NOON, "SECONDARY", "PRIMARY")])
     assert [one.word for one in found.known] == ["failover"]

@@ -217,6 +217,15 @@ class TestFailures:
         assert (later.new_plans if question == "read_plans" else later.new_statements) > 10
         assert not later.message
 
+    def test_states_of_a_large_fleet_are_read_some_at_a_time(self, store, clock, monkeypatch):
+        monkeypatch.setattr("dbplanmon_pipeline.services.collect.STATES_AT_ONCE", 2)
+        fleet, asked = Fleet(store, clock, simulated(clock, 5)), []
+        fleet.collect()
+        fleet.store = Wrapped(store, capture_states=lambda refs: asked.append(len(refs)) or store.capture_states(refs))
+        fleet.tick(2)
+        assert asked == [2, 2, 1] * 2
+        fleet.assert_recorded_is_true(START, clock.moment)
+
     def test_a_database_that_another_run_stored_first_is_no_failure(self, store, clock):
         fleet = Fleet(store, clock, simulated(clock, 2))
         fleet.collect()

@@ -6,7 +6,7 @@ import pytest
 
 from dbplanmon_pipeline.core.causes.deployments import new_deployment
 from dbplanmon_pipeline.core.incidents.incident import IncidentScope
-from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label
+from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label, StatementText
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.services.explain import explain_incident
@@ -24,8 +24,9 @@ def body(physical, index):
 class Store:
     """Holds what a test gives it."""
 
-    def __init__(self, *, present=None, changes=(), rows=(), deployed=()):
+    def __init__(self, *, present=None, changes=(), rows=(), deployed=(), texts=()):
         self.present, self.changes, self.rows, self.deployed = present or {}, changes, rows, deployed
+        self.texts = texts
         self.asked = []
         self.plans = {
             0xCD: CapturedPlan(0xAB, 0xCD, "showplan", body("Index Seek", "IX_Cust")),
@@ -36,7 +37,7 @@ class Store:
         return self.plans.get(plan_hash)
 
     def statement_texts(self, keys):
-        return {}
+        return {(REF, text.query_hash): text for text in self.texts if (REF, text.query_hash) in keys}
 
     def fact_changes(self, ref, start, end):
         return [change for change in self.changes if change.ref == ref]
@@ -79,6 +80,20 @@ def test_a_plan_that_was_not_kept_is_told_with_its_reason(plan_hash, which):
     assert [one.kind for one in found.suggestions] == ["force_plan"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("no plan: permission denied to plan INSERT", "cannot be told: permission denied to plan INSERT."),
+        ("", "cannot be told."),
+    ],
+)
+def test_without_a_plan_nobody_says_that_it_stayed_the_same(reason, said):
+    store = Store(texts=[StatementText(PLAN_REGRESSION.query_hash, "INSERT INTO t VALUES (?)", plan_reason=reason)])
+    found = explained(store, incident=replace(PLAN_REGRESSION, plan_hash=0, previous_plan_hash=0))
+
+    assert found.plan_summary == f"No plan of this statement is known, so whether it changed {said}"
+
+
 def test_the_advice_of_the_engine_stands_beside_our_verdict():
     found = explained(Store(present={f"engine advice {QUERY}": "score 87: force plan x instead of y, Active"}))
     assert found.engine_advice == "score 87: force plan x instead of y, Active"
@@ -92,10 +107,10 @@ def test_present_facts_decide_about_forcing():
 
 def test_only_causes_of_this_statement_are_told_in_plain_words():
     names = ("server started", f"query hint {QUERY}", "query hint 0000000000000001", f"engine advice {QUERY}")
-    changes = [FactChange(REF, name, NOW, "", "2026-03-01T10:02:00Z") for name in names]
+    changes = [FactChange(REF, name, NOW, "", "2026-03-01T11:42:00Z") for name in names]
     assert [line.partition(", seen")[0] for line in explained(Store(changes=changes)).context_lines] == [
-        "the server restarted at 2026-03-01 10:02:00 UTC",
-        "query hint: 2026-03-01T10:02:00Z is new",
+        "the server restarted at 2026-03-01 11:42:00 UTC",
+        "query hint: 2026-03-01T11:42:00Z is new",
     ]
 
 

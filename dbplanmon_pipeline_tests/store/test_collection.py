@@ -214,6 +214,12 @@ def test_look_without_a_plan_keeps_the_plan_and_moves_the_moment(store: SqlStore
     assert (known.plan_hash, known.plan_checked_at) == (501, NOON + FIVE_MINUTES)
 
 
+def test_a_text_says_why_its_statement_has_no_plan(store: SqlStore) -> None:
+    none = CapturedPlan(11, 0, reason="no plan: utility statement")
+    store.record([collected(SALES, NOON, [11], texts=[StatementText(11, "vacuum t", "vacuum")], plans=[none])])
+    assert store.statement_texts([(SALES, 11)])[SALES, 11].plan_reason == "no plan: utility statement"
+
+
 def test_a_named_plan_that_cannot_be_kept_is_asked_for_again_after_a_week(store: SqlStore, clock) -> None:
     moments = [NOON, NOON + timedelta(days=8)]
     asked = []

@@ -11,8 +11,7 @@ from dbplanmon_pipeline.core.readings.deltas import whole_intervals
 from dbplanmon_pipeline.core.readings.history_days import days_before, importable, span_of
 from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.store import SqlStore
-from dbplanmon_pipeline_tests.core import readings
-from dbplanmon_pipeline_tests.core.readings.small_readings import counter
+from dbplanmon_pipeline_tests.core.readings.small_readings import counter, reading
 from dbplanmon_pipeline_tests.store.samples import FIVE_MINUTES, NOON, SALES, collected, rows, ticks, us
 
 DAY = NOON.date()
@@ -145,12 +144,12 @@ def test_day_after_the_live_collection_began_has_nothing_to_import() -> None:
 
 def test_reading_by_interval_is_recorded_from_its_first_interval(store: SqlStore) -> None:
     running = counter("1@0", query=1, plan=7, start=NOON - HOUR, end=NOON + HOUR, execution_count=3)
-    found = replace(readings.reading(NOON, running), covers_from_us=us(NOON - 2 * HOUR))
+    found = replace(reading(NOON, running), covers_from_us=us(NOON - 2 * HOUR))
     store.record([replace(collected(SALES, NOON, [1]), reading=found, rows=whole_intervals(found))])
     assert store.recorded_from() == {SALES: NOON - HOUR}
 
 
 def test_reading_by_interval_without_work_is_recorded_from_where_it_covers(store: SqlStore) -> None:
-    found = replace(readings.reading(NOON), covers_from_us=us(NOON - 2 * HOUR))
+    found = replace(reading(NOON), covers_from_us=us(NOON - 2 * HOUR))
     store.record([replace(collected(SALES, NOON, [1]), reading=found)])
     assert store.recorded_from() == {SALES: NOON - 2 * HOUR}

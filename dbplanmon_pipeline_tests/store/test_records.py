@@ -63,6 +63,9 @@ def test_incident_comes_back_as_saved(store: SqlStore) -> None:
     store.save_incident_changes([opened])
     store.save_incident_changes([opened])
     assert store.open_incidents() == [opened.incident]
+    began, key = opened.incident.began_at, opened.incident.key
+    assert store.incident_ids(NOON + timedelta(days=9), began) == {key: opened.incident.incident_id}
+    assert store.incident_ids(NOON, began - FIVE_MINUTES) == {}
     assert store.incident(opened.incident.incident_id) == opened.incident
     assert store.incident_events(opened.incident.incident_id) == [opened]
     assert store.incident("nothing") is None
@@ -76,6 +79,8 @@ def test_closed_incident_is_recent_and_no_longer_open(store: SqlStore) -> None:
     assert store.open_incidents() == []
     assert store.recent_incidents(end) == [closed.incident]
     assert store.recent_incidents(end + FIVE_MINUTES) == []
+    assert store.incident_ids(end, end) == {closed.incident.key: closed.incident.incident_id}
+    assert store.incident_ids(end + FIVE_MINUTES, end + FIVE_MINUTES) == {}
     assert [change.event for change in store.incident_events(closed.incident.incident_id)] == [
         "opened",
         "auto_resolved",

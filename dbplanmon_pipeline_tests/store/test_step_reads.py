@@ -1,5 +1,7 @@
 """What the analysis asks for one more tick: chosen statements, whether work came late, whether baselines changed."""
 
+from datetime import timedelta
+
 import pandas as pd
 import pytest
 
@@ -29,6 +31,28 @@ def test_statements_are_read_as_they_lie_in_the_whole(read: SqlStore, sealed: bo
     pd.testing.assert_frame_equal(found.rows, whole.rows[keys].reset_index(drop=True))
     assert len(found.rows) == 6
     assert set(found.databases.values()) == {SALES, CRM}
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["hot", "sealed, with rows that came later"])
+def test_work_by_statement_is_the_sum_of_the_rows_of_each(store: SqlStore, sealed: bool) -> None:
+    midnight = NOON + timedelta(hours=12)
+    for ref in (SALES, HR, CRM):
+        for reading in ticks(ref, midnight - 2 * FIVE_MINUTES, 4, [-5, 7, 9]):
+            store.record([reading])
+    if sealed:
+        store.seal_day(NOON.date())
+        early = midnight - 2 * FIVE_MINUTES
+        store.record([late_rows(SALES, early, rows(early, midnight - FIVE_MINUTES, [7], executions=0.5))])
+    start, end, columns = midnight - FIVE_MINUTES, midnight + FIVE_MINUTES, ["execution_count", "wait_time_us"]
+    for databases in (None, [SALES, CRM]):
+        each = store.interval_frame(start - FIVE_MINUTES, end, columns=columns, databases=databases)
+        sums = each.rows.groupby(["database_id", "query_hash"])[columns].sum(min_count=1).reset_index()
+        found = store.work_by_statement(start - FIVE_MINUTES, end, columns, databases=databases)
+        pd.testing.assert_frame_equal(found.rows, sums)
+        assert found.databases == each.databases
+    assert found.rows["execution_count"].tolist() == [30, 30.5 if sealed else 30, 30, 30, 30, 30]
+    with pytest.raises(ValueError, match="only counters add up, not elapsed_time_us_max"):
+        store.work_by_statement(start, end, ["elapsed_time_us_max"])
 
 
 def test_recorded_work_counts_every_row_once_and_rows_that_come_late(read: SqlStore) -> None:

@@ -8,13 +8,17 @@ from enum import StrEnum
 from dbplanmon_pipeline.core.causes.context_facts import (
     EDITION_FACT,
     OF_STATEMENTS,
+    RECOVERED_FACT,
     ROLE_SETTINGS_FACT,
     SETTING_FACT,
     STALE,
+    STARTED_FACT,
     STATISTICS_FACT,
     VERSION_FACTS,
     cause_words,
     distribution_words,
+    is_all_clear,
+    took_over,
 )
 from dbplanmon_pipeline.core.causes.deployments import Deployment, deployment_words
 from dbplanmon_pipeline.core.causes.distribution import DISTRIBUTION_FACT, column_changes, updated_of
@@ -91,10 +95,9 @@ class Candidate:
     is_dated: bool = False
 
 
-STARTED_FACT = "server started"
 FAILOVER_FACTS = ("replica role", "timeline")
 _BY_NAME = {
-    STARTED_FACT: CauseKind.RESTART,
+    **dict.fromkeys((STARTED_FACT, RECOVERED_FACT), CauseKind.RESTART),
     **dict.fromkeys((*VERSION_FACTS, EDITION_FACT), CauseKind.VERSION),
     **dict.fromkeys(FAILOVER_FACTS, CauseKind.FAILOVER),
     "database identity": CauseKind.RESTORE,
@@ -106,8 +109,8 @@ _OF_INSTANCES = frozenset({CauseKind.RESTART, CauseKind.VERSION, CauseKind.FAILO
 def candidates_of_facts(changes: Iterable[FactChange]) -> list[Candidate]:
     """One per fact, index or column that changed, oldest first; the same change of several databases is one."""
     found: dict[tuple[CauseKind, str, str, str], Candidate] = {}
-    told = list(changes)
-    starts = {(change.ref, change.seen_at): happened_at(change) for change in told if change.name == STARTED_FACT}
+    told = [change for change in changes if not is_all_clear(change)]
+    starts = {(change.ref, change.seen_at): _told_at(change) for change in told if change.name == STARTED_FACT}
     for change in _growth_as_one(told):
         for one in _candidates_of(change):
             if one.kind is CauseKind.VERSION and (started := starts.get((change.ref, change.seen_at))):
@@ -227,7 +230,9 @@ def happened_at(change: FactChange) -> datetime:
 def _told_at(change: FactChange) -> datetime | None:
     """The moment the server tells; None where it tells none, or one that is yet to come."""
     told = None
-    if change.name == STARTED_FACT or change.name.startswith(UPDATED_FACT):
+    if took_over(change):
+        return None
+    if change.name in (STARTED_FACT, RECOVERED_FACT) or change.name.startswith(UPDATED_FACT):
         told = read_utc(change.after.split(" ")[0].rstrip(","))
     elif change.name.startswith(DISTRIBUTION_FACT):
         told = read_utc(updated_of(change.after).split(" ")[0])
@@ -260,7 +265,7 @@ def _candidates_of(change: FactChange) -> Iterator[Candidate]:
         about = change.name.rpartition(" ")[2] if change.name.startswith(FORCED_PLAN_FACT) else ""
         yield _candidate(change, CauseKind.FORCING, about)
     else:
-        kind = _BY_NAME.get(change.name, CauseKind.OTHER)
+        kind = CauseKind.FAILOVER if took_over(change) else _BY_NAME.get(change.name, CauseKind.OTHER)
         yield _candidate(change, kind, change.name, covers_instance=kind in _OF_INSTANCES)
 
 

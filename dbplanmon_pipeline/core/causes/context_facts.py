@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from dbplanmon_pipeline.core.causes.distribution import DISTRIBUTION_FACT, column_changes, updated_of
@@ -17,9 +18,18 @@ from dbplanmon_pipeline.core.causes.table_facts import (
     table_of,
 )
 from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.core.moments import read_utc
 from dbplanmon_pipeline.core.plans.context import stale_rows
 from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
 from dbplanmon_pipeline.core.ports import FactChange
+
+STARTED_FACT = "server started"
+"""Value: the moment."""
+
+RECOVERED_FACT, NO_RECOVERY = "crash recovery", "none since the start"
+"""When PostgreSQL began anew after one of its processes crashed, which leaves the start of the server as it is."""
+
+_FRESH_START = timedelta(hours=2)
 
 SETTING_FACT = "setting "
 """Facts with this prefix are settings of the database; the rest of their name is the setting's."""
@@ -40,7 +50,7 @@ FRESH, STALE = "fresh", "stale"
 
 _BEYOND_NUMBER = re.compile(r"[^\d.].*")
 _NO_CAUSES = (ADVICE_FACT, "query store size", "query store state")
-_STARTED, _IDENTITY = "server started", "database identity"
+_IDENTITY = "database identity"
 EDITION_FACT = "SQL Server edition"
 _FROM_TO = ("replica role", "compatibility level", "timeline", EDITION_FACT)
 SQL_SERVER_VERSION_FACT = "SQL Server version"
@@ -124,8 +134,8 @@ def shared_cause(change: PlanDifference) -> str:
 def cause_words(change: FactChange) -> str:
     """What changed, without the moment."""
     name, before, after = change.name, change.before, change.after
-    if name == _STARTED or name in VERSION_FACTS:
-        return _server_words(name, before, after)
+    if name in (STARTED_FACT, RECOVERED_FACT, *VERSION_FACTS):
+        return _server_words(change)
     if name == _IDENTITY:
         return "the database was replaced by another one, for example by a restore"
     if name in _FROM_TO or name.startswith("automatic tuning "):
@@ -138,10 +148,35 @@ def cause_words(change: FactChange) -> str:
     return f"{name}: {before} became {after}"
 
 
-def _server_words(name: str, before: str, after: str) -> str:
-    """`SQL Server was updated from 16.0.4095.4 to 16.0.4125.3`; a failover may bring an older version back."""
-    if name == _STARTED:
+def took_over(change: FactChange) -> bool:
+    """Whether a server that was already running answers instead of the one before."""
+    started = read_utc(change.after) if change.name == STARTED_FACT else None
+    return started is not None and change.seen_at - started > _FRESH_START
+
+
+def is_all_clear(change: FactChange) -> bool:
+    """Whether a fact only went back to what is usual, which slows nothing down."""
+    return change.name == RECOVERED_FACT and change.after == NO_RECOVERY
+
+
+def _server_words(change: FactChange) -> str:
+    name, before, after = change.name, change.before, change.after
+    if is_all_clear(change):
+        return "the server was started anew since its last crash"
+    if name == RECOVERED_FACT:
+        return f"the server crashed and was back at {_moment(after)}"
+    if took_over(change):
+        since = _moment(after)
+        return (
+            f"the server that answers has run since {since}: another one took over, unless it was not read for so long"
+        )
+    if name == STARTED_FACT:
         return f"the server restarted at {_moment(after)}"
+    return _version_words(name, before, after)
+
+
+def _version_words(name: str, before: str, after: str) -> str:
+    """`SQL Server was updated from 16.0.4095.4 to 16.0.4125.3`; a failover may bring an older version back."""
     was, now = ([int(part) for part in re.findall(r"\d+", _BEYOND_NUMBER.sub("", value))] for value in (before, after))
     verb = "was updated" if now >= was else "went back"
     return f"{VERSION_FACTS[name]} {verb} from {before} to {after}"

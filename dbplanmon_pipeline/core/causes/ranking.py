@@ -8,8 +8,9 @@ where `kind` is how often such a change makes statements slower, `near` falls wi
 incident, `reach` says whether it can touch what is slow, and each `effect` is what the two plans show of it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from dbplanmon_pipeline.core.causes.candidates import Candidate, CauseKind
@@ -62,6 +63,7 @@ TABLE_OF_INSTANCE, DATABASE_OF_INSTANCE = 0.15, 0.4
 
 _THROUGH_PLAN = frozenset({CauseKind.INDEX, CauseKind.STATISTICS, CauseKind.COMPATIBILITY, CauseKind.FORCING})
 _CEILING = 0.99
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def rank_causes(incident: Incident, candidates: Iterable[Candidate], view: PlanV
     """
     ranked = [found for one in candidates if (found := _ranked(incident, one, view))]
     ranked.sort(key=lambda found: (-found.plausibility, _distance(incident, found.candidate)))
-    return tuple(_without_retold(ranked))[:MOST_CAUSES]
+    return tuple(_alike_as_one(_without_retold(ranked)))[:MOST_CAUSES]
 
 
 def _without_retold(ranked: Iterable[RankedCause]) -> Iterator[RankedCause]:
@@ -116,6 +118,21 @@ def _without_retold(ranked: Iterable[RankedCause]) -> Iterator[RankedCause]:
             found.add(event)
         if one.candidate.kind is not CauseKind.STATISTICS or event not in found:
             yield one
+
+
+def _alike_as_one(ranked: Iterable[RankedCause]) -> Iterator[RankedCause]:
+    """The same of several tables whose names differ in a number, as partitions do, told once at the first of them."""
+    alike: dict[tuple[str, ...], list[RankedCause]] = {}
+    for place, one in enumerate(ranked):
+        words = (one.candidate.kind, one.candidate.what, *one.evidence) if one.candidate.table else (str(place),)
+        alike.setdefault(tuple(_DIGITS.sub("#", word) for word in words), []).append(one)
+    for first, *others in alike.values():
+        tables = {one.candidate.table for one in others} - {first.candidate.table}
+        what = f"{first.candidate.what}, and the same of {len(tables)} more like it"
+        if tables:
+            yield replace(first, candidate=replace(first.candidate, what=what))
+        else:
+            yield from (first, *others)
 
 
 def telling_cause(ranked: Sequence[RankedCause]) -> RankedCause | None:

@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, view_of
 from dbplanmon_pipeline.core.plans.headings import cost_text, heading_of, without_operators
+from dbplanmon_pipeline.core.plans.partitions import PARTITIONS
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
@@ -194,16 +195,25 @@ def _broken(text: str, first: str, later: str, room: int | None) -> Iterator[str
         yield from wrap(text, room, initial_indent=first, subsequent_indent=later[: max(0, room - 8)]) or [first]
 
 
-def _headline(operator: Operator) -> str:
+def operator_words(operator: Operator) -> tuple[str, str]:
+    """What an operator does (`Parallel Hash Join (Left)`), and what it reads or writes, empty where nothing."""
     kind = operator.join_type if operator.join_type.lower() != "inner" else ""
     strategy = "" if operator.strategy == "Plain" or operator.name.endswith(operator.strategy) else operator.strategy
-    words = [
+    does = [
         "Parallel" if operator.parallel and not operator.name.startswith("Parallel") else "",
         operator.name,
         operator.direction if operator.direction == "Backward" else "",
         f"({', '.join(filter(None, (kind, strategy)))})" if kind or strategy else "",
+    ]
+    partitions = operator.attributes.get(PARTITIONS)
+    reads = [
         f"using {operator.index}" if operator.index else "",
         f"on {operator.target}" if operator.target else "",
-        f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else "",
+        f"({partitions} partitions)" if partitions and operator.target else "",
     ]
-    return " ".join(filter(None, words))
+    return " ".join(filter(None, does)), " ".join(filter(None, reads))
+
+
+def _headline(operator: Operator) -> str:
+    role = f"[{operator.role}]" if operator.role in ("InitPlan", "SubPlan") else ""
+    return " ".join(filter(None, (*operator_words(operator), role)))

@@ -3,6 +3,7 @@
 import re
 
 from dbplanmon_pipeline.core.model import CapturedPlan
+from dbplanmon_pipeline.core.plans.partitions import gathered
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline.core.plans.showplan import parse_showplan
 from dbplanmon_pipeline.core.plans.showplan_text import is_showplan
@@ -32,3 +33,9 @@ def tree_of(plan: CapturedPlan) -> Plan | None:
         return parse(plan.body) if parse else None
     except PlanParseError:
         return None
+
+
+def shown_tree_of(plan: CapturedPlan) -> Plan | None:
+    """The same as people want to see it: with one operator for all partitions of a table that are read alike."""
+    tree = tree_of(plan)
+    return gathered(tree) if tree else None

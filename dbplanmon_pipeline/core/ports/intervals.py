@@ -22,3 +22,14 @@ class IntervalStore(Protocol):
     ) -> IntervalFrame:
         """Rows whose interval ended in (start, end], hot and sealed days alike; key columns are always there."""
         ...
+
+    def work_by_statement(
+        self,
+        start: datetime,
+        end: datetime,
+        columns: Sequence[str],
+        *,
+        databases: Sequence[DatabaseRef] | None = None,
+    ) -> IntervalFrame:
+        """The same rows added up: `database_id`, `query_hash` and the sums of these counters, one row per statement."""
+        ...

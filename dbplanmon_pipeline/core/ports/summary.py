@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
 from dbplanmon_pipeline.core.ports.analysis import PlanChange
 from dbplanmon_pipeline.core.ports.workload import WorkloadStore
@@ -86,6 +87,14 @@ class SummaryStore(WorkloadStore, Protocol):
 
     def alert_totals(self, start: datetime, end: datetime) -> dict[str, int]:
         """Alerts that were created in the span, summaries aside, by what became of them."""
+        ...
+
+    def open_incidents(self) -> list[Incident]:
+        """Incidents in the states new and acknowledged."""
+        ...
+
+    def recent_incidents(self, since: datetime) -> list[Incident]:
+        """Incidents closed since then."""
         ...
 
     def plan_changes(self, since: datetime) -> list[PlanChange]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.readings.counters import Floats
+from dbplanmon_pipeline.core.workload.changes import IncidentIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,6 @@ class WorkloadStore(Protocol):
         """When each known statement was first recorded."""
         ...
 
-    def open_incidents(self) -> list[Incident]:
-        """Incidents in the states new and acknowledged."""
-        ...
-
-    def recent_incidents(self, since: datetime) -> list[Incident]:
-        """Incidents closed since then."""
+    def incident_ids(self, start: datetime, end: datetime) -> IncidentIds:
+        """Incidents that began by `end` and are open or were closed since `start`; of two about the same the later."""
         ...

@@ -3,7 +3,7 @@
 Deltas live in `deltas.py`; the two are separate types on purpose: a cumulative value is never a measurement.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -81,6 +81,26 @@ class CounterReading:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def take(self, rows: "NDArray[np.intp]", *, covers_from_us: int, next_from_us: int) -> "CounterReading":
+        """The counters at these places, each once, as a reading that covers another time; see `covers_from_us`."""
+        if len(rows) == len(self):
+            return replace(self, covers_from_us=covers_from_us, next_from_us=next_from_us)
+        places = rows.tolist()
+        return replace(
+            self,
+            keys=tuple(self.keys[row] for row in places),
+            lives=tuple(self.lives[row] for row in places),
+            query_hash=self.query_hash[rows],
+            plan_hash=self.plan_hash[rows],
+            values=self.values[rows],
+            extrema=self.extrema[rows],
+            interval_start_us=self.interval_start_us[rows],
+            interval_end_us=self.interval_end_us[rows],
+            life_began_us=self.life_began_us[rows],
+            covers_from_us=covers_from_us,
+            next_from_us=next_from_us,
+        )
 
     @property
     def statements(self) -> int:

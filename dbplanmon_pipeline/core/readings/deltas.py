@@ -130,22 +130,7 @@ def retained(reading: CounterReading) -> CounterReading:
         return reading
     stays = np.flatnonzero(reading.interval_start_us >= reading.next_from_us)
     since = max(reading.covers_from_us, reading.next_from_us)
-    if len(stays) == len(reading):
-        return replace(reading, covers_from_us=since)
-    return CounterReading(
-        read_at=reading.read_at,
-        keys=tuple(reading.keys[row] for row in stays.tolist()),
-        lives=tuple(reading.lives[row] for row in stays.tolist()),
-        query_hash=reading.query_hash[stays],
-        plan_hash=reading.plan_hash[stays],
-        values=reading.values[stays],
-        extrema=reading.extrema[stays],
-        interval_start_us=reading.interval_start_us[stays],
-        interval_end_us=reading.interval_end_us[stays],
-        life_began_us=reading.life_began_us[stays],
-        covers_from_us=since,
-        next_from_us=reading.next_from_us,
-    )
+    return reading.take(stays, covers_from_us=since, next_from_us=reading.next_from_us)
 
 
 def whole_intervals(reading: CounterReading) -> IntervalRows:

@@ -21,7 +21,8 @@ class IntervalFrame:
 
     Attributes:
         rows: one row per (database, query, plan, interval), columns INTERVAL_COLUMNS (a subset when asked for),
-            sorted by (database_id, query_hash, interval_end_us, plan_hash), RangeIndex.
+            sorted by (database_id, query_hash, interval_end_us, plan_hash), RangeIndex. Work that was added up has
+            one row per (database, query) and no columns of plan and interval.
         databases: name of each database_id that occurs.
     """
 

@@ -4,7 +4,6 @@ A reading of counters that live on is whole by itself. One of engine intervals b
 only the store knows; so it begins early enough without, and is cut to fit afterwards.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -69,22 +68,10 @@ def as_read_after(previous: CounterReading | None, reading: CounterReading) -> C
     if reading.covers_from_us > begin_us + _TOLERANCE_US:
         return None
     stays = np.flatnonzero(reading.interval_start_us >= begin_us - _TOLERANCE_US)
-    span = max(reading.covers_from_us, begin_us), max(reading.next_from_us, begin_us)
-    if len(stays) == len(reading):
-        return replace(reading, covers_from_us=span[0], next_from_us=span[1])
-    return replace(
-        reading,
-        keys=tuple(reading.keys[row] for row in stays.tolist()),
-        lives=tuple(reading.lives[row] for row in stays.tolist()),
-        query_hash=reading.query_hash[stays],
-        plan_hash=reading.plan_hash[stays],
-        values=reading.values[stays],
-        extrema=reading.extrema[stays],
-        interval_start_us=reading.interval_start_us[stays],
-        interval_end_us=reading.interval_end_us[stays],
-        life_began_us=reading.life_began_us[stays],
-        covers_from_us=span[0],
-        next_from_us=span[1],
+    return reading.take(
+        stays,
+        covers_from_us=max(reading.covers_from_us, begin_us),
+        next_from_us=max(reading.next_from_us, begin_us),
     )
 
 

@@ -1,6 +1,7 @@
 """Bringing back an index that a former plan used: the scripts, what they cost, and what they cannot know."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
@@ -22,12 +23,33 @@ def index_recovery(
         new: its present plan.
         dialect: whose SQL the scripts are in.
     """
+    use = f"USE {quote_name(incident.database, dialect)};\n" if dialect == Engine.SQLSERVER else ""
+    of_partitions: dict[str, list[tuple[LostIndex, IndexScripts]]] = defaultdict(list)
     for lost in lost_indexes(incident, old, new):
         scripts = index_scripts(lost.definition, dialect)
         if scripts is None:
             continue
-        use = f"USE {quote_name(incident.database, dialect)};\n" if dialect == Engine.SQLSERVER else ""
-        yield _rebuild(lost, scripts, use) if lost.disabled else _recreate(lost, scripts, use)
+        if lost.of_partitions and not lost.disabled:
+            of_partitions[lost.of_partitions].append((lost, scripts))
+        else:
+            yield _rebuild(lost, scripts, use) if lost.disabled else _recreate(lost, scripts, use)
+    for found in of_partitions.values():
+        yield _recreate_all(found) if len(found) > 1 else _recreate(*found[0], use)
+
+
+def _recreate_all(found: Sequence[tuple[LostIndex, IndexScripts]]) -> Draft:
+    """One way back for an index that partitions of a table lost together."""
+    name = found[0][0].name
+    return Draft(
+        SuggestionKind.RECREATE_INDEX,
+        "medium",
+        f"The former plan read {len(found)} partitions of a table through indexes like {name}, which are gone. "
+        "Recreating them as they were gives the former plan back. They are built without blocking writes, one after "
+        "the other, cannot run inside a transaction, and need disk space and I/O. For partitions that are yet to "
+        "come, create the index on the table itself with ON ONLY, and attach these to it.",
+        "\n".join(scripts.create for _, scripts in found),
+        "\n".join(scripts.drop for _, scripts in found),
+    )
 
 
 def _recreate(lost: LostIndex, scripts: IndexScripts, use: str) -> Draft:

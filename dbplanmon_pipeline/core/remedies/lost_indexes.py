@@ -8,6 +8,7 @@ from typing import Any
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.context import DISABLED, is_listed
+from dbplanmon_pipeline.core.plans.partitions import alias_of_table, index_of_table
 from dbplanmon_pipeline.core.plans.showplan_values import plain_name
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
@@ -25,12 +26,15 @@ class LostIndex:
         definition: the statement that makes it, as last known; empty where it was never read.
         disabled: it is there and serves no plan.
         known_from: the database whose definition it is, where that is not the one of the incident; else empty.
+        of_partitions: what this index and those of other partitions of the table are called alike; empty where the
+            table is no partition.
     """
 
     name: str
     definition: str
     disabled: bool = False
     known_from: str = ""
+    of_partitions: str = ""
 
 
 def lost_indexes(incident: Incident, old: CapturedPlan | None, new: CapturedPlan | None) -> list[LostIndex]:
@@ -59,10 +63,11 @@ def lost_indexes(incident: Incident, old: CapturedPlan | None, new: CapturedPlan
     elsewhere = old.context.get("database", "")
     origin = elsewhere if elsewhere != new.context.get("database", "") else ""
     found = []
+    alike = _partition_indexes(old)
     for name in _used(old, known, named_by_table="database" in new.context):
         was, now = str(known.get(name, "")), str(after.get(name, ""))
         if is_listed(name, new.context) and (not now or now.startswith(DISABLED)) and not was.startswith(DISABLED):
-            found.append(LostIndex(name, was, bool(now), origin if was else ""))
+            found.append(LostIndex(name, was, bool(now), origin if was else "", alike.get(name, "")))
     return found
 
 
@@ -98,6 +103,18 @@ def _used(old: CapturedPlan, known: Mapping[str, str], *, named_by_table: bool) 
     else:
         used = {operator.index for operator in tree.operators()}
         yield from (name for name in known if name in used)
+
+
+def _partition_indexes(old: CapturedPlan) -> dict[str, str]:
+    """What indexes of partitions are called alike, by their own names: `o *_day_idx` for `orders_17_day_idx`."""
+    tree = tree_of(old)
+    found: dict[str, str] = {}
+    for operator in tree.operators() if tree else ():
+        if table := alias_of_table(operator.relation, operator.alias):
+            # A bitmap scan reads its indexes below itself.
+            indexes = [operator.index, *(child.index for child in operator.walk() if not child.relation)]
+            found |= {index: f"{table} {index_of_table(index, operator.relation)}" for index in indexes if index}
+    return found
 
 
 def _full_name(operator: Operator) -> str:

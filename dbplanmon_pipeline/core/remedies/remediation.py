@@ -90,6 +90,21 @@ def suggest(
     )
 
 
+def ways_back(stored: Sequence[Suggestion], present: Sequence[Suggestion]) -> list[Suggestion]:
+    """What was suggested for an incident, as it is shown: the surest first; what would be now where nothing is stored.
+
+    A mere review gives way once anything better is known, which may be a collection later than the incident.
+
+    Args:
+        stored: what was suggested at its steps.
+        present: what `suggest` says now, the surest first.
+    """
+    rank = {one.suggestion_id: place for place, one in enumerate(present)}
+    better = ([one for one in ways if one.kind != SuggestionKind.REVIEW_PLANS] for ways in (stored, present))
+    shown = next(filter(None, better), stored or present)
+    return sorted(shown, key=lambda one: rank.get(one.suggestion_id, len(rank)))
+
+
 def suggestion_id(incident_id: str, kind: str, script: str) -> str:
     """16 hex digits, the same whenever the same is suggested for the same incident."""
     return hashlib.sha256(f"{incident_id}\n{kind}\n{script}".encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.kpis.rules import number_words
-from dbplanmon_pipeline.core.model import hash_text
+from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.plain_words import (
     duration_words,
     hash_words,
@@ -148,7 +148,7 @@ def _growth(summary: DaySummary) -> Table:
     rows += [
         (
             _name(c.ref),
-            summary.texts.get((c.ref, c.query_hash)) or hash_words(c.query_hash),
+            _statement(summary, c.ref, c.query_hash),
             growth_words(c),
             *_costs(c.seconds_per_hour, c.normal_seconds_per_hour),
         )
@@ -162,7 +162,7 @@ def _quiet(summary: DaySummary) -> Table:
     rows = [
         (
             _name(q.ref),
-            summary.texts.get((q.ref, q.query_hash)) or hash_words(q.query_hash),
+            _statement(summary, q.ref, q.query_hash),
             f"{q.normal_executions_per_hour:,.0f}",
             f"{q.normal_seconds_per_hour:,.0f}",
             f"{q.days}",
@@ -173,6 +173,10 @@ def _quiet(summary: DaySummary) -> Table:
     return _table("Gone quiet: did not run at all", head, rows, (2, 3, 4))
 
 
+def _statement(summary: DaySummary, ref: DatabaseRef, query_hash: int) -> str:
+    return summary.texts.get((ref, query_hash)) or hash_words(query_hash)
+
+
 def _costs(now: float, normal: float) -> tuple[str, str, str]:
     return f"{now - normal:,.0f}", f"{now:,.0f}", f"{normal:,.0f}"
 
@@ -181,7 +185,7 @@ def _hotspots(summary: DaySummary) -> Table:
     rows = [
         (
             _name(h.ref),
-            summary.texts.get((h.ref, h.query_hash)) or hash_words(h.query_hash),
+            _statement(summary, h.ref, h.query_hash),
             f"{h.elapsed_time_us / 1e6:,.1f}",
             f"{h.execution_count:,.0f}",
             f"{h.share:.1%}",

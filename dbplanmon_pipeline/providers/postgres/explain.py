@@ -1,6 +1,6 @@
 """One generic plan, made in a read-only transaction that is rolled back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,25 @@ def explain(
         psycopg.Error: the server refused to plan it.
         QueryTimedOut: the budget is spent or somebody cancelled.
     """
-    with_prepare = version_number < GENERIC_PLAN_VERSION
+    document = _explained(session, version_number, wanted, settings, hypothetical)
+    if _prepares(version_number) and any("Subplans Removed" in node for node in _nodes(document)):
+        # A prepared statement is explained for parameters that are NULL, for which no partition is read at all.
+        settings = {**settings, "enable_partition_pruning": "off"}
+        document = _explained(session, version_number, wanted, settings, hypothetical)
+    # VERBOSE is asked for the schema of each table; the lists of columns it adds too would double every body.
+    for node in _nodes(document):
+        node.pop("Output", None)
+    return document
+
+
+def _explained(
+    session: Session,
+    version_number: int,
+    wanted: Explainable,
+    settings: Mapping[str, str],
+    hypothetical: Hypothetical | None,
+) -> Any:
+    with_prepare = _prepares(version_number)
     prepared = False
     session.attempt(f"BEGIN {MARKER} READ ONLY")
     try:
@@ -47,9 +65,9 @@ def explain(
                 statement_in("hypothetical_index", hypothetical.schema), {"definition": hypothetical.definition}
             )
         if with_prepare:
-            session.attempt(f"PREPARE {MARKER} {_PREPARED} AS {wanted.text}".encode())
+            session.attempt(question_of(wanted, version_number).encode())
             prepared = True
-        document = session.attempt(_question(wanted, with_prepare))[0][0]
+        document = session.attempt(_asked(wanted, version_number))[0][0]
     finally:
         if session.alive:
             session.attempt(f"ROLLBACK {MARKER}")
@@ -57,22 +75,31 @@ def explain(
                 session.attempt(f"DEALLOCATE {MARKER} {_PREPARED}")
             if hypothetical:
                 session.attempt(statement_in("no_hypothetical_indexes", hypothetical.schema))
-    _drop_column_lists(document)
     return document
 
 
-def _question(wanted: Explainable, with_prepare: bool) -> bytes:
+def question_of(wanted: Explainable, version_number: int) -> str:
+    """What holds the statement itself, and so what errors about it point into."""
+    if _prepares(version_number):
+        return f"PREPARE {MARKER} {_PREPARED} AS {wanted.text}"
+    return f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {wanted.text}"
+
+
+def _prepares(version_number: int) -> bool:
+    return version_number < GENERIC_PLAN_VERSION
+
+
+def _asked(wanted: Explainable, version_number: int) -> bytes:
     """Sent without parameters, so in the simple protocol: `$1` belongs to the statement that is explained."""
-    if not with_prepare:
-        return f"EXPLAIN {MARKER} (GENERIC_PLAN, {_OPTIONS}) {wanted.text}".encode()
+    if not _prepares(version_number):
+        return question_of(wanted, version_number).encode()
     nulls = f"({', '.join(['NULL'] * wanted.parameters)})" if wanted.parameters else ""
     return f"EXPLAIN {MARKER} ({_OPTIONS}) EXECUTE {_PREPARED}{nulls}".encode()
 
 
-def _drop_column_lists(document: Any) -> None:
-    """VERBOSE is asked for the schema of each table; the lists of columns it adds too would double every body."""
+def _nodes(document: Any) -> Iterator[dict[str, Any]]:
     waiting = [entry["Plan"] for entry in document if "Plan" in entry]
     while waiting:
         node = waiting.pop()
-        node.pop("Output", None)
+        yield node
         waiting.extend(node.get("Plans", ()))

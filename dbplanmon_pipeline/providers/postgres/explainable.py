@@ -1,5 +1,6 @@
 """From a normalised text of pg_stat_statements to one that EXPLAIN takes, or to the reason why there is none."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.statements.postgres import postgres_pieces, postgres_tokens
@@ -45,7 +46,7 @@ class Explainable:
 
 def statement_kind(text: str) -> str:
     """The first word in lower case, the opening parenthesis counted as `select`; empty where there is none."""
-    first = next((token for name, token in _tokens(text) if name not in ("space", "comment")), "")
+    first = next((token for name, token in _tokens(text) if name not in (SPACE, COMMENT)), "")
     return "select" if first == "(" else first.lower() if first.isidentifier() else ""
 
 
@@ -58,39 +59,45 @@ def explainable(text: str) -> Explainable:
     kind = statement_kind(text)
     if kind not in PLANNABLE:
         return Explainable(text, kind, reason="utility statement" if kind else "empty text")
-    tokens = list(_tokens(text))
-    while tokens and (tokens[-1][0] in ("space", "comment") or tokens[-1][1] == ";"):
-        tokens.pop()
-    if any(token == (_OTHER, ";") for token in tokens):
+    tokens = tokens_of(text)
+    if any(token == (OTHER, ";") for token in tokens):
         return Explainable(text, kind, reason="more than one statement")
-    numbers = [int(token[1:]) for name, token in tokens if name == "parameter"]
-    significant = [(name, token) for name, token in tokens if name != "comment"]
+    numbers = [int(token[1:]) for name, token in tokens if name == PARAMETER]
+    significant = [(name, token) for name, token in tokens if name != COMMENT]
     return Explainable("".join(_rewritten(significant)), kind, max(numbers, default=0))
 
 
-_OTHER = "other"
-_COMMENTS = {"line": "space", "block": "comment"}
+SPACE, COMMENT, PARAMETER, WORD, OTHER = "space", "comment", "parameter", "word", "other"
+Token = tuple[str, str]
+"""One of the five names above, and the text."""
+
+_COMMENTS = {"line": SPACE, "block": COMMENT}
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    """`space`, `comment`, `parameter`, `word`, and `other` for all else, each with its text."""
-    found: list[tuple[str, str]] = []
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of one statement, without blanks, comments and semicolons behind it."""
+    tokens = list(_tokens(text))
+    while tokens and (tokens[-1][0] in (SPACE, COMMENT) or tokens[-1][1] == ";"):
+        tokens.pop()
+    return tokens
+
+
+def _tokens(text: str) -> Iterator[Token]:
     for kind, value, _, _ in postgres_tokens(text):
-        if kind in ("plain", _OTHER):
-            found += postgres_pieces(value)
+        if kind in ("plain", OTHER):
+            yield from postgres_pieces(value)
         else:
-            found.append((_COMMENTS.get(kind, _OTHER), value))
-    return found
+            yield _COMMENTS.get(kind, OTHER), value
 
 
 def _rewritten(tokens: list[tuple[str, str]]) -> list[str]:
-    solid = [index for index, (name, _) in enumerate(tokens) if name != "space"]
+    solid = [index for index, (name, _) in enumerate(tokens) if name != SPACE]
     words = [tokens[index][1] for index in solid]
     kinds = [tokens[index][0] for index in solid]
     output = [token for _, token in tokens]
     for place, word in enumerate(words):
         lower = word.lower()
-        if kinds[place] == "word" and lower in _LITERAL_TYPES:
+        if kinds[place] == WORD and lower in _LITERAL_TYPES:
             _cast(words, kinds, place, solid, output)
         elif lower == "extract" and _matches(words, kinds, place + 1, ("(", "$", "from")):
             output[solid[place]] = 'pg_catalog."extract"'
@@ -105,7 +112,7 @@ def _matches(words: list[str], kinds: list[str], start: int, pattern: tuple[str,
     if start < 0 or start + len(pattern) > len(words):
         return False
     return all(
-        kinds[start + offset] == "parameter" if wanted == "$" else words[start + offset].lower() == wanted
+        kinds[start + offset] == PARAMETER if wanted == "$" else words[start + offset].lower() == wanted
         for offset, wanted in enumerate(pattern)
     )
 
@@ -115,7 +122,7 @@ def _cast(words: list[str], kinds: list[str], place: int, solid: list[int], outp
     zoned = ("with", "time", "zone"), ("without", "time", "zone")
     length = 4 if any(_matches(words, kinds, place + 1, pattern) for pattern in zoned) else 1
     after = place + length
-    if after < len(words) and kinds[after] == "parameter" and (place == 0 or words[place - 1] not in (".", ":")):
+    if after < len(words) and kinds[after] == PARAMETER and (place == 0 or words[place - 1] not in (".", ":")):
         name = " ".join(words[place:after])
         for index in range(solid[place], solid[after]):
             output[index] = ""
@@ -125,7 +132,7 @@ def _cast(words: list[str], kinds: list[str], place: int, solid: list[int], outp
 def _in_list(words: list[str], kinds: list[str], place: int, solid: list[int], output: list[str]) -> None:
     """`= any (array [ $1 , $2 ] )` becomes `in ( $1 , $2 )`: without types the array would be one of texts."""
     end = place + 4
-    while end < len(words) and (kinds[end] == "parameter" or words[end] == ","):
+    while end < len(words) and (kinds[end] == PARAMETER or words[end] == ","):
         end += 1
     if end + 1 >= len(words) or end == place + 4 or (words[end], words[end + 1]) != ("]", ")"):
         return

@@ -14,7 +14,7 @@ from dbplanmon_pipeline.errors import (
 )
 
 _MAX_CHARACTERS = 300
-_INSTALL = "Run CREATE EXTENSION pg_stat_statements; in this database."
+INSTALL = "Run CREATE EXTENSION pg_stat_statements; in this database, or leave it out (databases.exclude)."
 _PRELOAD = "Add pg_stat_statements to shared_preload_libraries and restart the server."
 
 _Kind = type[ProviderError]
@@ -39,7 +39,7 @@ _BY_STATE: dict[str, tuple[_Kind, str, str]] = {
     "53": (CannotConnect, "the server is short of resources", "Check memory and disk space of the server."),
     "57P": (CannotConnect, "the server is starting or stopping, or ended the session", "Wait until it is up again."),
     "08": (CannotConnect, "the connection was lost", "Check the server and the network."),
-    "42P01": (FeatureUnavailable, "pg_stat_statements is not installed", _INSTALL),
+    "42P01": (FeatureUnavailable, "pg_stat_statements is not installed", INSTALL),
     "42883": (
         FeatureUnavailable,
         "pg_stat_statements is not as expected",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dbplanmon_pipeline.core.model import Capabilities, Capability, Engine
 from dbplanmon_pipeline.errors import FeatureUnavailable, PermissionMissing
 from dbplanmon_pipeline.providers.postgres.explain import GENERIC_PLAN_VERSION
+from dbplanmon_pipeline.providers.postgres.failures import INSTALL
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import statement, statement_in
 
@@ -124,7 +125,7 @@ def _installed(facts: ServerFacts) -> Capability:
         "pg_stat_statements",
         facts.extension_version is not None,
         f"version {facts.extension_version}" if facts.extension_version else "pg_stat_statements is not installed",
-        "" if facts.extension_version else "Run CREATE EXTENSION pg_stat_statements; in this database.",
+        "" if facts.extension_version else INSTALL,
     )
 
 

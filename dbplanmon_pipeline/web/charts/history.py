@@ -14,7 +14,10 @@ WIDTH, HEIGHT = 800, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 790, 34, 258
 _MOST_DOTS = 160
 _MARK_ROOM = 96
-"""Marks closer than this [px] share one label."""
+"""The word of a mark takes so much [px]; it stands where no other mark is."""
+
+_LABEL_HALF = 24
+"""Half of the longest word below the axis [px]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,9 @@ def _axes(chart: HistoryChart, times: TimeScale, values: ValueScale) -> Iterator
     for moment, label in times.ticks():
         x = times(moment)
         yield element("line", x1=x, x2=x, y1=_BOTTOM, y2=_BOTTOM + 5, class_="chart-tick")
-        yield element("text", label, x=x, y=_BOTTOM + 20, class_="chart-label", text_anchor="middle")
+        is_last = x > WIDTH - _LABEL_HALF
+        at, anchor = (WIDTH, "end") if is_last else (x, "middle")
+        yield element("text", label, x=at, y=_BOTTOM + 20, class_="chart-label", text_anchor=anchor)
     yield element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="chart-axis")
     scale = ", logarithmic" if values.logarithmic else ""
     yield element("text", f"{chart.unit}{scale}", x=4, y=14, class_="chart-unit")
@@ -127,17 +132,17 @@ def _span(chart: HistoryChart, times: TimeScale) -> Iterator[Markup]:
 
 
 def _marks(chart: HistoryChart, times: TimeScale) -> Iterator[Markup]:
-    labelled = -math.inf
-    for moment, word in chart.marks:
-        if not chart.start <= moment <= chart.end:
-            continue
-        x = times(moment)
+    shown = sorted((times(moment), word) for moment, word in chart.marks if chart.start <= moment <= chart.end)
+    places = [-math.inf, *(x for x, _ in shown), math.inf]
+    for place, (x, word) in enumerate(shown, start=1):
         yield element("line", x1=x, x2=x, y1=_TOP - 4, y2=_BOTTOM, class_="chart-mark")
         yield element("path", d=f"M{number(x)} {_TOP - 2}l-4 -6h8z", class_="chart-mark-head")
-        if x - labelled >= _MARK_ROOM:
-            anchor, shift = ("end", -8) if x > _RIGHT - _MARK_ROOM else ("start", 8)
-            yield element("text", word, x=x + shift, y=_TOP - 4, class_="chart-mark-label", text_anchor=anchor)
-            labelled = x
+        before, after = x - places[place - 1], places[place + 1] - x
+        if after >= _MARK_ROOM and x <= _RIGHT - _MARK_ROOM:
+            yield element("text", word, x=x + 8, y=_TOP - 4, class_="chart-mark-label", text_anchor="start")
+        # The mark before may have its word in the first half of the room between them.
+        elif before >= 2 * _MARK_ROOM and x >= _LEFT + _MARK_ROOM:
+            yield element("text", word, x=x - 8, y=_TOP - 4, class_="chart-mark-label", text_anchor="end")
 
 
 def _lines(points: Sequence[Point], times: TimeScale, values: ValueScale, longest_gap: timedelta) -> Iterator[Markup]:

@@ -12,7 +12,7 @@ from dbplanmon_pipeline.composition.spooling import keeps_readings, open_spool
 from dbplanmon_pipeline.core.breaker import is_open
 from dbplanmon_pipeline.core.health import Health
 from dbplanmon_pipeline.core.model import CollectionStatus
-from dbplanmon_pipeline.core.plain_words import one_line
+from dbplanmon_pipeline.core.plain_words import counted, one_line
 from dbplanmon_pipeline.core.ports import JobState
 from dbplanmon_pipeline.core.ports.figures import StoreFigures
 from dbplanmon_pipeline.core.ports.page_lists import ReadingRow, TableSize
@@ -21,7 +21,7 @@ from dbplanmon_pipeline.web.access.user import Role
 from dbplanmon_pipeline.web.context import WebContext, context_of
 from dbplanmon_pipeline.web.health.board import Judged, worst
 from dbplanmon_pipeline.web.pages.templating import render
-from dbplanmon_pipeline.web.pages.words import Badge, counted
+from dbplanmon_pipeline.web.pages.words import Badge
 from dbplanmon_pipeline.web.probes import probes_of
 
 MOST_READINGS = 50

@@ -23,7 +23,7 @@ from dbplanmon_pipeline.core.health import Finding
 from dbplanmon_pipeline.core.hotspots import HOTSPOT_COLUMNS, hotspots
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, StatementText
-from dbplanmon_pipeline.core.plain_words import seconds_words
+from dbplanmon_pipeline.core.plain_words import counted, seconds_words
 from dbplanmon_pipeline.core.ports import FactChange, Hotspot
 from dbplanmon_pipeline.core.ports.page_lists import ListFilter, PlanChangePage, ReadingRow
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
@@ -41,7 +41,7 @@ from dbplanmon_pipeline.web.context import WebContext, context_of
 from dbplanmon_pipeline.web.pages.hotspots import RANKINGS, HotspotLine, Ranking, chosen_ranking, lines
 from dbplanmon_pipeline.web.pages.spans import DAY, HOUR, Option, Span, chosen_span
 from dbplanmon_pipeline.web.pages.templating import link, render, with_query
-from dbplanmon_pipeline.web.pages.words import METRICS, counted, short_moment
+from dbplanmon_pipeline.web.pages.words import METRICS, short_moment
 
 WINDOWS = (Span("24h", "24 hours", DAY), Span("7d", "7 days", 7 * DAY), Span("1h", "1 hour", HOUR))
 TOP, MOST_INCIDENTS, MOST_CHANGES, MOST_FACT_CHANGES = 15, 10, 10, 30
@@ -193,7 +193,7 @@ def _dearest(context: WebContext, ref: DatabaseRef, window: Span, now: datetime)
     if window.length > HOUR:
         rows = store.hourly_work(ref, now - window.length, now).assign(database_id=1)
         return hotspots(IntervalFrame(rows, {1: ref}), top_n=TOP)
-    return hotspots(store.interval_frame(now - window.length, now, columns=HOTSPOT_COLUMNS, databases=[ref]), top_n=TOP)
+    return hotspots(store.work_by_statement(now - window.length, now, HOTSPOT_COLUMNS, databases=[ref]), top_n=TOP)
 
 
 def _lines(context: WebContext, top: Sequence[Hotspot]) -> list[HotspotLine]:

@@ -1,6 +1,7 @@
 """One database or instance as the page of the fleet shows it: health, trouble and load; pure."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -199,8 +200,8 @@ def _source(row: FleetRow) -> str:
 
 
 def _by_severity(incidents: Sequence[Incident]) -> tuple[tuple[Badge, int], ...]:
-    counts = {severity: sum(i.severity is severity for i in incidents) for severity in SEVERITIES}
-    return tuple((severity_badge(severity), count) for severity, count in counts.items() if count)
+    counts = Counter(incident.severity for incident in incidents)
+    return tuple((severity_badge(severity), counts[severity]) for severity in SEVERITIES if severity in counts)
 
 
 def _cost(incidents: Sequence[Incident]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentState
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.plain_words import counted
 from dbplanmon_pipeline.core.ports.pages import FleetRow
 from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.web.pages.fleet_cards import (
@@ -22,7 +23,7 @@ from dbplanmon_pipeline.web.pages.fleet_cards import (
     instance_group,
     worst,
 )
-from dbplanmon_pipeline.web.pages.words import SEVERITIES, counted
+from dbplanmon_pipeline.web.pages.words import SEVERITIES
 
 FEW_DATABASES = 40
 """A fleet of so few is shown unfolded."""

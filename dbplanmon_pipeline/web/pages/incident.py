@@ -9,19 +9,13 @@ from starlette.responses import Response
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.plans.findings.words import finding_record
 from dbplanmon_pipeline.core.ports import PlanChange, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import MuteRule
 from dbplanmon_pipeline.core.ports.pages import IncidentFilter
-from dbplanmon_pipeline.core.records import (
-    captured_plan_record,
-    cause_record,
-    change_record,
-    incident_record,
-    suggestion_record,
-)
+from dbplanmon_pipeline.core.remedies.remediation import ways_back
 from dbplanmon_pipeline.services.decide_incident import find_incident
 from dbplanmon_pipeline.services.explain import CAUSE_WINDOW, Explanation, explain_incident
+from dbplanmon_pipeline.services.explanation_record import explanation_record
 from dbplanmon_pipeline.services.mute_alerts import SPANS
 from dbplanmon_pipeline.web.access.guard import require
 from dbplanmon_pipeline.web.access.user import Role, user_of
@@ -55,7 +49,7 @@ ACTIONS = {
     IncidentEvent.DISMISSED: ("dismiss", "Dismiss"),
     IncidentEvent.REOPENED: ("reopen", "Reopen"),
 }
-MOST_RELATED = 50
+MOST_RELATED, RELATED_SHOWN = 50, 10
 _SPAN_WORDS = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "never": "Until removed"}
 
 
@@ -81,6 +75,7 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
     context = context_of(request)
     store, now = context.session.store, context.clock()
     explanation = explain_incident(store, found, context.session.dialect(found.instance))
+    suggested = ways_back(store.suggestions([found.incident_id]), explanation.suggestions)
     steps = store.incident_events(found.incident_id)
     changes = _plan_changes(context, found)
     series = statement_series(context, found, changes) if found.query_hash else instance_series(context, found)
@@ -95,11 +90,12 @@ def show_incident(request: Request, found: Incident, *, problem: str = "", statu
         timeline=timeline(found, explanation, changes, steps),
         history=history(steps),
         alerts=store.incident_alerts(found.incident_id),
-        suggestions=[_shown(suggestion) for suggestion in ways_back(context, found, explanation)],
+        suggestions=[_shown(suggestion) for suggestion in suggested],
         sides=plan_sides(explanation.old_plan, explanation.new_plan, (found.previous_plan_hash, found.plan_hash)),
         statement=lay_out(explanation.statement.text) if explanation.statement else None,
         loads=[] if found.query_hash else database_loads(context, found)[:MOST_RELATED],
         related=_related(context, found),
+        most_related=RELATED_SHOWN,
         mutes=[mute for mute in store.mutes(at=now) if is_muted_by(found, mute, explanation)],
         actions=_actions(found),
         spans=[(span, _SPAN_WORDS.get(span, span)) for span in SPANS],
@@ -115,31 +111,8 @@ def incident_json(request: Request) -> Response:
     store = context.session.store
     found = find_incident(store, request.path_params["incident_id"])
     explanation = explain_incident(store, found, context.session.dialect(found.instance))
-    suggestions = ways_back(context, found, explanation)
-    record = {
-        **incident_record(found),
-        "statement": explanation.statement.text if explanation.statement else "",
-        "plan_summary": explanation.plan_summary,
-        "plan_changes": explanation.plan_lines,
-        "new_findings": [finding_record(finding) for finding in explanation.new_findings],
-        "findings": [finding_record(finding) for finding in explanation.findings],
-        "context": explanation.context_lines,
-        "causes": [cause_record(cause) for cause in explanation.ranked],
-        "engine_advice": explanation.engine_advice,
-        "old_plan": captured_plan_record(explanation.old_plan),
-        "new_plan": captured_plan_record(explanation.new_plan),
-        "suggestions": [suggestion_record(suggestion) for suggestion in suggestions],
-        "history": [change_record(change) for change in store.incident_events(found.incident_id)],
-    }
-    return Answer(record)
-
-
-def ways_back(context: WebContext, incident: Incident, explanation: Explanation) -> list[Suggestion]:
-    """What was suggested, the surest first; what would be now where nothing is stored."""
-    stored = context.session.store.suggestions([incident.incident_id])
-    rank = {suggestion.suggestion_id: place for place, suggestion in enumerate(explanation.suggestions)}
-    stored.sort(key=lambda suggestion: rank.get(suggestion.suggestion_id, len(rank)))
-    return stored or list(explanation.suggestions)
+    suggestions = ways_back(store.suggestions([found.incident_id]), explanation.suggestions)
+    return Answer(explanation_record(found, explanation, suggestions, store.incident_events(found.incident_id)))
 
 
 def is_muted_by(incident: Incident, mute: MuteRule, explanation: Explanation) -> bool:

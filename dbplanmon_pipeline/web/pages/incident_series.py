@@ -10,13 +10,13 @@ import pandas as pd
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.plain_words import cost_words, hash_words, seconds_words
+from dbplanmon_pipeline.core.plain_words import cost_words, counted, hash_words, seconds_words
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.readings.failures import FAILED_EXECUTIONS, share_words
 from dbplanmon_pipeline.core.verdict.failing.attempts import FAILED_COLUMNS
 from dbplanmon_pipeline.web.charts.history import HistoryChart, Point
 from dbplanmon_pipeline.web.context import WebContext
-from dbplanmon_pipeline.web.pages.words import METRICS, counted, incident_title, place_words, short_moment
+from dbplanmon_pipeline.web.pages.words import METRICS, incident_title, place_words, short_moment
 
 MOST_POINTS = 240
 BEFORE_TIMES = 3.0

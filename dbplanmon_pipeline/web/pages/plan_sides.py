@@ -7,7 +7,8 @@ from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plain_words import one_line
 from dbplanmon_pipeline.core.plans.differences import figure
 from dbplanmon_pipeline.core.plans.matching import match_plans
-from dbplanmon_pipeline.core.plans.stored import tree_of
+from dbplanmon_pipeline.core.plans.render import operator_words
+from dbplanmon_pipeline.core.plans.stored import shown_tree_of
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
@@ -63,7 +64,7 @@ def plan_sides(
     """The plan before and the plan now, marked against each other; None where neither is there."""
     if old is None and new is None:
         return None
-    before, after = tree_of(old) if old else None, tree_of(new) if new else None
+    before, after = (shown_tree_of(plan) if plan else None for plan in (old, new))
     marks: tuple[_Marks, _Marks] = ({}, {})
     if before is not None and after is not None and before.engine == after.engine:
         marks = _marks(before, after)
@@ -72,7 +73,7 @@ def plan_sides(
 
 def plan_side(plan: CapturedPlan | None, plan_hash: int) -> PlanSide:
     """One plan alone, without marks."""
-    return _side(plan, tree_of(plan) if plan else None, plan_hash, {})
+    return _side(plan, shown_tree_of(plan) if plan else None, plan_hash, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +144,7 @@ def _operators(plan: Plan) -> Iterator[tuple[Operator, int]]:
 
 def _line(operator: Operator, depth: int, engine: Engine, number: int, mark: _Mark | None) -> PlanLine:
     readable = short_expression if engine == Engine.SQLSERVER else str
-    kind = operator.join_type if operator.join_type.lower() != "inner" else ""
-    detail = ", ".join(filter(None, (kind, operator.strategy)))
-    parallel = "Parallel " if operator.parallel and not operator.name.startswith("Parallel") else ""
-    name = f"{parallel}{operator.name}{f' ({detail})' if detail else ''}"
-    using = f"using {operator.index}" if operator.index else ""
-    on = f"on {operator.target}" if operator.target else ""
-    target = " ".join(filter(None, (using, on)))
+    name, target = operator_words(operator)
     return PlanLine(
         min(depth, DEEPEST),
         one_line(name, _WORDS),

@@ -12,14 +12,14 @@ from markupsafe import Markup
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import from_epoch_us
-from dbplanmon_pipeline.core.plain_words import hash_words
+from dbplanmon_pipeline.core.plain_words import counted, hash_words
 from dbplanmon_pipeline.core.ports import PlanChange
 from dbplanmon_pipeline.core.ports.page_lists import PlanUse
 from dbplanmon_pipeline.core.ports.pages import Normal
 from dbplanmon_pipeline.web.charts.history import HistoryChart, Point, history_chart
 from dbplanmon_pipeline.web.charts.plan_lanes import Lane, merged, plan_lanes, tone
 from dbplanmon_pipeline.web.pages.spans import Metric, Span, count_words
-from dbplanmon_pipeline.web.pages.words import counted, short_moment
+from dbplanmon_pipeline.web.pages.words import short_moment
 
 MOST_LANES = 6
 MOST_MARKS = 12

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
+    counted,
     duration_words,
     hash_words,
     moment_words,
@@ -109,7 +110,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "ago": words.ago_words,
-        "counted": words.counted,
+        "counted": counted,
         "severity_badge": words.severity_badge,
         "state_badge": words.state_badge,
         "reading_badge": words.reading_badge,

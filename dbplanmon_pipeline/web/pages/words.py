@@ -140,11 +140,6 @@ def short_moment(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%d %b %H:%M}".lstrip("0")
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 incident`, `3 incidents`."""
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
-
-
 def mute_words(mute: MuteRule) -> str:
     """Whom a rule is about."""
     named = (("on", mute.instance), ("database", mute.database), ("labelled", mute.label), ("with", mute.text))

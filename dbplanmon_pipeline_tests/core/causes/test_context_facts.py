@@ -75,6 +75,12 @@ def test_facts_about_statements_concern_no_unknown_statement():
             "2026-03-01T10:02:00Z",
             "the server restarted at 2026-03-01 10:02:00 UTC",
         ),
+        (
+            "crash recovery",
+            "none since the start",
+            "2026-03-01T10:02:00Z",
+            "the server crashed and was back at 2026-03-01 10:02:00 UTC",
+        ),
         ("compatibility level", "150", "160", "compatibility level changed from 150 to 160"),
         ("replica role", "secondary", "primary", "replica role changed from secondary to primary"),
         (

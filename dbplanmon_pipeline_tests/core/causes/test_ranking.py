@@ -1,112 +1,45 @@
 """Scenarios: what is known to have changed, and what a DBA would suspect first."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from dbplanmon_pipeline.core.causes.candidates import (
-    CauseKind,
-    candidate_of_plan,
-    candidates_around,
-    candidates_of_deployments,
-    candidates_of_facts,
-)
-from dbplanmon_pipeline.core.causes.deployments import new_deployment
-from dbplanmon_pipeline.core.causes.distribution import ColumnStatistics, distribution_value
+from dbplanmon_pipeline.core.causes.candidates import CauseKind, candidates_of_facts
 from dbplanmon_pipeline.core.causes.effects import PlanView
-from dbplanmon_pipeline.core.causes.ranking import (
-    CAUSES_WITHIN,
-    GRACE,
-    KIND_WEIGHTS,
-    MOST_CAUSES,
-    TELLING,
-    rank_causes,
-    telling_cause,
-    word_of,
+from dbplanmon_pipeline.core.causes.ranking import MOST_CAUSES, TELLING, rank_causes, telling_cause, word_of
+from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.plans.differences import DifferenceKind
+from dbplanmon_pipeline_tests.core.causes.suspicions import (
+    ACCESS,
+    COLUMN,
+    COMPARING,
+    FRESH,
+    GONE,
+    GROWN,
+    INSTANCE,
+    LEVEL,
+    MEMORY,
+    NEW,
+    OLD,
+    ORDERS,
+    PARALLEL,
+    QUERY,
+    RESTARTED,
+    SAME_PLAN,
+    SKEW,
+    SKEWED,
+    STAYED,
+    TYPE,
+    UNFORCED,
+    UPDATED,
+    differs,
+    fact,
+    kinds,
+    plausibility,
+    ranked,
+    view,
 )
-from dbplanmon_pipeline.core.incidents.incident import IncidentScope
-from dbplanmon_pipeline.core.model import DatabaseRef, Label, hash_text
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
-from dbplanmon_pipeline.core.ports import FactChange
-from dbplanmon_pipeline_tests.core.incidents.known_incidents import NOW, PLAN_REGRESSION
-
-SHOP = DatabaseRef("prod", "Shop")
-ORDERS = "dbo.Orders"
-OLD, NEW = hash_text(PLAN_REGRESSION.previous_plan_hash), hash_text(PLAN_REGRESSION.plan_hash)
-QUERY = hash_text(PLAN_REGRESSION.query_hash)
-SAME_PLAN = replace(PLAN_REGRESSION, plan_hash=0xCD, label=Label.DATA_GROWTH)
-INSTANCE = replace(
-    PLAN_REGRESSION,
-    scope=IncidentScope.INSTANCE,
-    database="",
-    query_hash=0,
-    plan_hash=0,
-    previous_plan_hash=0,
-    label=Label.INSTANCE_SLOWDOWN,
-)
-
-
-def fact(name, before, after, minutes=10, ref=SHOP):
-    return FactChange(ref, name, NOW - timedelta(minutes=minutes), before, after)
-
-
-def differs(kind, text="Orders: Index Seek became Table Scan", node="Orders"):
-    return PlanDifference(kind, node, "", "", text)
-
-
-def view(*changes, before=("ix_a",), now=("pk",), rules=(), compared=()):
-    return PlanView(
-        frozenset({ORDERS}),
-        frozenset(before),
-        frozenset(now),
-        changes,
-        is_changed=True,
-        is_known=True,
-        new_rules=frozenset(rules),
-        conditions=frozenset(compared),
-    )
-
-
-STAYED = PlanView(frozenset({ORDERS}), frozenset({"ix_a"}), frozenset({"ix_a"}), is_same=True, is_known=True)
-COMPARING = replace(STAYED, conditions=frozenset({"(orders.customer_id = $1)"}))
-ACCESS = differs(DifferenceKind.ACCESS_PATH)
-
-
-def ranked(*facts, seen=None, incident=PLAN_REGRESSION, deployed=(), around=()):
-    dated = candidates_of_facts(facts)
-    plan = candidate_of_plan(incident)
-    found = [*dated, *candidates_around(around, dated, ()), *candidates_of_deployments(deployed, incident)]
-    return rank_causes(incident, [*found, *([plan] if plan else [])], view(ACCESS) if seen is None else seen)
-
-
-def kinds(found):
-    return [one.candidate.kind for one in found]
-
-
-def plausibility(*facts, **given):
-    kind = candidates_of_facts(facts)[0].kind
-    return next(one.plausibility for one in ranked(*facts, **given) if one.candidate.kind is kind)
-
-
-GONE = fact(f"indexes of {ORDERS}", '{"ix_a":"CREATE INDEX ix_a","pk":"x"}', '{"pk":"x"}')
-FRESH = fact(f"statistics time of {ORDERS}", "2026-02-28T12:00:00Z by ANALYZE", "2026-03-01T11:51:00Z by ANALYZE")
-MEMORY = fact("setting work_mem", "64MB", "1MB")
-PARALLEL = fact("setting max degree of parallelism", "8", "1")
-LEVEL = fact("compatibility level", "150", "160")
-GROWN = fact(f"rows of {ORDERS}", "1000000", "9000000")
-RESTARTED = fact("server started", "2026-01-01T00:00:00Z", "2026-03-01T11:50:00Z")
-COLUMN = fact(f"columns of {ORDERS}", '{"a":"int"}', '{"a":"int","b":"text"}')
-UPDATED = fact("SQL Server version", "16.0.4095.4", "16.0.4125.3")
-TYPE = fact(f"columns of {ORDERS}", '{"a":"int"}', '{"a":"nvarchar"}')
-UNIFORM, ALIKE = ColumnStatistics(12_000.0, 0.012, 0.0, 0.0001), ColumnStatistics(3.0, 3e-06, 0.0, 0.98)
-SKEWED = fact(
-    f"distribution of {ORDERS}",
-    distribution_value("2026-02-28T12:00:00Z by ANALYZE", {"customer_id": UNIFORM, "region": UNIFORM}),
-    distribution_value("2026-03-01T11:51:00Z by ANALYZE", {"customer_id": ALIKE, "region": UNIFORM}),
-)
-SKEW = CauseKind.DISTRIBUTION
-UNFORCED = fact(f"forced plan {QUERY} {OLD}", "forced", "")
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 
 @pytest.mark.parametrize(
@@ -211,40 +144,6 @@ def test_a_setting_that_decides_something_else_gains_nothing_from_a_difference()
     assert plausibility(change, seen=view(differs(DifferenceKind.SORT))) == plausibility(change, seen=view())
 
 
-def test_the_later_a_change_before_the_beginning_the_more_plausible():
-    found = [plausibility(replace(MEMORY, seen_at=NOW - timedelta(minutes=m))) for m in (0, 30, 120, 600, 1440)]
-    assert found == sorted(found, reverse=True)
-    assert len(set(found)) == 5
-
-
-@pytest.mark.parametrize(("after", "factor"), [(timedelta(0), 1.0), (GRACE, 1.0), (GRACE * 2, 0.3), (GRACE * 5, None)])
-def test_what_is_seen_after_the_beginning_counts_only_as_far_as_it_may_lie_before(after, factor):
-    late = replace(PLAN_REGRESSION, previous_plan_hash=0, opened_at=NOW + GRACE * 4)
-    found = ranked(replace(LEVEL, seen_at=NOW + after), incident=late, seen=PlanView())
-    expected = [] if factor is None else [round(KIND_WEIGHTS[CauseKind.COMPATIBILITY] * factor, 2)]
-    assert [one.plausibility for one in found] == expected
-
-
-def test_what_was_seen_once_the_incident_was_open_is_hardly_its_cause():
-    soon = replace(MEMORY, seen_at=NOW + timedelta(minutes=1))
-    opened = [replace(PLAN_REGRESSION, opened_at=NOW + timedelta(seconds=after)) for after in (30, 90)]
-    after, before = (plausibility(soon, incident=one) for one in opened)
-    assert after < before / 2
-
-
-def test_what_changed_too_long_before_is_left_out():
-    old = replace(MEMORY, seen_at=NOW - CAUSES_WITHIN - timedelta(seconds=1))
-    assert kinds(ranked(old)) == [CauseKind.PLAN]
-
-
-def test_the_moment_the_server_tells_counts_and_not_that_at_which_it_was_seen():
-    (found,) = candidates_of_facts([FRESH])
-    assert found.at == NOW - timedelta(minutes=14)
-    assert candidates_of_facts([RESTARTED])[0].at == NOW - timedelta(minutes=15)
-    ahead = replace(FRESH, after="2026-03-01T23:00:00Z by ANALYZE")
-    assert candidates_of_facts([ahead])[0].at == ahead.seen_at, "a clock that is ahead tells no later moment"
-
-
 def test_statistics_that_became_fresh_are_told_once():
     fresh = fact(f"statistics of {ORDERS}", "stale", "fresh")
     stale = fact(f"statistics of {ORDERS}", "fresh", "stale")
@@ -272,19 +171,6 @@ def test_other_data_of_a_column_that_no_condition_names_counts_less_than_the_sta
     found = ranked(FRESH, SKEWED, seen=view(ACCESS, compared=compared))
     assert kinds(found) == [CauseKind.STATISTICS, CauseKind.PLAN, SKEW]
     assert found[-1].evidence[-1] == "but does not go by customer_id"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        ("16.0.4095.4", "16.0.4125.3", "SQL Server was updated from 16.0.4095.4 to 16.0.4125.3"),
-        ("16.0.4125.3", "15.0.4430.1", "SQL Server went back from 16.0.4125.3 to 15.0.4430.1"),
-    ],
-)
-def test_another_version_came_with_the_restart(before, after, words):
-    version, restart = candidates_of_facts([replace(UPDATED, before=before, after=after), RESTARTED])
-    assert (version.what, version.at, version.covers_instance) == (words, restart.at, True)
-    assert candidates_of_facts([UPDATED])[0].at == UPDATED.seen_at
 
 
 def test_postgresql_and_editions_have_words_of_their_own():
@@ -321,47 +207,6 @@ def test_one_change_seen_in_many_databases_is_one_of_the_instance():
     assert alone.plausibility < found[0].plausibility
     (table,) = rank_causes(INSTANCE, candidates_of_facts([GONE]), PlanView())
     assert table.plausibility < alone.plausibility
-
-
-def test_a_deployment_right_before_is_named_and_one_elsewhere_is_not():
-    def marked(minutes, **place):
-        at = NOW - timedelta(minutes=minutes)
-        return new_deployment("shop 2.4", deployed_at=at, now=NOW, actor="ci", **place)
-
-    found = ranked(deployed=[marked(12, instance="prod"), marked(12, instance="test")], seen=view())
-    assert kinds(found) == [CauseKind.DEPLOYMENT, CauseKind.PLAN]
-    assert (found[0].word, "it came right before" in found[0].evidence) == ("plausible", True)
-    assert ranked(deployed=[marked(300, instance="prod")])[1].plausibility < 0.2
-
-
-@pytest.mark.parametrize(("minutes", "told"), [(30, "it came right before"), (-5, "it became slow with it"), (-6, "")])
-def test_a_deployment_is_near_from_half_an_hour_before_until_the_end_of_the_first_slow_interval(minutes, told):
-    at = NOW - timedelta(minutes=minutes)
-    found = ranked(deployed=[new_deployment("shop 2.4", deployed_at=at, now=NOW + GRACE, actor="ci")], seen=view())
-    (deployed,) = (one for one in found if one.candidate.kind is CauseKind.DEPLOYMENT)
-    assert deployed.evidence[1:] == ((told,) if told else ())
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (replace(FRESH, after="2026-03-01T12:08:00Z by ANALYZE"), "3 min after the first bad interval began"),
-        (MEMORY, "seen 7 min after the first bad interval began"),
-        (replace(FRESH, after="2026-03-01T23:00:00Z by ANALYZE"), "seen 7 min after the first bad interval began"),
-    ],
-    ids=["told by the server", "seen by a reading", "a clock that is ahead"],
-)
-def test_a_moment_that_the_server_tells_is_not_told_as_seen(change, told):
-    found = ranked(replace(change, seen_at=NOW + timedelta(minutes=7)))
-    (cause,) = (one for one in found if one.candidate.kind is not CauseKind.PLAN)
-    assert cause.evidence[0] == told
-
-
-def test_what_only_two_plans_show_stands_without_a_moment_and_once():
-    lost = differs(DifferenceKind.INDEX, "index ix_a on dbo.Orders is gone: x", "ix_a on dbo.Orders")
-    (found, _) = ranked(around=[lost])
-    assert (found.candidate.at, found.candidate.about, found.word) == (None, "ix_a", "likely")
-    assert kinds(ranked(GONE, around=[lost])) == [CauseKind.INDEX, CauseKind.PLAN]
 
 
 def test_an_altered_table_is_told_unless_it_is_known_what_of_it_changed():

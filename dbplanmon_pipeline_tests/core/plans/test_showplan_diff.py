@@ -1,5 +1,4 @@
 import itertools
-from functools import reduce
 
 import pytest
 
@@ -115,17 +114,6 @@ def test_a_lookup_that_came_is_told():
 def test_a_join_that_became_a_hash_match_is_told():
     old, new = loops(scan("A"), scan("B")), hashed(scan("A"), scan("B"))
     assert ("join_type", "join of A and B: Nested Loops became Hash Match") in told(old, new)
-
-
-@pytest.mark.parametrize(
-    ("count", "tables"),
-    [(3, "A, B and C"), (6, "A, B, C, D, E and F"), (8, "A, B, C, D, E, F and 2 more")],
-)
-def test_many_tables_of_a_join_are_listed(count, tables):
-    first, *others = map(scan, "ABCDEFGH"[:count])
-    chain = reduce(loops, others[:-1], first)
-    changes = [text for kind, text in told(loops(chain, others[-1]), hashed(chain, others[-1])) if kind == "join_type"]
-    assert changes == [f"join of {tables}: Nested Loops became Hash Match"]
 
 
 def test_the_hash_table_is_built_from_the_first_input():

@@ -7,7 +7,7 @@ import pytest
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope, IncidentState
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label, Severity, StatementText
 from dbplanmon_pipeline.core.ports import FactChange
-from dbplanmon_pipeline.core.remedies.remediation import SuggestionKind, suggest, suggestion_id
+from dbplanmon_pipeline.core.remedies.remediation import SuggestionKind, suggest, suggestion_id, ways_back
 
 NOW = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
 DDL = "CREATE INDEX orders_cust ON public.orders USING btree (customer_id) WHERE (status = 'open'::text)"
@@ -65,6 +65,38 @@ def test_a_lost_index_is_recreated_exactly_without_blocking_and_can_be_dropped_a
     assert found.undo_script == "DROP INDEX CONCURRENTLY IF EXISTS public.orders_cust;"
     assert (found.risk, found.incident_id, found.created_at) == ("medium", "0123456789ab", NOW)
     assert "orders_cust" in found.rationale
+
+
+def test_an_index_that_all_partitions_lost_is_one_way_back():
+    indexes = {f"o_{n}_day_idx": f"CREATE INDEX o_{n}_day_idx ON public.o_{n} USING btree (day)" for n in (1, 2, 3)}
+    scans = [
+        {"Node Type": "Index Scan", "Relation Name": f"o_{n}", "Alias": f"x_{n}", "Index Name": f"o_{n}_day_idx"}
+        for n in (1, 2)
+    ]
+    bits = {"Node Type": "Bitmap Index Scan", "Index Name": "o_3_day_idx"}
+    heap = {"Node Type": "Bitmap Heap Scan", "Relation Name": "o_3", "Alias": "x_3", "Plans": [bits]}
+    (found,) = suggested(
+        plan({"Node Type": "Append", "Plans": [*scans, heap]}, indexes=indexes), plan(SCANNED, indexes={})
+    )
+
+    assert found.kind == SuggestionKind.RECREATE_INDEX
+    assert "3 partitions" in found.rationale
+    assert found.script.splitlines() == [
+        f"CREATE INDEX CONCURRENTLY o_{n}_day_idx ON public.o_{n} USING btree (day);" for n in (1, 2, 3)
+    ]
+    assert found.undo_script.count("DROP INDEX") == 3
+
+
+def test_a_mere_review_gives_way_once_something_better_is_known():
+    index = plan(INDEXED, indexes={"orders_cust": DDL})
+    review, better = suggested(), suggested(index, plan(SCANNED, indexes={}))
+    assert [one.kind for one in (*review, *better)] == [SuggestionKind.REVIEW_PLANS, SuggestionKind.RECREATE_INDEX]
+
+    assert ways_back([*review, *better], review) == list(better)
+    assert ways_back(review, better) == list(better)
+    assert ways_back(review, review) == list(review)
+    assert ways_back(better, review) == list(better)
+    assert ways_back([], review) == list(review)
 
 
 def test_an_index_that_is_still_there_is_not_recreated():

@@ -10,7 +10,7 @@ from dbplanmon_pipeline.core.verdict.normal.baseline import learn_rows
 from dbplanmon_pipeline.core.verdict.normal.tails import LEVELS, learn_tails, log_chance, surprise_of
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.series import series_rows
-from dbplanmon_pipeline_tests.core.verdict.test_statistical import evaluations, fired_queries
+from dbplanmon_pipeline_tests.core.verdict.judged import evaluations, fired_queries
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 DAY = 288

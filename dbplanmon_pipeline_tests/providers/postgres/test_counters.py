@@ -161,30 +161,39 @@ def test_counters_and_lives_survive_a_clean_restart(spare_server, spare_database
     run(spare_server, spare_database, "SELECT pg_stat_statements_reset()", COUNTED, COUNTED)
     query_hash = query_hash_of(spare_server, spare_database, LIKE)
     before = read_counters(spare_server, spare_database)
-    stopped_at = datetime.now(UTC)
+    told, stopped_at = told_facts(spare_server, spare_database), datetime.now(UTC)
+    _wait_for_another_second(spare_server)
     spare_server.restart()
     after = read_counters(spare_server, spare_database)
     old, new = (reading.lives[list(reading.query_hash).index(query_hash)] for reading in (before, after))
 
     assert value_of(after, query_hash) == 2
     assert old == new
-    assert restarted_at(spare_server, spare_database) >= stopped_at.replace(microsecond=0)
+    ((word, at),) = restarts_between(told, told_facts(spare_server, spare_database))
+    assert word == "restart"
+    assert at >= stopped_at.replace(microsecond=0)
 
 
-def restarted_at(server, database):
-    """When the caches of a server became cold, by what it tells of itself."""
+def told_facts(server, database):
     with provider_of(server).open(database, budget()) as reader:
-        told = reader.read_facts()["server started"]
-    change = FactChange(DatabaseRef("spare", database), "server started", datetime.now(UTC), "long ago", told)
-    (restart,) = Restarts.of([change]).known
-    assert (restart.word, restart.is_dated) == ("restart", True)
-    return restart.at
+        return reader.read_facts()
+
+
+def restarts_between(before, after):
+    """When the caches of a server became cold, by what it told of itself before and after."""
+    ref, now = DatabaseRef("spare", "t"), datetime.now(UTC)
+    changes = [FactChange(ref, name, now, before[name], value) for name, value in after.items()]
+    found = Restarts.of([change for change in changes if change.before != change.after]).known
+    assert all(restart.is_dated for restart in found)
+    return [(restart.word, restart.at) for restart in found]
 
 
 def test_a_crash_begins_new_lives(spare_server, spare_database):
     run(spare_server, spare_database, "SELECT pg_stat_statements_reset()", COUNTED, COUNTED)
     query_hash = query_hash_of(spare_server, spare_database, LIKE)
     before = read_counters(spare_server, spare_database)
+    _wait_for_another_second(spare_server)
+    told, crashed_at = told_facts(spare_server, spare_database), datetime.now(UTC)
     with connect(spare_server, spare_database) as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
         _wait_until_recovered(spare_server)
@@ -194,6 +203,23 @@ def test_a_crash_begins_new_lives(spare_server, spare_database):
 
     assert value_of(after, query_hash) == 1
     assert old != new
+    after_crash = told_facts(spare_server, spare_database)
+    assert after_crash["server started"] == told["server started"]
+    ((word, at),) = restarts_between(told, after_crash)
+    assert word == "crash"
+    assert at >= crashed_at.replace(microsecond=0)
+
+
+def test_a_start_by_hand_ends_what_a_crash_left_behind(spare_server, spare_database):
+    spare_server.restart()
+    facts = told_facts(spare_server, spare_database)
+    assert facts["crash recovery"] == "none since the start"
+
+
+def _wait_for_another_second(server) -> None:
+    """Moments are told to the second, and a crash within a second of the start is part of it."""
+    with connect(server) as session:
+        session.execute("SELECT pg_sleep(2 - extract(epoch FROM now() - pg_postmaster_start_time()))")
 
 
 def _wait_until_recovered(server) -> None:

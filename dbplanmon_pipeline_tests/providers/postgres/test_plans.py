@@ -161,16 +161,10 @@ def test_plan_bodies_hold_no_value_of_the_statement(monitored_server, database):
             "INSERT INTO orders (id)%",
             "no plan: permission denied to plan INSERT",
         ),
-        ("UPDATE orders SET total = 1 WHERE id = 3", "UPDATE orders%", "no plan: permission denied to plan UPDATE"),
-        ("DELETE FROM orders WHERE id = 3", "DELETE FROM orders%", "no plan: permission denied to plan DELETE"),
         ("VACUUM orders", "VACUUM orders", "no plan: utility statement"),
-        (
-            "SELECT count(*) FROM generate_series(1, 5)",
-            "SELECT count(*) FROM generate_series%",
-            "no plan: the type of a parameter cannot be told",
-        ),
+        ("SELECT circle '<(0,0),1>'", "SELECT circle%", "no plan: the normalised text is no valid statement"),
     ],
-    ids=["insert", "update", "delete", "utility", "untyped function"],
+    ids=["insert", "utility", "literal of a type"],
 )
 def test_what_cannot_be_planned_has_a_reason(monitored_server, database, statement, like, reason):
     plan = plan_of(monitored_server, database, statement, like)

@@ -113,11 +113,33 @@ def test_the_line_turns_bad_where_the_incident_begins_and_does_not_break():
     assert float(span.get("x")) == pytest.approx((62 + 790) / 2)
 
 
-def test_marks_outside_the_time_are_left_out_and_crowded_ones_share_a_label():
+def test_the_word_at_the_end_of_the_axis_is_whole():
+    ends = [
+        float(label.get("x")) + (24 if label.get("text-anchor") == "middle" else 0)
+        for label in of_class(chart([1e3] * 12), "chart-label")
+        if float(label.get("y")) > 270
+    ]
+    assert max(ends) == 800
+
+
+def test_the_words_of_many_marks_cover_no_other_mark():
+    moments = [NOON + STEP * place for place in (2, 10, 10.5, 11, 30, 36, 50, 57, 58, 59.9)]
+    picture = chart([1e3] * 60, marks=[(moment, "plan 0123abcd") for moment in moments])
+    marks = [float(line.get("x1")) for line in of_class(picture, "chart-mark")]
+    labels = of_class(picture, "chart-mark-label")
+    assert 4 <= len(labels) < len(marks)
+    for label in labels:
+        x, is_left = float(label.get("x")), label.get("text-anchor") == "end"
+        low, high = (x - 88, x) if is_left else (x, x + 88)
+        assert not [mark for mark in marks if low < mark < high]
+        assert low >= 62 or not is_left
+
+
+def test_marks_outside_the_time_are_left_out_and_of_crowded_ones_one_has_its_word():
     marks = [(NOON - STEP, "early"), (NOON + STEP, "one"), (NOON + STEP * 1.1, "two"), (NOON + STEP * 9, "three")]
     picture = chart([1e3] * 10, marks=marks)
     assert len(of_class(picture, "chart-mark")) == 3
-    assert [label.text for label in of_class(picture, "chart-mark-label")] == ["one", "three"]
+    assert [label.text for label in of_class(picture, "chart-mark-label")] == ["two", "three"]
 
 
 def test_a_history_names_its_unit_and_its_scale():

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dbplanmon_pipeline.core.model import CapturedPlan
+from dbplanmon_pipeline.core.plain_words import counted
 from dbplanmon_pipeline.web.pages.plan_sides import MOST_LINES, plan_side, plan_sides
 from dbplanmon_pipeline.web.pages.statement_layout import MOST_CHARACTERS, lay_out
-from dbplanmon_pipeline.web.pages.words import ago_words, counted
+from dbplanmon_pipeline.web.pages.words import ago_words
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 

@@ -10,6 +10,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.moments import from_epoch_us
 from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.core.verdict.comparison import READS, Comparison
+from dbplanmon_pipeline.core.verdict.failing.attempts import Flags
 from dbplanmon_pipeline.core.verdict.model import Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.windows import CostRows
@@ -50,7 +51,7 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     end = fired.row + 1
     window = slice(end - fired.intervals, end)
     first_bad = _first_bad_row(comparison, fired, window)
-    plans = plan_history(comparison, fired, first_bad)
+    plans = plan_history(comparison, fired, first_bad, _last_row_of_cause(comparison, fired, window, first_bad))
     hours = (int(rows.end_us[end - 1]) - int(rows.start_us[window.start])) / 3.6e9
     cost = _cost(comparison, fired, window, hours)
     effect = max(cost.observed_us / cost.baseline_us, 1.0)
@@ -91,14 +92,14 @@ def began_at(comparison: Comparison, fired: Fired) -> datetime:
     return from_epoch_us(int(comparison.rows.start_us[_first_bad_row(comparison, fired, window)]))
 
 
-def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHistory:
-    """Plans of a statement around a rise that began in row `first_bad`.
+def plan_history(comparison: Comparison, fired: Fired, first_bad: int, last_bad: int) -> PlanHistory:
+    """Plans of a statement around a rise that began in row `first_bad`; `last_bad` is the last row of its plan.
 
     The change belongs to the rise when it came at most three intervals before, or during it. When the rise is as old
     as the rows, the plan of the baseline stands for the plan before.
     """
     rows = comparison.rows
-    first, end = fired.oldest, fired.row + 1
+    first, end = fired.oldest, last_bad + 1
     known = first + np.flatnonzero(rows.plan_hash[first:end])
     if not len(known):
         return PlanHistory(0, 0, changed=False)
@@ -113,20 +114,44 @@ def plan_history(comparison: Comparison, fired: Fired, first_bad: int) -> PlanHi
 
 def _first_bad_row(comparison: Comparison, fired: Fired, window: slice) -> int:
     """First row of the run of elevated intervals that leads to the end; single intervals may drop out of it."""
-    first, end = fired.oldest, window.stop
     if fired.whole:
         dear = comparison.dear[fired.metric].row
         return int(dear[np.searchsorted(dear, window.start)])
-    residual = comparison.costs[fired.metric].residual[first:end]
-    own = residual[window.start - first :]
-    mean = float(own.sum()) / len(own)
-    above = _STILL_ELEVATED * max(float(np.nanmean(own)) if math.isnan(mean) else mean, 0.0)
-    # Unknown intervals are not elevated.
-    calm = ~(residual > above)
+    first, calm = fired.oldest, _calm(comparison, fired, window)
     gaps = (calm[1:] & calm[:-1]).nonzero()[0]
     start = int(gaps[-1]) + 2 if len(gaps) else 0
     bad = int(calm[start:].argmin()) if start < len(calm) else 0
     return first + start + bad if start < len(calm) and not calm[start + bad] else window.start
+
+
+def _last_row_of_cause(comparison: Comparison, fired: Fired, window: slice, first_bad: int) -> int:
+    """Last bad row of the plan under which most of the rise was paid for.
+
+    A plan that came at its end may be the way out: an interval in which plans changed counts as one of the last.
+    """
+    rows = comparison.rows
+    if fired.whole:
+        dear = comparison.dear[fired.metric].row
+        bad = dear[(dear >= first_bad) & (dear < window.stop)]
+    else:
+        bad = first_bad + np.flatnonzero(~_calm(comparison, fired, window)[first_bad - fired.oldest :])
+    bad = bad[rows.plan_hash[bad] != 0]
+    if not len(bad):
+        return int(window.stop) - 1
+    costs = _costs(comparison, fired, fired.metric)
+    plans, which = np.unique(rows.plan_hash[bad], return_inverse=True)
+    extra = np.bincount(which, np.nan_to_num(costs.observed_us[bad] - costs.expected_us[bad]))
+    return int(bad[rows.plan_hash[bad] == plans[extra.argmax()]][-1])
+
+
+def _calm(comparison: Comparison, fired: Fired, window: slice) -> Flags:
+    """Rows up to the end of the window that are not elevated, unknown ones among them."""
+    residual = comparison.costs[fired.metric].residual[fired.oldest : window.stop]
+    own = residual[window.start - fired.oldest :]
+    mean = float(own.sum()) / len(own)
+    above = _STILL_ELEVATED * max(float(np.nanmean(own)) if math.isnan(mean) else mean, 0.0)
+    calm: Flags = ~(residual > above)
+    return calm
 
 
 def _cost(comparison: Comparison, fired: Fired, window: slice, hours: float) -> _Cost:

@@ -8,6 +8,18 @@ FROM (
         'server started' AS fact_name,
         to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS fact_value
     UNION ALL
+    -- After a crash of a process the server begins anew by itself: its start stays, the checkpointer is a new one. At an
+    -- orderly start 25 ms lay between the two.
+    SELECT
+        'crash recovery',
+        CASE
+            WHEN a.backend_start > pg_catalog.pg_postmaster_start_time() + interval '1 second'
+                THEN to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            WHEN a.backend_start IS NOT NULL THEN 'none since the start'
+        END
+    FROM pg_catalog.pg_stat_activity AS a
+    WHERE a.backend_type = 'checkpointer'
+    UNION ALL
     SELECT 'PostgreSQL version', split_part(current_setting('server_version'), ' ', 1)
     UNION ALL
     SELECT 'replica role', CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'replica' ELSE 'primary' END

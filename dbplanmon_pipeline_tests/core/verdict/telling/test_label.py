@@ -6,7 +6,7 @@ import pytest
 from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.core.verdict.telling.evidence import count_text, duration_text
 from dbplanmon_pipeline.core.verdict.telling.severity import severity_of
-from dbplanmon_pipeline_tests.core.verdict.test_statistical import evaluations
+from dbplanmon_pipeline_tests.core.verdict.judged import evaluations
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 
