@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline_tests.core.plans import corpus, test_pg_explain
+from dbplanmon_pipeline_tests.core.plans import corpus, test_pg_explain, test_pg_explain_forms
 from dbplanmon_pipeline_tests.core.plans.findings import test_postgres
 from dbplanmon_pipeline_tests.fuzz.plan_mutations import Seed, numbered
 from dbplanmon_pipeline_tests.fuzz.planted_plans import is_free
@@ -27,6 +27,9 @@ PIECES = (
         "\n  SubPlan 1\n",
         "\n  Filter: ('",
     ),
+    *("<explain>", "</explain>", "<Plan>", "</Plan>", "<Node-Type>Sort</Node-Type>", "<table>", "<td>", "&lt;", ".\n."),
+    *('- Node Type: "Sort"\n', "Plan: \n    ", '  Node Type: "Sort"\n', "    - ", "plan:\\n", '{"message": "plan:\\n'),
+    *("QUERY PLAN | ", '{"QUERY PLAN": ', "db postgres[1]: ", "db-1 | ", "#011", "RECORD 1 "),
 )
 _ODD_VALUES = (
     *(None, True, -1, 0, 1, 1e308, 10**400, "", "x", "NaN", [], {}, [1], {"a": 1}, "Sort", "((a = $1) OR b)"),
@@ -55,7 +58,8 @@ def seeds() -> tuple[Seed, ...]:
     """Made-up plans, and the real ones where they lie beside the checkout."""
     made_up = [json.dumps(document) for _, *documents in test_postgres.CASES for document in documents]
     real = [corpus.text_of(found.values[0]) for found in corpus.entries() if found.values[0]]
-    return numbered(filter(is_free, [*made_up, test_pg_explain.PLAN, *real]))
+    forms = [test_pg_explain.PLAN, test_pg_explain_forms.XML, test_pg_explain_forms.YAML]
+    return numbered(filter(is_free, [*made_up, *forms, *real]))
 
 
 @cache

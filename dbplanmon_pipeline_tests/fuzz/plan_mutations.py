@@ -54,7 +54,7 @@ def mutated(seeds: Sequence[str], pieces: Sequence[str], most: int = 6) -> st.Se
     return st.builds(changed, st.sampled_from(seeds), st.lists(change, max_size=most))
 
 
-def repeated(pieces: Sequence[str], longest: int = 200_000) -> st.SearchStrategy[str]:
+def repeated(pieces: Sequence[str], longest: int = 100_000) -> st.SearchStrategy[str]:
     """A few pieces, each many times over: what a reader with a loop too many takes long for."""
     part = st.tuples(st.sampled_from(pieces), st.integers(1, longest // 4))
     parts = st.lists(part, min_size=1, max_size=4)

@@ -126,7 +126,7 @@ def _sources_below(root: Operator) -> dict[int, Inputs]:
 
 
 def _same_join(before: Join, after: Join, comparable: Comparable) -> Iterator[PlanDifference]:
-    node, weight = _listed(before.sources, " and "), _larger(before.weight, after.weight)
+    node, weight = _together(before.sources), _larger(before.weight, after.weight)
     if before.method != after.method:
         text = f"join of {node}: {before.method} became {after.method}"
         yield PlanDifference(DifferenceKind.JOIN_TYPE, node, before.method, after.method, text, weight)
@@ -148,10 +148,19 @@ def _larger(one: float | None, other: float | None) -> float | None:
     return max((value for value in (one, other) if value is not None), default=None)
 
 
-def _listed(sources: Inputs, between: str = ", ") -> str:
-    if len(sources) <= MOST_NAMES:
-        return between.join(sources)
-    return f"{between.join(sources[:MOST_NAMES])}{between}{len(sources) - MOST_NAMES} more"
+def _together(sources: Inputs) -> str:
+    """`a and b`, `a, b and 2 more`."""
+    names = _names(sources)
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _listed(sources: Inputs) -> str:
+    return ", ".join(_names(sources))
+
+
+def _names(sources: Inputs) -> list[str]:
+    more = len(sources) - MOST_NAMES
+    return [*sources[:MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
 
 
 def _methods(lost: list[Join], fresh: list[Join], weight: float | None) -> Iterator[PlanDifference]:

@@ -19,6 +19,10 @@ from dbplanmon_pipeline.core.plans.pg_explain_heads import (
 from dbplanmon_pipeline.errors import PlanParseError
 
 _ARROW = re.compile(r"(?P<indent> *)->\s+(?P<head>\S.*)", re.DOTALL)
+_LOST = (
+    "no readable execution plan: the indents of its lines are lost; paste it as the server gave it, or use "
+    "EXPLAIN (FORMAT JSON)"
+)
 _LABEL = re.compile(r"(?:InitPlan|SubPlan) \S+(?: \(returns [^()]*\))?|CTE \S.*")
 _DETAIL = re.compile(r"(?P<name>[A-Z][\w/ -]*?):(?: +(?P<value>.*)|\s*)", re.DOTALL)
 _WORKER = re.compile(r"Worker (?P<number>\d+): +(?P<told>.*)", re.DOTALL)
@@ -52,7 +56,7 @@ def explained(text: str) -> list[dict[str, Any]]:
     Raises:
         PlanParseError: the indents are lost, so that nobody can say which operator belongs where; one line.
     """
-    lines = list(_lines(text))
+    lines = list(plain_lines(text))
     if not any(has_figures(line) or _ARROW.fullmatch(line) or line.strip() == _HEADING for line in lines):
         return []
     reader = _Reader()
@@ -62,7 +66,7 @@ def explained(text: str) -> list[dict[str, Any]]:
     return [_finished(statement.told) for statement in reader.statements]
 
 
-def _lines(text: str) -> Iterator[str]:
+def plain_lines(text: str) -> Iterator[str]:
     """Lines without what tools put around them; indents stay."""
     lines = text.replace("\t", " ").splitlines()
     marks = Counter(mark.group() if (mark := _DECORATION.match(line)) else "" for line in lines if line.strip())
@@ -135,6 +139,8 @@ class _Reader:
         return told is not None and told["Node Type"] in NAMES
 
     def _root(self, words: str, column: int) -> None:
+        if all(map(has_figures, words.partition(" -> ")[::2])):
+            raise PlanParseError(_LOST)
         told = head_of(words) or {"Node Type": words}
         statement: dict[str, Any] = {"Plan": told}
         if self._query is not None:
@@ -148,10 +154,7 @@ class _Reader:
         self._label = self._worker = None
         self._leave(edge)
         if self._path[-1].column >= edge:
-            raise PlanParseError(
-                "no readable execution plan: the indents of its lines are lost; paste it as the server gave it, or use "
-                "EXPLAIN (FORMAT JSON)"
-            )
+            raise PlanParseError(_LOST)
         told = head_of(words) or {"Node Type": words}
         above = self._path[-1].told
         above.setdefault("Plans", []).append(told)

@@ -8,6 +8,7 @@ from dbplanmon_pipeline.core.plans.pg_explain_heads import number
 
 _PAIR = re.compile(r"(?P<name>[A-Z][\w/ -]*): (?P<value>.*)")
 _AMOUNT = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)(?: ?(?:kB|ms|MB|bytes))?")
+_NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
 _WITH_ORIGINAL = re.compile(r"(?P<now>\d+) \(originally (?P<was>\d+)\)")
 _EQUAL = re.compile(r"(?P<name>[a-z][a-z ]{0,30}?)=(?P<value>\d+(?:\.\d+)?)")
 _IO = re.compile(r"(?P<where>shared/local|shared|local|temp)? ?(?P<parts>(?:(?:read|write|extend)=[\d.]+ ?)+)")
@@ -52,6 +53,11 @@ def listed(text: str) -> list[str]:
 def is_open(text: str) -> bool:
     """True where a string begins in the text and does not end in it; names in double quotes may hold apostrophes."""
     return any(token.group() == "'" for token in _TOKEN.finditer(text))
+
+
+def number_or_flag(text: str) -> Any:
+    """`5`, `0.5` and `true` as JSON has them; else the text."""
+    return _FLAGS[text] if text in _FLAGS else _signed(text) if _NUMBER.fullmatch(text) else text
 
 
 def _typed(value: str) -> Any:

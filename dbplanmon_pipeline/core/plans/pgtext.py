@@ -1,4 +1,4 @@
-"""From the text of an EXPLAIN, in JSON or text form, as servers, logs and terminals show it, to its JSON document."""
+"""From the text of an EXPLAIN in any of its forms, as servers, logs and terminals show it, to its JSON document."""
 
 import json
 import re
@@ -6,28 +6,42 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.pg_explain import explained
+from dbplanmon_pipeline.core.plans.pg_explain_xml import xml_statements
+from dbplanmon_pipeline.core.plans.pg_explain_yaml import yaml_statements
+from dbplanmon_pipeline.core.plans.pg_wrapping import unwrapped
 from dbplanmon_pipeline.errors import PlanParseError
 
-_BRACKET = re.compile(r"[\[{]")
+_BEGIN = re.compile(r'[\[{](?=\s*["\[{])')
+_NODE = '"Node Type"'
 _PLAN_KEY = re.compile(r'"(?:Plan|Plans|Node Type)"\s*:')
 _BORDERS = "│║|"
-_CANDIDATES = 16
+_NODE_SAID = re.compile(r'"Node Type"\s*:\s*"')
+_OF_MYSQL = re.compile(r"^[ \t|]*-> .*\(cost=\d+(?:\.\d+)?(?:e[+-]?\d+)? rows=", re.MULTILINE)
+_ATTEMPTS = 16
+_DEPTH = 6
+"""Levels of lists and objects around a plan, as drivers and tools put them there."""
 
 
 def plan_document(text: str) -> object:
     """The JSON document inside a text that may be framed by psql, quoted by a spreadsheet or headed by a log line.
 
-    EXPLAIN in text form is told as its JSON form would be.
+    EXPLAIN in text, XML or YAML form is told as its JSON form would be; of several documents, statements are told
+    one after the other.
 
     Raises:
-        PlanParseError: there is no plan in the text.
+        PlanParseError: there is no plan in the text, or the last one is cut off.
     """
-    for form in _forms(text):
-        for document in _decoded(form):
-            if _holds_plan(document):
-                return document
-    if statements := explained(text):
-        return statements
+    if document := _bare(text):
+        return document
+    plain = unwrapped(text)
+    for form in _forms(plain):
+        if document := _document(form):
+            return document
+    if _OF_MYSQL.search(plain):
+        raise PlanParseError("no execution plan of PostgreSQL or SQL Server: this is EXPLAIN of MySQL")
+    for read in (xml_statements, yaml_statements, explained):
+        if statements := read(plain):
+            return statements
     raise PlanParseError(_complaint(text))
 
 
@@ -88,13 +102,40 @@ def _unframed(line: str) -> str:
     return inner.rstrip(_BORDERS + " \t").removesuffix("+").removesuffix("↵").strip()
 
 
-def _decoded(text: str) -> Iterator[object]:
-    """Documents that begin at one of the first brackets; never a branch of a plan whose own text is cut off."""
+def _bare(text: str) -> object:
+    """The document of a text that is nothing else, as plans lie in the store; None for any other."""
+    if text[:1] not in ("[", "{"):
+        return None
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise PlanParseError("no readable execution plan: it is nested too deeply") from None
+    except ValueError:
+        return None
+    return document if _holds_plan(document) else None
+
+
+def _document(text: str) -> object:
+    """The document with a plan in a text; of several, all their statements. None where there is none."""
+    found: list[object] = []
+    end = 0
+    for document, after in _decoded(text):
+        if plans := _plans(document):
+            found.append(plans)
+            end = after
+    if len(found) > 1:
+        found = [[entry for plans in found for entry in (plans if isinstance(plans, list) else [plans])]]
+    if found and _NODE_SAID.search(text, end):
+        raise PlanParseError("no readable execution plan: the last one in the text is cut off")
+    return found[0] if found else None
+
+
+def _decoded(text: str) -> Iterator[tuple[object, int]]:
+    """Documents and where they end; never a branch of a plan whose own text is cut off."""
     decoder = json.JSONDecoder()
-    position = 0
-    for _ in range(_CANDIDATES):
-        begin = _BRACKET.search(text, position)
-        if begin is None or _PLAN_KEY.search(text, 0, begin.start()):
+    position = attempts = 0
+    while attempts < _ATTEMPTS and (begin := _BEGIN.search(text, position)):
+        if _PLAN_KEY.search(text, position, begin.start()):
             return
         try:
             document, position = decoder.raw_decode(text, begin.start())
@@ -102,8 +143,22 @@ def _decoded(text: str) -> Iterator[object]:
             raise PlanParseError("no readable execution plan: it is nested too deeply") from None
         except ValueError:
             position = begin.end()
+            attempts += 1
             continue
-        yield document
+        yield document, position
+
+
+def _plans(document: object, depth: int = _DEPTH) -> object:
+    """The document where its entries are plans; else those further in. None where there are none."""
+    if _holds_plan(document):
+        return document
+    if isinstance(document, str):
+        return _document(document) if _NODE in document else None
+    if depth == 0 or not isinstance(document, dict | list):
+        return None
+    parts = document.values() if isinstance(document, dict) else document
+    found = [plans for part in parts if (plans := _plans(part, depth - 1))]
+    return [entry for plans in found for entry in (plans if isinstance(plans, list) else [plans])] or None
 
 
 def _holds_plan(document: object) -> bool:
@@ -126,11 +181,11 @@ def _complaint(text: str) -> str:
     if not text.strip():
         return "no execution plan: the text is empty"
     if text.lstrip().startswith("<"):
-        return "no PostgreSQL plan: the text is XML; PostgreSQL plans are read from EXPLAIN (FORMAT JSON)"
+        return "no PostgreSQL plan: the text is XML or HTML without an EXPLAIN in it; use EXPLAIN (FORMAT JSON)"
     if "|--" in text:
         return "no readable showplan: this is SHOWPLAN_TEXT; use SET SHOWPLAN_XML ON, or save the plan as .sqlplan"
     if "(cost=" in text:
         return "no readable execution plan: no line of this EXPLAIN is an operator as servers write it; use FORMAT JSON"
-    if "Node Type: " in text:
-        return "no readable execution plan: this is EXPLAIN in YAML form; use EXPLAIN (FORMAT JSON)"
-    return "no execution plan: the text holds no output of EXPLAIN, neither as text nor in FORMAT JSON"
+    if _NODE in text:
+        return "no readable execution plan: its JSON is damaged or cut off; save it again, whole"
+    return "no execution plan: the text holds no output of EXPLAIN and no showplan"

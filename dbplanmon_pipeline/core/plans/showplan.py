@@ -120,14 +120,13 @@ def _roots(
     inputs: dict[etree._Element, list[etree._Element]] = {}
     for element, parent in zip(elements, parents, strict=True):
         inputs.setdefault(parent, []).append(element)
-    roles: dict[etree._Element, str] = {}
     made: dict[etree._Element, Operator] = {}
-    for element in elements:
-        below = inputs.get(element, ())
-        if len(below) > 1:
+    roles: dict[etree._Element, str] = {}
+    for element, below in inputs.items():
+        if len(below) > 1 and element.tag == _RELOP:
             roles.update(_roles(element, below))
     for element in reversed(elements):
-        children = tuple(made.pop(child) for child in inputs.get(element, ()))
+        children = tuple([made.pop(child) for child in inputs.get(element, ())])
         made[element] = operator_of(element, roles.get(element, ""), children, warned.get(element, ()))
     for element, parent in zip(elements, parents, strict=True):
         if element in made:
@@ -137,7 +136,7 @@ def _roots(
 def _roles(element: etree._Element, below: Sequence[etree._Element]) -> dict[etree._Element, str]:
     """Places of the inputs; a subquery inside an expression is none of them."""
     roles = {child: "SubPlan" for child in below if _in_expression(child)}
-    inputs = [child for child in below if child not in roles]
+    inputs = [child for child in below if child not in roles] if roles else below
     return roles | dict(zip(inputs, input_roles(kind_of(element), len(inputs)), strict=True))
 
 

@@ -4,24 +4,27 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
+from dbplanmon_pipeline.core.plans.sealing import unsealed
 from dbplanmon_pipeline.core.plans.showplan_values import figure_of, is_true, pairs_of, plain_name
 from dbplanmon_pipeline.core.plans.showplan_xml import MARK
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, PlanColumn, PlanParameter, PlanWarning
 
 _REFERENCE = f"{MARK}ColumnReference"
+_MissingIndex, _PlanColumn = unsealed(MissingIndex), unsealed(PlanColumn)
+_PlanParameter, _PlanWarning = unsealed(PlanParameter), unsealed(PlanWarning)
 
 
 def warnings_of(element: etree._Element) -> Iterator[PlanWarning]:
     """Warnings of one element `Warnings`: its flags, then its children."""
     for name, value in pairs_of(element):
         if is_true(value):
-            yield PlanWarning(name)
+            yield _PlanWarning(name)
     for child in element:
         kind = etree.QName(child).localname
         fields = dict(pairs_of(child))
         detail = _DETAILS.get(kind)
         columns = tuple(map(_column, child)) if kind in _OF_COLUMNS else ()
-        yield PlanWarning(kind, detail(child) if detail else "", fields, columns)
+        yield _PlanWarning(kind, detail(child) if detail else "", fields, columns)
 
 
 def missing_indexes_of(element: etree._Element) -> Iterator[MissingIndex]:
@@ -30,7 +33,7 @@ def missing_indexes_of(element: etree._Element) -> Iterator[MissingIndex]:
         impact = figure_of(group.get("Impact")) or 0.0
         for wish in group.iterchildren(f"{MARK}MissingIndex"):
             columns = {part.get("Usage", ""): _names(part) for part in wish}
-            yield MissingIndex(
+            yield _MissingIndex(
                 database=plain_name(wish.get("Database", "")),
                 schema=plain_name(wish.get("Schema", "")),
                 relation=plain_name(wish.get("Table", "")),
@@ -45,8 +48,8 @@ def parameters_of(element: etree._Element) -> Iterator[PlanParameter]:
     """Parameters of one element `ParameterList` of a query plan."""
     for reference in element:
         if reference.tag == _REFERENCE:
-            told = dict(pairs_of(reference)).get
-            yield PlanParameter(
+            told = reference.get
+            yield _PlanParameter(
                 told("Column", ""),
                 told("ParameterDataType", ""),
                 told("ParameterCompiledValue", ""),
@@ -74,7 +77,7 @@ def _statistics(element: etree._Element) -> str:
 
 def _column(reference: etree._Element) -> PlanColumn:
     schema, table, column, server = (reference.get(name, "") for name in ("Schema", "Table", "Column", "Server"))
-    return PlanColumn(plain_name(schema), plain_name(table), plain_name(column), plain_name(server))
+    return _PlanColumn(plain_name(schema), plain_name(table), plain_name(column), plain_name(server))
 
 
 def _attribute(name: str) -> Callable[[etree._Element], str]:

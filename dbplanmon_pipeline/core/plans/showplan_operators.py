@@ -107,7 +107,9 @@ def operator_of(
     detail, runtime = _parts(element)
     said = dict(pairs_of(element))
     conditions = _detailed(detail, said) if detail is not None else ()
-    rows, executions, spent_ms, rows_read, by_worker = _measured(runtime) if runtime is not None else _NOT_MEASURED
+    rows, executions, spent_ms, elapsed_ms, cpu_ms, rows_read, by_worker = (
+        _measured(runtime) if runtime is not None else _NOT_MEASURED
+    )
     remote = said.get("RemoteSource", "")
     take = said.pop
     name, logical = _name(take("PhysicalOp", ""), said), take("LogicalOp", "")
@@ -131,6 +133,8 @@ def operator_of(
         actual_rows=rows,
         actual_loops=executions,
         actual_ms=spent_ms,
+        elapsed_ms=elapsed_ms,
+        cpu_ms=cpu_ms,
         actual_rows_read=rows_read,
         rows_by_worker=by_worker,
         warnings=warnings,
@@ -199,17 +203,19 @@ def _parts(element: etree._Element) -> tuple[etree._Element | None, etree._Eleme
     return detail, runtime
 
 
-_Measured = tuple[float | None, float | None, float | None, float | None, tuple[float, ...]]
-_NOT_MEASURED: _Measured = (None, None, None, None, ())
+_Figure = float | None
+_Measured = tuple[_Figure, _Figure, _Figure, _Figure, _Figure, _Figure, tuple[float, ...]]
+_NOT_MEASURED: _Measured = (None, None, None, None, None, None, ())
 
 
 def _measured(runtime: etree._Element) -> _Measured:
-    """Rows per execution, executions, ms per execution of the slowest thread, rows read by all, rows by worker.
+    """Rows and ms of an execution, executions; of all threads elapsed ms, ms of CPU, rows read; rows by worker.
 
-    Thread 0 is no worker: it only coordinates the others.
+    An execution takes as long as the slowest thread. Thread 0 is no worker: it only coordinates the others.
     """
     rows = executions = most = 0.0
     spent: list[float] = []
+    busy: list[float] = []
     read: list[float] = []
     workers: list[float] = []
     for thread in runtime:
@@ -218,6 +224,7 @@ def _measured(runtime: etree._Element) -> _Measured:
         rows, executions, most = rows + delivered, executions + loops, max(most, loops)
         if (elapsed := figure_of(said("ActualElapsedms"))) is not None:
             spent.append(elapsed)
+            busy.append(figure_of(said("ActualCPUms")) or 0.0)
         if (seen := figure_of(said("ActualRowsRead"))) is not None:
             read.append(seen)
         if said("Thread") != "0":
@@ -226,6 +233,8 @@ def _measured(runtime: etree._Element) -> _Measured:
         rows / max(1.0, executions),
         executions,
         max(spent) / max(1.0, most) if spent else None,
+        sum(spent) if spent else None,
+        sum(busy) if busy else None,
         sum(read) if read else None,
         tuple(workers) if len(workers) > 1 else (),
     )

@@ -62,26 +62,20 @@ def _quoted_names(root: etree._Element) -> bool:
 def _redact(element: etree._Element, quoted_names: bool) -> None:
     known = element.tag in _ELEMENTS
     for name, value in pairs_of(element):
-        kept = _kept(name, value, quoted_names) if known else MASK
-        if kept != value:
-            element.set(name, kept)
-    if element.text and not element.text.isspace():
+        matches = _MATCHES.get(name) if known else None
+        if matches is None or not matches(value):
+            kept = mask_tsql_literals(value, quoted_names=quoted_names) if known and name in EXPRESSIONS else MASK
+            if kept != value:
+                element.set(name, kept)
+    if (text := element.text) and not text.isspace():
         element.text = MASK
-    if element.tail and not element.tail.isspace():
+    if (tail := element.tail) and not tail.isspace():
         element.tail = MASK
 
 
-def _kept(name: str, value: str, quoted_names: bool) -> str:
-    if name in NAMES:
-        return value
-    if name in EXPRESSIONS:
-        return mask_tsql_literals(value, quoted_names=quoted_names)
-    matches = _MATCHES.get(name)
-    return value if matches and matches(value) else MASK
-
-
 _ELEMENTS = frozenset(MARK + name for name in ELEMENTS)
-_MATCHES: dict[str, Callable[[str], re.Match[str] | None]] = {
+_MATCHES: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(NAMES, lambda _: True),
     **dict.fromkeys(NUMBERS, _NUMBER.fullmatch),
     **dict.fromkeys(FLAGS, _FLAG.fullmatch),
     **dict.fromkeys(HASHES, _HASH.fullmatch),

@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-from dbplanmon_pipeline.core.plans.showplan_text import showplan_documents
+from dbplanmon_pipeline.core.plans.showplan_text import is_whole, showplan_documents
 from dbplanmon_pipeline.errors import PlanParseError
 
 NAMESPACE = "http://schemas.microsoft.com/sqlserver/2004/07/showplan"
@@ -28,7 +28,11 @@ def showplan_root(text: str) -> etree._Element:
 
 
 def _root(document: str) -> etree._Element:
-    root = _parsed(_bytes(document))
+    try:
+        root = etree.fromstring(_bytes(document), harmless_parser())
+    except etree.XMLSyntaxError as error:
+        # The message of the parser may quote the document.
+        raise PlanParseError(_complaint(document, error.lineno or 1)) from None
     if root.tag != f"{MARK}ShowPlanXML":
         raise PlanParseError(f"no showplan: the namespace is not the one SQL Server writes ({NAMESPACE})")
     return root
@@ -40,8 +44,9 @@ def _bytes(document: str) -> bytes:
     return document.encode("utf-8", "replace")
 
 
-def _parsed(document: bytes) -> etree._Element:
-    parser = etree.XMLParser(
+def harmless_parser() -> etree.XMLParser:
+    """A parser that looks nothing up, neither entities nor files nor the network."""
+    return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
         load_dtd=False,
@@ -52,10 +57,12 @@ def _parsed(document: bytes) -> etree._Element:
         collect_ids=False,
         huge_tree=True,
     )
-    try:
-        return etree.fromstring(document, parser)
-    except etree.XMLSyntaxError as error:
-        # The message of the parser may quote the document.
-        raise PlanParseError(
-            f"no readable showplan: the XML is damaged, cut off or too deep at line {error.lineno or 1}"
-        ) from None
+
+
+def _complaint(document: str, line: int) -> str:
+    if is_whole(document):
+        return f"no readable showplan: the XML is damaged or too deep at line {line}; save the plan as .sqlplan"
+    return (
+        f"no readable showplan: the XML is cut off at line {line}; grids, results to text and sqlcmd cut long values, "
+        "so save the plan as .sqlplan"
+    )

@@ -1,5 +1,7 @@
 """Plans as they lie in files and in the store, whichever engine wrote them."""
 
+import re
+
 from dbplanmon_pipeline.core.model import CapturedPlan
 from dbplanmon_pipeline.core.plans.partitions import gathered
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
@@ -8,18 +10,20 @@ from dbplanmon_pipeline.core.plans.showplan_text import is_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan
 from dbplanmon_pipeline.errors import PlanParseError
 
+_OF_POSTGRES = re.compile(r"<explain[\s>]|\bQUERY PLAN\b|Node Type|\(cost=\d")
 _PARSERS = {"pgjson": parse_pg_plan, "showplan": parse_showplan}
 
 
 def parse_plan(text: str) -> Plan:
-    """The plan in a text: EXPLAIN as text or in JSON, or a showplan, told apart by what the text holds.
+    """The plan in a text: EXPLAIN in any of its forms, or a showplan, told apart by what the text holds.
 
     Raises:
         PlanParseError: it is neither; one line.
     """
-    if text.lstrip("\ufeff \t\r\n").startswith("<") or (is_showplan(text) and '"Node Type"' not in text):
+    if is_showplan(text) and '"Node Type"' not in text:
         return parse_showplan(text)
-    return parse_pg_plan(text)
+    is_markup = text.lstrip("\ufeff \t\r\n").startswith("<")
+    return parse_showplan(text) if is_markup and not _OF_POSTGRES.search(text) else parse_pg_plan(text)
 
 
 def tree_of(plan: CapturedPlan) -> Plan | None:

@@ -37,6 +37,8 @@ CAUSES = (
 )
 """Findings that say why a plan is as it is, the surest first; others say what is bad about it."""
 
+_WISH = "missing-index"
+
 _EXPLAINS = (DifferenceKind.PARAMETER, DifferenceKind.HINT, DifferenceKind.FUNCTION, DifferenceKind.SETTING)
 """Changes that explain others, the surest first."""
 
@@ -120,6 +122,9 @@ def _symptom(changes: Sequence[PlanDifference], fresh: Sequence[Finding], stayed
     if changes and changes[0].kind in _EXPLAINS:
         return ""
     worst = next((one for one in stayed if one.weight is Weight.HIGH), None)
+    if worst and worst.rule == _WISH:
+        # What the plan does is said before what the optimizer estimates it could do.
+        worst = next((one for one in stayed if one.weight is not Weight.LOW and one.rule != _WISH), worst)
     return f"in both plans {worst.text}" if worst else ""
 
 

@@ -86,6 +86,8 @@ class Operator:
         estimated_width_bytes: size of one row.
         actual_rows: rows per execution [count]; actual_loops: executions; actual_ms: time per execution, inputs
             included [ms]; only in plans of statements that ran.
+        elapsed_ms / cpu_ms: of all executions and workers together, with inputs in the same worker but not in batch
+            mode [ms]; only SQL Server tells.
         actual_rows_read: rows that it looked at in all its executions to deliver those [count].
         rows_by_worker: rows that each parallel worker delivered [count]; empty where one did all.
         warnings: those that the engine wrote at this operator.
@@ -112,6 +114,8 @@ class Operator:
     actual_rows: float | None = None
     actual_loops: float | None = None
     actual_ms: float | None = None
+    elapsed_ms: float | None = None
+    cpu_ms: float | None = None
     actual_rows_read: float | None = None
     rows_by_worker: tuple[float, ...] = ()
     warnings: tuple["PlanWarning", ...] = ()

@@ -9,7 +9,11 @@ _NAME = r"\[(?:[^\]]|\]\])++(?:\]|\Z)"
 _PATH = re.compile(rf"{_NAME}(?:\.{_NAME})*+(?P<renamed>(?<=\])\ as\ (?=\[))?")
 _PART = re.compile(_NAME)
 _PLAIN = re.compile(r"\[([^\W\d]\w*|@\w+)\]")
-_NUMBERED = re.compile(r"\b(Expr|Union|Bmk|Chk|Bitmap|Const|Col|Act|Seg|PtnId|IsBaseRow|RangePartition)\d{4,}\b")
+_BITMAP = re.compile(r"(?:\A|(?<= AND ))PROBE\((?:Opt_)?Bitmap\d+(?:,[^()]*+)?\)(?: AND |\Z)")
+_NUMBERED = re.compile(
+    r"\b(Expr|ConstExpr|Union|Bmk|Chk|Bitmap|Opt_Bitmap|Const|Col|Act|Seg|PtnId|IsBaseRow|RangePartition|Recr|Uniq|"
+    r"TrgPrb|SrcPrb|partialagg|globalagg)\d{4,}\b"
+)
 
 
 def short_expression(expression: str) -> str:
@@ -30,5 +34,11 @@ _WITHOUT = r"\1"
 
 
 def comparable_expression(expression: str) -> str:
-    """The short expression without values and without the numbers the optimizer gives to what it computes."""
-    return _NUMBERED.sub(r"\1", short_expression(mask_tsql_literals(expression)))
+    """The short expression without values and without the numbers the optimizer gives to what it computes.
+
+    The bitmap of a hash join that rows are tested with early is no condition of the statement, and goes.
+    """
+    short = short_expression(mask_tsql_literals(expression))
+    if "PROBE(" in short:
+        short = _BITMAP.sub("", short).removesuffix(" AND ")
+    return _NUMBERED.sub(r"\1", short)

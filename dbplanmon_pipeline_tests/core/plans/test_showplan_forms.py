@@ -48,8 +48,19 @@ def event(plan):
         f"Plan\n----\n{ONE}\n\n(1 row affected)",
         "select 'a' option (use plan N'" + ONE.replace("'", "''") + "')",
         '@hints = N\'<?xml version="1.0"?>\n' + ONE.replace("'", "''") + "'",
+        f"<!DOCTYPE html><html><body><pre>{escape(ONE)}</pre></body></html>",
+        escape(escape(ONE)),
+        escape(ONE).replace("&lt;", "&#60;").replace("&gt;", "&#x3E;"),
+        json.dumps({"query_plan": ONE}).replace("<", "\\u003c").replace(">", "\\u003E"),
+        f"<PlanGuide><![CDATA[{ONE}]]></PlanGuide>",
+        f'id,event_data\r\n1,"{element("value", escape(ONE, quote=False)).replace(chr(34), chr(34) * 2)}"\r\n',
+        element("value", escape(ONE.replace("Version=", 'Nothing="" Version='), quote=False)),
     ],
-    ids=["cell", "csv", "json", "json slashes", "event", "escaped", "behind a query", "grid", "hint", "guide"],
+    ids=[
+        *("cell", "csv", "json", "json slashes", "event", "escaped", "behind a query", "grid", "hint", "guide"),
+        *("web page", "escaped twice", "escaped by numbers", "json of PowerShell", "cdata", "escaped in a cell"),
+        "escaped with an empty attribute",
+    ],
 )
 def test_a_plan_in_another_wrapping_is_the_same_plan(text):
     assert parse_plan(text).statements == parse_showplan(ONE).statements
@@ -63,6 +74,21 @@ def test_the_plans_of_a_batch_are_read_one_after_the_other(between):
     assert plan.counts["operators"] == sum(1 for _ in plan.operators())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{"plan": ONE}, {"plan": None}, {"plan": TWO}]),
+        json.dumps([{"plan": ONE}, {"plan": TWO}]).replace("<", "\\u003C"),
+        "".join(f'{number},"{plan.replace(chr(34), chr(34) * 2)}"\r\n' for number, plan in enumerate((ONE, TWO))),
+        f"id\tplan\r\n1\tNULL\r\n2\t{ONE}\r\n3\t{TWO}\r\n",
+        f"<Events>{element('Event', escape(ONE))}{element('Event', escape(TWO))}</Events>",
+    ],
+    ids=["json", "json of PowerShell", "csv", "tsv", "trace"],
+)
+def test_each_row_of_a_result_is_read(text):
+    assert [one.text for one in parse_plan(text).statements][1:] == ["select 2", "select 3"]
+
+
 def test_the_plans_of_several_events_are_read_and_redacted():
     text = f"<events>{event(ONE)}{event(TWO)}</events>"
     assert parse_showplan(redact_showplan(text)).counts == parse_showplan(text).counts
@@ -70,7 +96,7 @@ def test_the_plans_of_several_events_are_read_and_redacted():
 
 
 def test_a_batch_whose_last_plan_is_cut_off_is_refused():
-    with pytest.raises(PlanParseError, match="damaged, cut off"):
+    with pytest.raises(PlanParseError, match="cut off at line"):
         parse_showplan(f"{ONE}\n{TWO[:-40]}")
 
 
@@ -88,12 +114,20 @@ def test_a_closing_tag_before_the_plan_does_no_harm():
         ("StmtText\n  |--Clustered Index Scan(OBJECT:([Shop].[dbo].[T].[PK]))", "SHOWPLAN_TEXT"),
         ("NULL", "no execution plan"),
         (ONE.replace("Showplan", "showplan").replace(' xmlns="http', ' a="http'), "namespace"),
-        (ONE[: len(ONE) // 2], "damaged, cut off"),
-        ('"' + ONE[: len(ONE) // 2].replace('"', '""'), "damaged, cut off"),
-        (json.dumps(ONE)[: len(ONE) // 2], "damaged, cut off"),
-        ("\ufffd" + ONE.replace("<BatchSequence>", "<BatchSequence \0>"), "damaged, cut off"),
+        (ONE[: len(ONE) // 2], "cut off at line 2"),
+        ('"' + ONE[: len(ONE) // 2].replace('"', '""'), "cut off"),
+        (json.dumps(ONE)[: len(ONE) // 2], "cut off"),
+        ("\ufffd" + ONE.replace("<BatchSequence>", "<BatchSequence \0>"), "damaged"),
+        ("<deadlock-list><deadlock/></deadlock-list>", "a deadlock graph"),
+        ("<TextData><blocked-process-report/></TextData>", "a blocked process"),
+        ('<event name="rpc_completed"><data name="statement"/></event>', "no event in this has a plan"),
+        (ONE[ONE.index("<StmtSimple") : ONE.index("</Statements>")], "only a part of a plan"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]>' + ONE, "a document type"),
     ],
-    ids=["query", "click me", "text form", "null", "no namespace", "cut", "cut cell", "cut json", "nul"],
+    ids=[
+        *("query", "click me", "text form", "null", "no namespace", "cut", "cut cell", "cut json", "nul"),
+        *("deadlock", "blocked", "event", "part", "document type"),
+    ],
 )
 def test_what_cannot_be_read_is_refused_in_one_clear_line(text, expected):
     with pytest.raises(PlanParseError, match=expected) as refused:

@@ -1,4 +1,4 @@
-"""EXPLAIN in text form is read as its JSON form is, as far as it tells as much; on real servers of two versions."""
+"""Each form of EXPLAIN is read as its JSON form is, text as far as it tells as much; on servers of two versions."""
 
 import json
 from dataclasses import fields
@@ -78,6 +78,16 @@ def test_both_forms_are_one_tree(monitored_server, steady_database, planner, opt
             for left, right in zip(text.operators(), document.operators(), strict=True):
                 assert as_told(left) == as_told(right), statement
                 assert left.attributes.items() <= right.attributes.items(), statement
+
+
+@pytest.mark.parametrize("form", ["XML", "YAML"])
+def test_the_other_forms_say_all_that_json_says(monitored_server, steady_database, form):
+    with connect(monitored_server, steady_database) as session:
+        for statement in READS + CHANGES:
+            other, document = (parse_pg_plan(explained(session, "VERBOSE", name, statement)) for name in (form, "JSON"))
+            for left, right in zip(other.operators(), document.operators(), strict=True):
+                assert as_told(left) == as_told(right), statement
+                assert left.attributes == right.attributes, statement
 
 
 def test_what_running_cost_is_read_too(monitored_server, steady_database):

@@ -252,12 +252,33 @@ def late_filter(view: StatementView) -> Iterator[Found]:
     for node in view.nodes:
         given = _given(view, node)
         if given >= MANY_ROWS and node.rows <= FEW_LEFT * given:
-            text = (
-                f"{node.words} gets {figure(given)} rows and keeps {figure(node.rows)}, after they were read and joined"
-            )
+            scan = _columnstore_below(view, node)
+            after = f"above the scan of {scan.operator.target}" if scan else "after they were read and joined"
+            text = f"{node.words} gets {figure(given)} rows and keeps {figure(node.rows)}, {after}"
             share = max((child.tree_share for child in view.inputs(node)), default=node.share)
             if share >= WORTH_SHARE:
-                yield Found(text, node, share, (rows("rows_read", given), rows("rows_kept", node.rows)))
+                measures = (rows("rows_read", given), rows("rows_kept", node.rows))
+                yield Found(
+                    text,
+                    node,
+                    share,
+                    measures,
+                    advice=_ABOVE_COLUMNSTORE if scan else "",
+                    weight=Weight.LOW if scan else None,
+                )
+
+
+_ABOVE_COLUMNSTORE = (
+    "A columnstore judges such a condition only after it has unpacked the rows. This is usual for strings compared by "
+    "LIKE or a function, and needs no cure unless the scan is slow; then compare a short code instead of the text, or "
+    "add a nonclustered index."
+)
+
+
+def _columnstore_below(view: StatementView, node: Node) -> Node | None:
+    """The scan of a columnstore whose rows a filter gets at first hand."""
+    below = view.inputs(node)[:1]
+    return below[0] if below and below[0].operator.name == "Columnstore Index Scan" else None
 
 
 def _given(view: StatementView, node: Node) -> float:

@@ -63,11 +63,12 @@ def row_estimate_off(view: StatementView) -> Iterator[Found]:
         if not _is_off(view, node) or any(_is_off(view, child) for child in view.inputs(node)) or _is_cut_short(node):
             continue
         consequence, share = _consequence(view, node)
-        if consequence and share >= WORTH_SHARE:
+        if consequence:
             expected, came = node.estimated or 0.0, node.actual or 0.0
             more = "more" if came > expected else "fewer"
+            were = "was" if expected == 1.0 else "were"
             text = (
-                f"{node.words} delivers {counted(came, 'row')} where {figure(expected)} were expected "
+                f"{node.words} delivers {counted(came, 'row')} where {figure(expected)} {were} expected "
                 f"({figure(off_times(node))} times {more}); {consequence}"
             )
             measures = (rows("estimated_rows", expected), rows("actual_rows", came))
@@ -81,17 +82,26 @@ def _is_cut_short(node: Node) -> bool:
 
 
 def _consequence(view: StatementView, node: Node) -> tuple[str, float]:
-    """What was chosen or sized by the estimate, empty where nothing was; and its share of the statement [0-1]."""
+    """What was chosen or sized by the estimate, the nearest that is worth a word; and its share of the statement [0-1].
+
+    Empty where nothing was.
+    """
+    for what, share in _consequences(view, node):
+        if share >= WORTH_SHARE:
+            return what, share
+    return "", 0.0
+
+
+def _consequences(view: StatementView, node: Node) -> Iterator[tuple[str, float]]:
     below = node
     for above in node.above():
         kind = above.operator.kind
         if kind == NodeKind.NESTED_LOOPS and below.place == 0:
-            inner = view.inputs(above)[-1]
-            return "the nested loops above were chosen for those", inner.tree_share
-        if kind in _SIZED:
-            return f"the {above.operator.name} above was chosen or got its memory for those", above.share + node.share
+            yield "the nested loops above were chosen for those", view.inputs(above)[-1].tree_share
+        elif kind in _SIZED:
+            share = above.share + node.share
+            yield f"the {above.operator.name} above was chosen or got its memory for those", share
         below = above
-    return "", 0.0
 
 
 @rule(

@@ -12,6 +12,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     Measure,
     Rule,
     Weight,
+    counted,
     rows,
     rule,
     weight_of,
@@ -22,6 +23,8 @@ from dbplanmon_pipeline.core.plans.tree import NodeKind
 MANY_EXECUTIONS = 100_000.0
 OFF_TIMES = 10.0
 WORTH_EXECUTIONS = 1_000.0
+NEGLIGIBLE_SHARE = 0.01
+"""What was measured to take less of the statement is not worth a word."""
 
 _TOLD_ELSEWHERE = frozenset({NodeKind.SPOOL, NodeKind.CONSTANT, NodeKind.COMPUTE, NodeKind.LOOKUP})
 
@@ -112,9 +115,10 @@ def nested_loops_underestimated(view: StatementView) -> Iterator[Found]:
         expected, came = outer.estimated, outer.actual
         if expected is None or came is None or inner.executions < WORTH_EXECUTIONS:
             continue
-        if came >= OFF_TIMES * max(expected, 1.0):
+        negligible = inner.operator.actual_ms is not None and inner.tree_share < NEGLIGIBLE_SHARE
+        if came >= OFF_TIMES * max(expected, 1.0) and not negligible:
             text = (
-                f"{node.words} expected {figure(expected)} outer rows and got {figure(came)}, so {inner.words} ran "
+                f"{node.words} expected {counted(expected, 'outer row')} and got {figure(came)}, so {inner.words} ran "
                 f"{figure(inner.executions)} times"
             )
             measures = (

@@ -22,7 +22,11 @@ WORTH_PARALLEL_COST = 5.0
 """The usual `cost threshold for parallelism`."""
 
 _NO_NEWS = frozenset({"", "EstimatedDOPIsOne", "CouldNotGenerateValidParallelPlan", "NoParallelPlansDuringUpgrade"})
-_BY_CHOICE = frozenset({"MaxDOPSetToOne", "ParallelismDisabledByTraceFlag"})
+_EDITION = "NoParallelPlansInDesktopOrExpressEdition"
+_BY_CHOICE = frozenset({"MaxDOPSetToOne", "ParallelismDisabledByTraceFlag", _EDITION})
+_QUICK_MS = 1000.0
+"""What ran in less needs no second core."""
+
 _REASONS = {
     "MaxDOPSetToOne": "MAXDOP is 1",
     "TSQLUserDefinedFunctionsNotParallelizable": "it calls a scalar function written in T-SQL",
@@ -38,6 +42,9 @@ _REASONS = {
     "NoParallelWithRemoteQuery": "it reads another server",
     "ParallelismDisabledByTraceFlag": "a trace flag forbids it",
     "NoParallelForNativelyCompiledModule": "it belongs to a natively compiled module",
+    "UpdatingWritebackVariable": "it assigns to a variable",
+    "NoParallelCreateIndexInNonEnterpriseEdition": "only Enterprise builds indexes in parallel",
+    _EDITION: "this edition (Express) runs every statement on one",
     "NoRangesResumableCreate": "a resumable index build is not parallel here",
 }
 
@@ -51,11 +58,13 @@ _REASONS = {
 def serial_plan(view: StatementView) -> Iterator[Found]:
     """Serial plans of dear statements, with the engine's reason."""
     reason = str(view.statement.attributes.get("NonParallelPlanReason", ""))
-    if view.cost >= WORTH_PARALLEL_COST and reason not in _NO_NEWS:
+    quick = view.elapsed_ms is not None and view.elapsed_ms < _QUICK_MS
+    if view.cost >= WORTH_PARALLEL_COST and reason not in _NO_NEWS and not quick:
         text = f"it runs on one core, because {_REASONS.get(reason, f'of {reason}')}"
         measures = (Measure("estimated_cost", view.cost, "cost units"),)
         weight = Weight.LOW if reason in _BY_CHOICE else Weight.MEDIUM
-        yield Found(text, share=0.3, measures=measures, subject=reason, weight=weight)
+        advice = "Only another edition of the server has more for it." if reason == _EDITION else ""
+        yield Found(text, share=0.3, measures=measures, subject=reason, advice=advice, weight=weight)
 
 
 @rule(

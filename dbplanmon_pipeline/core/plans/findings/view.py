@@ -215,26 +215,61 @@ def _runs_once(operator: Operator, parent: Operator) -> bool:
 
 
 def _spent(engine: Engine, drafts: list[_Draft]) -> list[tuple[float, float]]:
-    """Work of each operator: its own part, and with its inputs; measured where the whole tree was."""
-    inclusive = _measured(engine, drafts) or [_estimated(engine, draft) for draft in drafts]
-    spent = []
-    for number, draft in enumerate(drafts):
-        inputs = sum(inclusive[child] for child in draft.children)
-        spent.append((max(0.0, inclusive[number] - inputs), inclusive[number]))
-    return spent
+    """Work of each operator: its own part, and with its inputs; measured where the plan tells it."""
+    measure = _on_postgres if engine == Engine.POSTGRES else _on_sqlserver
+    return measure(drafts) or _own_parts(drafts, [_estimated(engine, draft) for draft in drafts])
 
 
-def _measured(engine: Engine, drafts: list[_Draft]) -> list[float]:
-    """Milliseconds with inputs; empty where not measured, or by several workers at once, whose times overlap."""
-    if not drafts or any(draft.operator.actual_ms is None or draft.operator.parallel for draft in drafts):
+def _own_parts(drafts: list[_Draft], whole: list[float]) -> list[tuple[float, float]]:
+    """Own part and whole of each operator, from what it and its inputs took together."""
+    inputs = (sum(whole[child] for child in draft.children) for draft in drafts)
+    return [(max(0.0, work - below), work) for work, below in zip(whole, inputs, strict=True)]
+
+
+def _on_sqlserver(drafts: list[_Draft]) -> list[tuple[float, float]]:
+    """Milliseconds of all threads together; empty where too little was measured.
+
+    Operators in batch mode tell their own time only. Exchanges mostly wait for threads that count by themselves, so
+    that their CPU counts. Who only defines values tells nothing: they are worked out where they are used.
+    """
+    elapsed = [0.0] * len(drafts)
+    spent = [(0.0, 0.0)] * len(drafts)
+    for number in reversed(range(len(drafts))):
+        operator, children = drafts[number].operator, drafts[number].children
+        below = sum(elapsed[child] for child in children)
+        told = operator.elapsed_ms
+        if told is None:
+            own, elapsed[number] = 0.0, below
+        elif _in_batch_mode(operator):
+            own, elapsed[number] = told, told + below
+        else:
+            own, elapsed[number] = max(0.0, told - below), told
+        if operator.kind == NodeKind.EXCHANGE:
+            own = operator.cpu_ms or 0.0
+        spent[number] = own, own + sum(spent[child][1] for child in children)
+    return spent if sum(own for own, _ in spent) >= 1.0 else []
+
+
+def _in_batch_mode(operator: Operator) -> bool:
+    return "Batch" in str(operator.attributes.get("EstimatedExecutionMode", ""))
+
+
+def _on_postgres(drafts: list[_Draft]) -> list[tuple[float, float]]:
+    """Milliseconds of all executions; empty where not measured.
+
+    Below a Gather the executions of workers run side by side, and count as one.
+    """
+    if any(draft.operator.actual_ms is None for draft in drafts):
         return []
-    if engine == Engine.SQLSERVER and any(
-        "Batch" in str(draft.operator.attributes.get("EstimatedExecutionMode", "")) for draft in drafts
-    ):
-        # Operators in batch mode tell their own time only.
-        return []
-    times = [max(0.0, (draft.operator.actual_ms or 0.0) * (draft.operator.actual_loops or 0.0)) for draft in drafts]
-    return times if times[0] >= 1.0 else []
+    whole: list[float] = []
+    at_once: list[float] = []
+    for draft in drafts:
+        above = drafts[draft.parent].operator.attributes if draft.parent is not None else {}
+        workers = number_of(above.get("Workers Launched")) or 0.0
+        at_once.append((1.0 + workers) * (at_once[draft.parent] if draft.parent is not None else 1.0))
+        executions = max(1.0, (draft.operator.actual_loops or 0.0) / at_once[-1])
+        whole.append(max(0.0, (draft.operator.actual_ms or 0.0) * executions))
+    return _own_parts(drafts, whole) if whole and whole[0] >= 1.0 else []
 
 
 def _estimated(engine: Engine, draft: _Draft) -> float:

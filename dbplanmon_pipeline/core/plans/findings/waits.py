@@ -68,7 +68,7 @@ def _waited_for(kind: str) -> str:
     "slow-compilation",
     "Plan that takes long to make",
     "Make the statement smaller, and let its plan be used again: parameters instead of literals, no RECOMPILE, "
-    "prepared statements; on PostgreSQL fewer partitions and joins at once.",
+    "prepared statements.",
 )
 def slow_compilation(view: StatementView) -> Iterator[Found]:
     """Compilation, or planning, of a second or more; on PostgreSQL of a tenth, where running it takes no longer."""
@@ -84,8 +84,17 @@ def slow_compilation(view: StatementView) -> Iterator[Found]:
     share = min(1.0, spent / (spent + max(0.0, elapsed))) if elapsed is not None else 0.0
     weight = weight_of(share) if elapsed is not None else Weight.LOW
     yield Found(
-        f"making the plan took {figure(spent)} ms{beside}", share=share, measures=tuple(measures), weight=weight
+        f"making the plan took {figure(spent)} ms{beside}",
+        share=share,
+        measures=tuple(measures),
+        advice=_PLANNING if view.engine == Engine.POSTGRES else "",
+        weight=weight,
     )
 
+
+_PLANNING = (
+    "Join fewer tables and partitions at once, and let prepared statements keep the plan; see whether statistics "
+    "targets or join_collapse_limit were raised."
+)
 
 RULES: tuple[Rule, ...] = (waited_most, slow_compilation)

@@ -38,7 +38,6 @@ NAMED_AFTER = [
     ("spill-warning", "sort-on-disk"),
     ("2d461657_test_plans_spilltotempdb", "sort-on-disk"),
     ("2d461657_test_plans_spilltotempdb", "missing-statistics"),
-    ("d0f5d9be_test_plans_stack_overflow_inequality_index", "memory-grant-wait"),
     ("d0f5d9be_test_plans_stack_overflow_inequality_index", "memory-grant-too-large"),
     ("05c878a3_test_plans_stack_overflow_inequality_index", "missing-index"),
     ("13297ced_results_03-parameter-sniffing-slow", "parameter-sniffing"),

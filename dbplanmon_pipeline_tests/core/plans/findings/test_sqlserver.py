@@ -4,7 +4,7 @@ import pytest
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.findings.registry import RULES
-from dbplanmon_pipeline_tests.core.plans.findings.made_up import loops, named, ran, scan, select
+from dbplanmon_pipeline_tests.core.plans.findings.made_up import loops, named, predicate, ran, scan, select
 from dbplanmon_pipeline_tests.core.plans.findings.made_up_sqlserver import (
     FEW_WISH,
     HASH_SPILL,
@@ -175,6 +175,11 @@ CASES = [
         select(scan(), plan={"NonParallelPlanReason": "TSQLUserDefinedFunctionsNotParallelizable"}),
         select(scan(), plan={"NonParallelPlanReason": "CouldNotGenerateValidParallelPlan"}),
     ),
+    (
+        "serial-plan",
+        select(scan(), element("QueryTimeStats", ElapsedTime=5_000), plan={"NonParallelPlanReason": "NoParallelX"}),
+        select(scan(), element("QueryTimeStats", ElapsedTime=500), plan={"NonParallelPlanReason": "NoParallelX"}),
+    ),
     ("waited-most", waited("LCK_M_S", 700), waited("LCK_M_S", 300)),
     ("waited-most", waited("ASYNC_NETWORK_IO", 700), waited("CXPACKET", 700)),
     ("waited-most", waited("OLEDB", 700), waited("OLEDB", 700, workers=4)),
@@ -228,6 +233,27 @@ def test_a_name_at_the_begin_of_a_sentence_keeps_its_case():
     assert found.sentence == "dbo.Price runs row by row, and its cost is not in the estimates."
     (found,) = named("memory-grant-wait", granted(GrantedMemory=1024, GrantWaitTime=7))
     assert found.sentence == "It waited 7 s for its memory grant before it could begin."
+
+
+def test_what_the_edition_forbids_is_not_blamed_on_the_statement():
+    plan = {"NonParallelPlanReason": "NoParallelPlansInDesktopOrExpressEdition"}
+    (found,) = named("serial-plan", select(scan(), plan=plan))
+    assert (found.weight, found.advice) == ("low", "Only another edition of the server has more for it.")
+
+
+def test_a_wait_for_memory_is_as_long_as_the_grant_says():
+    wait = element("Warnings", element("Wait", WaitType="Memory Grant", WaitTime=58))
+    grant = element("MemoryGrantInfo", GrantedMemory=1024, GrantWaitTime=0)
+    assert named("memory-grant-wait", select(wait, grant, scan())) == []
+    (found,) = named("memory-grant-wait", select(wait, scan()))
+    assert "58 s" in found.text
+
+
+def test_a_filter_on_a_columnstore_is_no_late_one():
+    read = scan(physical="Clustered Index Scan", rows=500_000, cost=90.0, Storage="ColumnStore")
+    (found,) = named("late-filter", select(relop("Filter", predicate("a like b"), read, detail="Filter", rows=10)))
+    assert found.text.endswith("keeps 10, above the scan of dbo.Orders")
+    assert (found.weight, "HAVING" in found.advice) == ("low", False)
 
 
 def test_values_of_parameters_are_never_told():
