@@ -66,6 +66,18 @@ def test_a_job_is_told_when_it_begins_and_ends_and_each_target_once(tmp_path: Pa
     assert all(line["duration_ms"] >= 0 for line in [*read, *failed])
 
 
+def test_readings_that_wait_for_the_store_are_no_warning_each(tmp_path: Path, stream: io.StringIO) -> None:
+    settings = settings_of(tmp_path)
+    with Monitor(settings).session() as session:
+        session.store.close()
+        for file in settings.state_dir.glob("store.db*"):
+            file.unlink()
+        session.collect()
+    told = [(line["event"], line["level"]) for line in events(stream, "target_read", "target_not_read")]
+    assert sorted(told) == [("target_not_read", "warning"), *[("target_read", "info")] * 2]
+    assert {line["status"] for line in events(stream, "target_read")} == {"spooled"}
+
+
 def test_a_large_fleet_tells_only_of_what_was_not_read(tmp_path: Path, stream: io.StringIO) -> None:
     text = FLEET.replace("databases: 3", f"databases: {TARGETS_TOLD + 1}").replace("statements: 5", "statements: 1")
     with Monitor(settings_of(tmp_path, text)).session() as session:

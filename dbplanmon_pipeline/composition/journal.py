@@ -40,7 +40,7 @@ TARGETS_TOLD = 200
 RUN_ID: ContextVar[str] = ContextVar("dbplanmon_run_id", default="")
 """Id of the run this happens in; Dagster's where Dagster runs it."""
 
-_READ = frozenset({CollectionStatus.OK, CollectionStatus.FIRST_READING})
+_READ = frozenset({CollectionStatus.OK, CollectionStatus.FIRST_READING, CollectionStatus.SPOOLED})
 _log = logging.getLogger(JOBS_LOGGER)
 _outermost: ContextVar[bool] = ContextVar("dbplanmon_outermost", default=True)
 
