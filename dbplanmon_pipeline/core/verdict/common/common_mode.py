@@ -38,7 +38,7 @@ class TickGrid:
         tick: int64 [rows].
         cell: int64 [rows], index of each row into the raveled grid.
         speaks: bool [rows], enough executions to be heard.
-        statements: int64 [groups, ticks], how many speak, or count as if they did.
+        statements: int64 [groups, ticks], how many speak.
     """
 
     width: int
@@ -86,7 +86,7 @@ def tick_grid(
         tick: int64 [rows], from 0.
         policy: thresholds.
         heard: bool [rows], which may speak at all; None: all.
-        of_parts: groups are small; where nearly enough speak, those that ran too seldom to be heard count as well.
+        of_parts: groups are small; where too few speak, those that ran too seldom to be heard speak as well.
     """
     width = int(tick.max(initial=0)) + 1
     groups = int(group.max(initial=-1)) + 1
@@ -94,10 +94,12 @@ def tick_grid(
     speaks = rows.executions >= policy.common_mode_executions
     if heard is not None:
         speaks &= heard
-    statements = np.bincount(cell, speaks, minlength=groups * width).astype(np.int64)
+    statements = np.bincount(cell, speaks, minlength=groups * width)
     if of_parts:
-        ran = np.bincount(cell, heard, minlength=len(statements)).astype(np.int64)
-        statements = np.where(statements >= policy.common_mode_few - 1, ran, statements)
+        few = (statements < policy.common_mode_few)[cell]
+        speaks |= few if heard is None else few & heard
+        statements = np.bincount(cell, speaks, minlength=groups * width)
+    statements = statements.astype(np.int64)
     return TickGrid(width, groups, tick, cell, speaks, statements.reshape(groups, width))
 
 
