@@ -67,14 +67,15 @@ def _may_gather(operator: Operator) -> bool:
 
 
 def _gathered_tree(root: Operator) -> Operator:
-    """Inputs before what they feed, so that no depth is too deep."""
+    """Inputs before what they feed, so that no depth is too deep, and each operator is looked at once."""
     done: dict[int, Operator] = {}
     keys = _Keys()
     for operator in reversed(list(root.walk())):
         children = tuple(done[id(child)] for child in operator.children)
         if _may_gather(operator):
             children = _together(children, keys)
-        done[id(operator)] = operator if children == () else replace(operator, children=children)
+        done[id(operator)] = operator if not children else replace(operator, children=children)
+        keys.add(done[id(operator)])
     return done[id(root)]
 
 
@@ -86,35 +87,33 @@ class _Keys:
         self._of: dict[int, tuple[Operator, int]] = {}
 
     def of(self, root: Operator) -> int:
-        """The number of a tree."""
-        for operator in reversed(list(root.walk())):
-            if id(operator) not in self._of:
-                # The operator is kept, so that no other one gets its id.
-                self._of[id(operator)] = operator, self._number(operator)
+        """The number of a tree that was added."""
         return self._of[id(root)][1]
 
-    def _number(self, operator: Operator) -> int:
+    def add(self, operator: Operator) -> None:
+        """Number a tree whose inputs were added."""
         table = alias_of_table(operator.relation, operator.alias)
         said = (
             *(operator.name, operator.role, operator.join_type, operator.strategy, operator.direction),
             *(operator.parallel, operator.schema, table or (operator.relation, operator.alias), bool(operator.index)),
             tuple((name, _of_table(text)) for name, text in operator.conditions),
-            tuple(self._of[id(child)][1] for child in operator.children),
+            tuple(map(self.of, operator.children)),
         )
-        return self._numbers.setdefault(said, len(self._numbers))
+        # The operator is kept, so that no other one gets its id.
+        self._of[id(operator)] = operator, self._numbers.setdefault(said, len(self._numbers))
 
 
 def _together(children: Sequence[Operator], keys: _Keys) -> tuple[Operator, ...]:
     """Children with those that read partitions alike as one, at the place of the first."""
+    told = [(child, keys.of(child)) for child in children]
     alike: dict[int, list[Operator]] = defaultdict(list)
-    for child in children:
-        alike[keys.of(child)].append(child)
-    return tuple(_one(same) if _are_partitions(same) else same[0] for same in _kept_apart(alike.values()))
-
-
-def _kept_apart(groups: Iterable[list[Operator]]) -> Iterable[list[Operator]]:
-    for group in groups:
-        yield from [group] if _are_partitions(group) else [[child] for child in group]
+    for child, key in told:
+        alike[key].append(child)
+    merged = {key: _one(group) for key, group in alike.items() if _are_partitions(group)}
+    for one in merged.values():
+        for operator in reversed(list(one.walk())):
+            keys.add(operator)
+    return tuple(merged.get(key, one) for one, key in told if key not in merged or one is alike[key][0])
 
 
 def _are_partitions(group: Sequence[Operator]) -> bool:

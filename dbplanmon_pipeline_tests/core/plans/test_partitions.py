@@ -58,10 +58,11 @@ def test_partitions_that_are_read_otherwise_stay_apart():
     [
         append(scan("t", "t"), scan("t", "t_1"), scan("t", "t_2")),
         append(scan("a", "a"), scan("b", "b")),
+        append(scan("t", "t_1"), scan("b", "b"), scan("t", "t_2")),
         append({"Node Type": "Result"}, {"Node Type": "Result"}),
         [{"Plan": {"Node Type": "Nested Loop", "Plans": [scan("t_1", "x_1"), scan("t_2", "x_2")]}}],
     ],
-    ids=["the same table thrice", "two tables", "no tables", "a join"],
+    ids=["the same table thrice", "two tables", "a table around another", "no tables", "a join"],
 )
 def test_what_is_no_partition_is_left_as_it_is(document):
     plan = parse_pg_plan(document)
