@@ -265,7 +265,7 @@ def _on_postgres(drafts: list[_Draft]) -> list[tuple[float, float]]:
     at_once: list[float] = []
     for draft in drafts:
         above = drafts[draft.parent].operator.attributes if draft.parent is not None else {}
-        workers = number_of(above.get("Workers Launched")) or 0.0
+        workers = max(0.0, number_of(above.get("Workers Launched")) or 0.0)
         at_once.append((1.0 + workers) * (at_once[draft.parent] if draft.parent is not None else 1.0))
         executions = max(1.0, (draft.operator.actual_loops or 0.0) / at_once[-1])
         whole.append(max(0.0, (draft.operator.actual_ms or 0.0) * executions))

@@ -81,3 +81,10 @@ def test_a_time_that_is_no_number_is_unknown_to_findings_and_differences(name, v
     plan = parse_pg_plan([{"Plan": {"Node Type": "Result", "Actual Total Time": 1.0, "Actual Loops": 1}, name: value}])
     can_be_told(plan)
     assert not diff_plans(plan, plan).changes
+
+
+@pytest.mark.parametrize("workers", [-1, -1e308, 1e308, 0, None, "x"])
+def test_a_number_of_workers_that_cannot_be_is_none(workers):
+    scan = {"Node Type": "Seq Scan", "Relation Name": "t", "Actual Total Time": 9.0, "Actual Loops": 2}
+    gather = {"Node Type": "Gather", "Actual Total Time": 10.0, "Actual Loops": 1, "Workers Launched": workers}
+    can_be_told(parse_pg_plan([{"Plan": {**gather, "Plans": [scan]}}]))
