@@ -8,22 +8,21 @@ from dbplanmon_pipeline.core.incidents.incident import (
     Incident,
     IncidentChange,
     IncidentEvent,
-    IncidentScope,
     IncidentState,
 )
 from dbplanmon_pipeline.core.incidents.machine import IllegalTransition
 from dbplanmon_pipeline.core.model import Label, Severity
 from dbplanmon_pipeline.services.decide_incident import UnknownIncident, decide_incident, find_incident
 from dbplanmon_pipeline.testing import FixedClock
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-OPEN = Incident(
+OPEN = replace(
+    PLAN_REGRESSION,
     incident_id="aaaa00000001",
-    scope=IncidentScope.QUERY,
     instance="pg",
     database="shop",
     query_hash=1,
-    state=IncidentState.NEW,
     label=Label.UNKNOWN,
     severity=Severity.LOW,
     metric="elapsed_time_us",

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dbplanmon_pipeline.core.alerts.incident_alerts import LINE_LIMIT, SUBJECT_LIMIT, alert_id
+from dbplanmon_pipeline.core.alerts.monitor_alerts import monitor_alert
 from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
-from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.plain_words import duration_words, moment_words, one_line
 from dbplanmon_pipeline.core.ports.alerts import Alert, ChannelFailures
 
@@ -17,7 +16,6 @@ FEWEST_ATTEMPTS = 3
 
 LONGEST_KEY = 64
 TOLD_AT_MOST_EVERY = timedelta(hours=24)
-_SEVERITY = Severity.HIGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +90,16 @@ def _opened(name: str, failures: ChannelFailures, channel: str, now: datetime) -
         ("What helps", f"dbplanmon channels test {name}; dbplanmon channels replay sends what was given up"),
     ]
     moment = failures.failing_since.isoformat()
-    return _alert(name, IncidentEvent.OPENED, moment, channel, _SEVERITY.value, headline, rows, now)
+    return monitor_alert(channel_key(name), IncidentEvent.OPENED, moment, channel, headline, rows, now, _facts(name))
 
 
 def _resolved(name: str, began: datetime, channel: str, now: datetime) -> Alert:
     rows = [("Channel", name), ("Told that it failed", moment_words(began))]
     headline = f"channel {name} takes messages again"
-    return _alert(name, IncidentEvent.AUTO_RESOLVED, began.isoformat(), channel, "ok", headline, rows, now)
-
-
-def _alert(
-    name: str,
-    event: IncidentEvent,
-    moment: str,
-    channel: str,
-    tag: str,
-    headline: str,
-    rows: Sequence[tuple[str, str]],
-    now: datetime,
-) -> Alert:
-    width = max(len(title) for title, _ in rows) + 2
-    lines = [f"{title:<{width}}{one_line(value, LINE_LIMIT)}" for title, value in rows]
-    return Alert(
-        alert_id=alert_id(channel_key(name), event, moment, channel),
-        incident_id=channel_key(name),
-        event=event.value,
-        channel=channel,
-        severity=_SEVERITY.value,
-        created_at=now,
-        subject=one_line(f"[{tag}] dbplanmon: {headline}", SUBJECT_LIMIT),
-        body=f"{one_line(headline)}.\n\n" + "\n".join(lines) + "\n",
-        facts={"scope": "channel", "channel": one_line(name), "instance": "", "database": ""},
+    return monitor_alert(
+        channel_key(name), IncidentEvent.AUTO_RESOLVED, began.isoformat(), channel, headline, rows, now, _facts(name)
     )
+
+
+def _facts(name: str) -> dict[str, str]:
+    return {"scope": "channel", "channel": one_line(name)}

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dbplanmon_pipeline.core.alerts.incident_alerts import LINE_LIMIT, SUBJECT_LIMIT, alert_id
+from dbplanmon_pipeline.core.alerts.incident_alerts import LINE_LIMIT
+from dbplanmon_pipeline.core.alerts.monitor_alerts import monitor_alert
 from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
-from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.plain_words import duration_words, moment_words, one_line
 from dbplanmon_pipeline.core.ports import Alert, JobState
-
-_SEVERITY = Severity.HIGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,8 @@ def _opened(state: JobState, end: JobEnd, channel: str) -> Alert:
         ("Run", end.run_id),
         ("Reason", end.reason or "see the run in Dagster"),
     ]
-    return _alert(
-        end, IncidentEvent.OPENED, since, channel, _SEVERITY.value, headline, rows, state.consecutive_failures
-    )
+    facts = _facts(end, state.consecutive_failures)
+    return monitor_alert(job_key(end.job), IncidentEvent.OPENED, since, channel, headline, rows, end.ended_at, facts)
 
 
 def _resolved(before: JobState, end: JobEnd, channel: str) -> Alert:
@@ -90,38 +87,18 @@ def _resolved(before: JobState, end: JobEnd, channel: str) -> Alert:
         ("Run", end.run_id),
         ("Without one for", lasted),
     ]
-    return _alert(end, IncidentEvent.AUTO_RESOLVED, end.ended_at.isoformat(), channel, "ok", headline, rows, 0)
-
-
-def _alert(
-    end: JobEnd,
-    event: IncidentEvent,
-    moment: str,
-    channel: str,
-    tag: str,
-    headline: str,
-    rows: Sequence[tuple[str, str]],
-    failures: int,
-) -> Alert:
-    width = max(len(name) for name, _ in rows) + 2
-    lines = [f"{name:<{width}}{one_line(value, LINE_LIMIT)}" for name, value in rows]
-    return Alert(
-        alert_id=alert_id(job_key(end.job), event, moment, channel),
-        incident_id=job_key(end.job),
-        event=event.value,
-        channel=channel,
-        severity=_SEVERITY.value,
-        created_at=end.ended_at,
-        subject=one_line(f"[{tag}] dbplanmon: {headline}", SUBJECT_LIMIT),
-        body=f"{headline}.\n\n" + "\n".join(lines) + "\n",
-        facts={
-            "scope": "job",
-            "job": one_line(end.job),
-            "instance": "",
-            "database": "",
-            "run_id": end.run_id,
-            "failures": failures,
-            "reason": one_line(end.reason, LINE_LIMIT),
-            "ended_at": end.ended_at.isoformat(),
-        },
+    moment = end.ended_at.isoformat()
+    return monitor_alert(
+        job_key(end.job), IncidentEvent.AUTO_RESOLVED, moment, channel, headline, rows, end.ended_at, _facts(end, 0)
     )
+
+
+def _facts(end: JobEnd, failures: int) -> dict[str, str | int]:
+    return {
+        "scope": "job",
+        "job": one_line(end.job),
+        "run_id": end.run_id,
+        "failures": failures,
+        "reason": one_line(end.reason, LINE_LIMIT),
+        "ended_at": end.ended_at.isoformat(),
+    }

@@ -7,7 +7,6 @@ import pytest
 
 from dbplanmon_pipeline.core.alerts.incident_alerts import ALERTING_EVENTS, alert_for, is_alerting
 from dbplanmon_pipeline.core.incidents.incident import (
-    Incident,
     IncidentChange,
     IncidentEvent,
     IncidentScope,
@@ -15,18 +14,14 @@ from dbplanmon_pipeline.core.incidents.incident import (
 )
 from dbplanmon_pipeline.core.model import Label, Severity, StatementText
 from dbplanmon_pipeline.core.ports import Suggestion
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 BEGAN = datetime(2026, 11, 22, 1, 10, tzinfo=UTC)
-INCIDENT = Incident(
-    incident_id="0123456789ab",
-    scope=IncidentScope.QUERY,
+INCIDENT = replace(
+    PLAN_REGRESSION,
     instance="prod-sql-01",
     database="Sales",
     query_hash=0x3F2A,
-    state=IncidentState.NEW,
-    label=Label.PLAN_REGRESSION,
-    severity=Severity.HIGH,
-    metric="worker_time_us",
     plan_hash=0xB,
     previous_plan_hash=0xA,
     effect_ratio=8.17,

@@ -4,37 +4,22 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope, IncidentState
-from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label, Severity, StatementText
+from dbplanmon_pipeline.core.incidents.incident import IncidentScope
+from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, Label, StatementText
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.core.remedies.remediation import SuggestionKind, suggest, suggestion_id, ways_back
+from dbplanmon_pipeline_tests.core.incidents.known_incidents import PLAN_REGRESSION
 
 NOW = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
 DDL = "CREATE INDEX orders_cust ON public.orders USING btree (customer_id) WHERE (status = 'open'::text)"
 
-INCIDENT = Incident(
-    incident_id="0123456789ab",
-    scope=IncidentScope.QUERY,
-    instance="prod",
+INCIDENT = replace(
+    PLAN_REGRESSION,
     database='sh"op',
     query_hash=7,
-    state=IncidentState.NEW,
-    label=Label.PLAN_REGRESSION,
-    severity=Severity.HIGH,
     metric="elapsed_time_us",
     plan_hash=2,
     previous_plan_hash=1,
-    effect_ratio=40.0,
-    extra_seconds_per_hour=90.0,
-    extra_seconds_low=80.0,
-    extra_seconds_high=100.0,
-    baseline_us=100.0,
-    observed_us=4000.0,
-    score=9.0,
-    began_at=NOW,
-    opened_at=NOW,
-    updated_at=NOW,
-    last_bad_at=NOW,
 )
 SAME_PLAN = replace(INCIDENT, previous_plan_hash=0)
 
