@@ -11,8 +11,6 @@ from dbplanmon_pipeline.core.verdict.rows.row_figures import Reals
 BLOCK_CELLS = 1_000_000
 """Cells of one padded block: 8 MB per float64 matrix."""
 
-_MAD_TO_SD = 1.4826
-
 
 def last_rows(first: Longs, end: Longs, width: int) -> Longs:
     """Row numbers of the last `width` rows of each group [groups, width], right-aligned; -1 where there is none.
@@ -60,12 +58,6 @@ def row_quantiles(ordered: Floats, counts: Longs, share: float) -> Floats:
     at = np.arange(len(ordered))
     below = ordered[at, low]
     return np.where(counts > 0, below + (ordered[at, high] - below) * (position - low), np.nan)
-
-
-def row_spreads(matrix: Floats, centres: Floats) -> Floats:
-    """Median absolute deviation of each row as a standard deviation; NaN for empty rows."""
-    ordered, counts = sort_rows(np.abs(matrix - centres[:, None]))
-    return _MAD_TO_SD * row_quantiles(ordered, counts, 0.5)
 
 
 def group_quantiles(values: Reals, bounds: Longs, shares: tuple[float, ...]) -> tuple[Floats, ...]:

@@ -7,17 +7,21 @@ import numpy as np
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.rules.findings import Fired
-from dbplanmon_pipeline.core.verdict.telling.explained import STILL_ELEVATED, first_bad_row
+
+STILL_ELEVATED = 0.5
+"""Share of the mean rise from which on an interval is elevated."""
 
 _FINDINGS = 256
 """Findings looked at together: their lookbacks fit into the cache of a processor."""
 
 
 def first_bad_rows(comparison: Comparison, findings: Sequence[Fired]) -> Longs:
-    """First bad row of each finding; see `first_bad_row`."""
+    """First row of the run of elevated intervals that leads to each finding; single intervals may drop out of it."""
     found = np.empty(len(findings), np.int64)
-    dear = [number for number, fired in enumerate(findings) if fired.whole]
-    found[dear] = [first_bad_row(comparison, findings[number]) for number in dear]
+    for number, fired in enumerate(findings):
+        if fired.whole:
+            dear = comparison.dear[fired.metric].row
+            found[number] = dear[np.searchsorted(dear, fired.row + 1 - fired.intervals)]
     for metric, costs in comparison.costs.items():
         own = [number for number, fired in enumerate(findings) if fired.metric == metric and not fired.whole]
         for first in range(0, len(own), _FINDINGS):

@@ -14,13 +14,13 @@ from dbplanmon_pipeline.core.verdict.model import Verdict
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.windows import CostRows
 from dbplanmon_pipeline.core.verdict.rules.findings import Fired
+from dbplanmon_pipeline.core.verdict.telling.beginnings import STILL_ELEVATED, first_bad_rows
 from dbplanmon_pipeline.core.verdict.telling.course import course_of
 from dbplanmon_pipeline.core.verdict.telling.evidence import verdict_evidence
 from dbplanmon_pipeline.core.verdict.telling.label import WindowFacts, label_of
 from dbplanmon_pipeline.core.verdict.telling.severity import severity_of
 
 _JUST_BEFORE = 3
-STILL_ELEVATED = 0.5
 _NORMAL_95 = 1.96
 
 
@@ -49,7 +49,7 @@ def verdict_of(comparison: Comparison, fired: Fired, ref: DatabaseRef, policy: D
     rows = comparison.rows
     end = fired.row + 1
     window = slice(end - fired.intervals, end)
-    first_bad = first_bad_row(comparison, fired)
+    first_bad = int(first_bad_rows(comparison, [fired])[0])
     plans = plan_history(comparison, fired, first_bad, _last_row_of_cause(comparison, fired, window, first_bad))
     hours = (int(rows.end_us[end - 1]) - int(rows.start_us[window.start])) / 3.6e9
     cost = _cost(comparison, fired, window, hours)
@@ -103,19 +103,6 @@ def plan_history(comparison: Comparison, fired: Fired, first_bad: int, last_bad:
         return PlanHistory(now, int(rows.plan_hash[known[others[-1]]]), changed=changed_row >= first_bad - _JUST_BEFORE)
     learnt = int(comparison.learnt.plan_hash[rows.series[fired.row]])
     return PlanHistory(now, learnt, changed=learnt not in (0, now) and first_bad <= first + _JUST_BEFORE)
-
-
-def first_bad_row(comparison: Comparison, fired: Fired) -> int:
-    """First row of the run of elevated intervals that leads to the end; single intervals may drop out of it."""
-    window = slice(fired.row + 1 - fired.intervals, fired.row + 1)
-    if fired.whole:
-        dear = comparison.dear[fired.metric].row
-        return int(dear[np.searchsorted(dear, window.start)])
-    first, calm = fired.oldest, _calm(comparison, fired, window)
-    gaps = (calm[1:] & calm[:-1]).nonzero()[0]
-    start = int(gaps[-1]) + 2 if len(gaps) else 0
-    bad = int(calm[start:].argmin()) if start < len(calm) else 0
-    return first + start + bad if start < len(calm) and not calm[start + bad] else window.start
 
 
 def _last_row_of_cause(comparison: Comparison, fired: Fired, window: slice, first_bad: int) -> int:

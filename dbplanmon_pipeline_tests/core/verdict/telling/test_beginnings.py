@@ -7,8 +7,7 @@ from dbplanmon_pipeline.core.verdict.comparison import Comparison
 from dbplanmon_pipeline.core.verdict.normal.dear import DearRows
 from dbplanmon_pipeline.core.verdict.rows.windows import CostRows
 from dbplanmon_pipeline.core.verdict.rules.findings import Fired
-from dbplanmon_pipeline.core.verdict.telling.beginnings import first_bad_rows
-from dbplanmon_pipeline.core.verdict.telling.explained import first_bad_row
+from dbplanmon_pipeline.core.verdict.telling.beginnings import STILL_ELEVATED, first_bad_rows
 
 METRICS = ("elapsed_time_us", "worker_time_us")
 ROWS = 900
@@ -33,6 +32,21 @@ def findings(rng, number):
         Fired(last, last + 1 - length - more, 0, metric, length, 9.0, 0.1, 2.0, 5.0, whole)
         for last, length, more, (metric, whole) in zip(row, intervals, before, kinds, strict=True)
     ]
+
+
+def first_bad_row(compared, fired):
+    """The same of one finding, as one would look for it."""
+    start = fired.row + 1 - fired.intervals
+    if fired.whole:
+        dear = compared.dear[fired.metric].row
+        return int(dear[np.searchsorted(dear, start)])
+    residual = compared.costs[fired.metric].residual[fired.oldest : fired.row + 1]
+    above = STILL_ELEVATED * max(float(np.nanmean(residual[start - fired.oldest :])), 0.0)
+    calm = ~(residual > above)
+    gaps = (calm[1:] & calm[:-1]).nonzero()[0]
+    begin = int(gaps[-1]) + 2 if len(gaps) else 0
+    bad = int(calm[begin:].argmin()) if begin < len(calm) else 0
+    return fired.oldest + begin + bad if begin < len(calm) and not calm[begin + bad] else start
 
 
 @pytest.mark.parametrize("unknown", [0.0, 0.1])
