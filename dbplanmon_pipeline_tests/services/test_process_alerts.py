@@ -141,6 +141,14 @@ def test_a_channel_that_is_gone_ends_the_alert_with_a_reason():
     assert store.deliveries[-1].error == "channel 'old' is no longer configured"
 
 
+def test_what_waited_a_day_for_a_channel_that_is_gone_and_rests_is_given_up():
+    store, clock = queue(alert(1)), FixedClock(START)
+    breaker = BreakerPolicy(1, timedelta(days=2), timedelta(days=2))
+    process_alerts(store, [RecordingChannel("dba", busy())], now=clock, breaker=breaker)
+    clock.advance(timedelta(hours=25))
+    assert process_alerts(store, [], now=clock, breaker=breaker) == AlertReport(dropped=1)
+
+
 def test_a_channel_that_fails_three_times_in_a_row_is_left_alone_for_this_pass():
     store = queue(*(alert(n) for n in range(10)))
     channel = RecordingChannel("dba", busy(100))
@@ -346,3 +354,19 @@ def test_a_pass_begins_nothing_after_its_budget():
 
     report = process_alerts(queue(*(alert(n) for n in range(9))), [Slow("dba")], now=clock)
     assert report == AlertReport(sent=3, pending=6)
+
+
+def test_nothing_is_sent_so_late_that_the_claim_might_end_meanwhile():
+    clock = FixedClock(START)
+
+    class Slow(RecordingChannel):
+        def send(self, alert):
+            clock.advance(timedelta(seconds=60))
+            super().send(alert)
+
+    limits = DeliveryLimits(
+        budget=timedelta(minutes=10), lease=timedelta(minutes=3), longest_sending=timedelta(seconds=75)
+    )
+    store = queue(*(alert(n) for n in range(9)))
+    report = deliver.process_alerts(store, [Slow("dba")], now=clock, breaker=PATIENT, limits=limits)
+    assert report == AlertReport(sent=2, pending=7), "105 s after the claim none begins"
