@@ -39,8 +39,8 @@ def decide(situation: Situation, policy: AlertPolicy) -> Decisions:
 
     The rules, in their order: reminders that are not needed, mute rules, what ended while it waited, maintenance
     windows, ends of what was never told, flapping, cooldown, grouping, and the cap of the hour. On a channel that
-    tracks incidents no mute rule, group or cap stands against the end of what was told by itself; `alert_rules_ends`
-    ends whatever else is open there.
+    tracks incidents no mute rule, group or cap stands against the end of what was told by itself; `ends.py` ends
+    whatever else is open there.
     """
     return _Pass(situation, policy).run()
 
