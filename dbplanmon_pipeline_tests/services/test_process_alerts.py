@@ -275,9 +275,18 @@ def test_an_end_goes_where_its_beginning_went_however_mild():
     policies = {"dba": ChannelPolicy(minimum_severity=Severity.HIGH)}
     process_alerts(store, [channel], now=clock, policies=policies)
     ends = [alert(n, incident=name, event="auto_resolved", severity="low") for n, name in ((2, "x"), (3, "y"))]
-    store.add_alerts(ends)
+    store.add_alerts([*ends, alert(4, incident="x", event="reopened", severity="low")])
     process_alerts(store, [channel], now=clock, policies=policies)
     assert [taken.alert_id for taken in channel.sent] == ["id-1", "id-2"]
+
+
+def test_the_first_success_of_a_channel_is_remembered_and_further_ones_write_nothing():
+    store, clock = queue(alert(1)), FixedClock(START)
+    for number in range(2, 4):
+        process_alerts(store, [RecordingChannel("dba")], now=clock)
+        clock.advance(timedelta(minutes=1))
+        store.add_alerts([alert(number)])
+    assert store.jobs["channel:dba"].last_success_at == START
 
 
 @pytest.mark.parametrize(
