@@ -86,6 +86,17 @@ def test_a_plan_stays_while_a_statement_runs_with_it(store: SqlStore, clock) -> 
     assert store.expired("plan", LIMIT + DAY) == 1
 
 
+def test_a_plan_stays_while_it_was_seen_lately_though_another_one_runs_now(store: SqlStore) -> None:
+    record_plans(store, SALES, [2, 1])
+    for number, plan_hash in enumerate([1, 3]):
+        before = NOON + FIVE_MINUTES if not number else LIMIT
+        item = collected(SALES, LIMIT + number * FIVE_MINUTES, [-5], previous=before, plan_hash=plan_hash)
+        store.record([replace(item, plans=(plan(plan_hash),))])
+    store.purge("plan_observation", LIMIT)
+    store.purge("plan", LIMIT)
+    assert hashes(store, "plan", "plan_hash") == [1, 3]
+
+
 def test_a_plan_that_is_young_stays_though_nothing_names_it(store: SqlStore) -> None:
     store.record([collected(SALES, LIMIT, [-5], plan_hash=1, plans=[plan(1)])])
     forget(store, "plan_observation", "query")
