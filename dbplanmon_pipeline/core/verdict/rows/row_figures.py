@@ -96,6 +96,8 @@ class RowFigures(Mapping[str, Singles]):
     def _single_executions(self, metric: str, part: slice) -> tuple[Floats, Floats]:
         executions, total = self._sums["execution_count"][part], self._sums[metric][part]
         squares, largest = self._sums[f"{metric}_sumsq"][part], self._sums[f"{metric}_max"][part]
+        if np.isnan(squares).all():
+            return np.zeros(len(squares)), np.zeros(len(squares))
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             trims = (executions >= TRIM_FROM) & ~np.isnan(largest)
             dearest = np.where(trims, np.minimum(largest, total), 0.0)
