@@ -8,7 +8,7 @@ from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_opt
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_section, print_table
 from dbplanmon_pipeline.core.incidents.incident import IncidentChange
 from dbplanmon_pipeline.core.model import hash_text
-from dbplanmon_pipeline.core.plain_words import moment_words, ratio_words, seconds_words
+from dbplanmon_pipeline.core.plain_words import counted, moment_words, ratio_words, seconds_words
 from dbplanmon_pipeline.core.readings.failures import failing_words
 from dbplanmon_pipeline.core.records import change_record, incident_record, place, plan_change_record
 from dbplanmon_pipeline.services.analyse import AnalysisReport
@@ -54,7 +54,8 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
         print_line("nothing recorded yet: run dbplanmon collect, twice at least")
         return
     print_line(
-        f"{report.ticks} ticks up to {moment_words(report.as_of)}: {report.judged:,} statements judged, "
+        f"{counted(report.ticks, 'tick')} up to {moment_words(report.as_of)}: "
+        f"{counted(report.judged, 'statement')} judged, "
         f"{report.unjudged:,} without a baseline"
     )
     if report.held_back:
