@@ -4,6 +4,7 @@ from datetime import datetime
 
 import click
 
+from dbplanmon_pipeline.cli.incident_page import calm_words
 from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_section, print_table
 from dbplanmon_pipeline.core.incidents.incident import IncidentChange
@@ -93,6 +94,8 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
 def _step(change: IncidentChange) -> str:
     incident = change.incident
     what = f"{change.event.value} {incident.incident_id} {place(incident)} {hash_text(incident.query_hash)}".rstrip()
+    if calm := calm_words(incident):
+        return f"{what}: {calm}"
     if incident.failing:
         return f"{what}: {failing_words(incident.failing)}"
     return (
