@@ -1,6 +1,7 @@
 """What commands share that let a person choose: who, why, and which one."""
 
 import hashlib
+import sys
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,24 @@ _NAMES_SHOWN = 8
 
 actor_option = click.option("--actor", metavar="NAME", help="Who decides; default: the user of the operating system.")
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, in a sentence; kept in the audit.")
+
+
+def confirm(question: str) -> None:
+    """Ask whoever sits at the terminal.
+
+    Raises:
+        ClickException: the answer is no, or nobody is there to give one.
+        Abort: Ctrl-C at the terminal.
+    """
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise click.ClickException("nobody can answer here; give --yes to go on without asking") from None
+    if not agreed:
+        raise click.ClickException("nothing was done")
 
 
 def new_id(kind: str, at: datetime, *parts: str) -> str:
