@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from dbplanmon_pipeline.cli.incident_page import calm_words
-from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation
+from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_section, print_table
 from dbplanmon_pipeline.core.incidents.incident import IncidentChange
 from dbplanmon_pipeline.core.model import hash_text
@@ -28,10 +28,11 @@ def analyse(invocation: Invocation, as_of: datetime | None, send: bool | None, a
         report = session.analyse(as_of)
         suggestions = session.suggest_remediations()
         delivered = session.process_alerts() if sends else None
+        newest = session.store.newest_baseline(utc_now(), session.detector.layout)
     if as_json:
         print_json({**_facts(report, delivered), "suggestions": len(suggestions.suggestions)})
     else:
-        _print(report, delivered)
+        _print(report, delivered, newest[0] if newest else None)
 
 
 def _facts(report: AnalysisReport, delivered: AlertReport | None) -> dict[str, object]:
@@ -50,7 +51,7 @@ def _facts(report: AnalysisReport, delivered: AlertReport | None) -> dict[str, o
     }
 
 
-def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
+def _print(report: AnalysisReport, delivered: AlertReport | None, learnt_at: datetime | None) -> None:
     if report.as_of is None:
         print_line("nothing recorded yet: run dbplanmon collect, twice at least")
         return
@@ -64,7 +65,7 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
             f"{report.held_back:,} slower since a restart and held back: caches are cold, so it may be over soon"
         )
     if report.judged == 0 and report.unjudged:
-        print_line("no statement has a baseline yet: run dbplanmon baselines once a few hours are recorded")
+        print_line(_why_unjudged(report.as_of, learnt_at))
     print_section("Incidents", [_step(change) for change in report.changes])
     print_section(
         "Plan changes",
@@ -89,6 +90,15 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
     )
     if delivered and (delivered.sent or delivered.failed or delivered.dropped):
         print_line(f"alerts: {delivered.sent} sent, {delivered.failed} to be tried again, {delivered.dropped} given up")
+
+
+def _why_unjudged(as_of: datetime, learnt_at: datetime | None) -> str:
+    """What to do where nothing could be judged; a baseline judges what ended after it was learnt."""
+    if learnt_at is None:
+        return "no statement has a baseline yet: run dbplanmon baselines once a few hours are recorded"
+    if learnt_at > as_of:
+        return f"the baselines of {moment_words(learnt_at)} are younger: they judge from the next collection on"
+    return "none of these statements has a baseline yet: dbplanmon baselines learns what is normal for them"
 
 
 def _step(change: IncidentChange) -> str:

@@ -94,6 +94,15 @@ def test_days_back_ends_with_the_last_midnight():
     assert ends_of_days(now, 2) == [datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)]
 
 
+def test_analysis_says_that_baselines_are_younger_than_what_it_judged(cli):
+    cli("collect")
+    cli("history", "--days", "2")
+    cli("collect")
+    assert "run dbplanmon baselines" in cli("analyse").stdout
+    assert cli.json("baselines")["versions"][0]["statements"] > 0
+    assert "they judge from the next collection on" in cli("analyse").stdout
+
+
 def test_baselines_refuses_two_kinds_of_moments(cli):
     assert cli("baselines", "--as-of", "2026-01-01", "--days-back", "2").exit_code == 2
 
