@@ -74,7 +74,8 @@ class DetectorPolicy:
         plan_intervals: active intervals after a plan change in which the change is evidence.
         plan_score / plan_ratio / plan_chance: the softer demands then.
         plan_sharp_ratio: mean cost ratio from which the second interval after the change is enough.
-        plan_flip_share: with more plan changes per interval than this, a change is no news.
+        plan_flip_share: with more plan changes per interval than this, about one in `plan_intervals`, a change is no
+            news.
         uncorroborated_effect: factor on the demanded ln ratio where only elapsed time rose, or where nothing but
             elapsed time is known, and reads do not rise with it.
         min_extra_seconds_per_hour: what the rise must cost, in seconds of the metric.
@@ -119,7 +120,7 @@ class DetectorPolicy:
     plan_ratio: float = 1.2
     plan_chance: float = 1e-3
     plan_sharp_ratio: float = math.e
-    plan_flip_share: float = 0.05
+    plan_flip_share: float = 0.01
     uncorroborated_effect: float = 1.3
     min_extra_seconds_per_hour: float = 1.0
     min_extra_seconds_overrides: Mapping[DatabaseRef, float] = field(default_factory=dict)
