@@ -32,9 +32,10 @@ def simulated(clock, **options):
     return SimulatedProvider("fleet", 3, clock=clock, **{"statements": 20, "source": "query_store", **options})
 
 
-def health(fleet, now=None, expected=None):
+def health(fleet, now=None, expected=None, instances=None):
     refs = fleet.refs if expected is None else expected
-    return check_health(fleet.store, policy=HealthPolicy(STEP, tuple(refs), DETECTOR.layout), now=now or fleet.clock())
+    policy = HealthPolicy(STEP, tuple(refs), DETECTOR.layout, instances or {})
+    return check_health(fleet.store, policy=policy, now=now or fleet.clock())
 
 
 @pytest.fixture
@@ -58,6 +59,21 @@ def test_silent_database_is_amber_and_named(well, store):
     finding = health(well, expected=[*well.refs, silent])["metrics_are_recent"]
     assert finding.health is Health.DEGRADED
     assert finding.rows == ({"database": "fleet/gone", "last_read": "never", "age_minutes": None},)
+
+
+def test_discovered_database_that_was_never_read_is_amber_and_named(store, clock):
+    fleet = Fleet(store, clock, simulated(clock, failing=1))
+    fleet.collect()
+    finding = health(fleet, expected=(), instances={"fleet": True})["metrics_are_recent"]
+    assert finding.health is Health.DEGRADED
+    assert [row["last_read"] for row in finding.rows] == ["never"]
+
+
+def test_fleet_that_is_only_discovered_and_never_was_is_red(store, clock):
+    fleet = Fleet(store, clock, simulated(clock))
+    finding = health(fleet, expected=(), instances={"fleet": True})["metrics_are_recent"]
+    assert finding.health is Health.UNHEALTHY
+    assert "dbplanmon collect" in finding.summary
 
 
 def test_metrics_grow_stale_after_three_intervals(well):
