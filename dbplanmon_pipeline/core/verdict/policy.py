@@ -64,8 +64,8 @@ class DetectorPolicy:
         common_mode_few: from this number on what they have in common is at least taken out of each of them.
         common_mode_few_ratio: up to this factor, as few statements may well be broken together.
         part_few: so many are enough in a database of several: two beside the one that is looked at.
-        part_few_ratio: up to this factor there; `common_mode_few` suffice to call it slow, and to say that statements of
-            an instance are held up together.
+        part_few_ratio: up to this factor there; `common_mode_few` suffice to call it slow, and to say that statements
+            of an instance are held up together.
         common_mode_executions: executions that make a statement's interval count for that.
         common_mode_least: below this common factor nobody asks whether most statements rose.
         common_mode_ratio: common factor above which an instance counts as slow.
