@@ -3,7 +3,7 @@
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.pgtext import plan_document
-from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_literals
+from dbplanmon_pipeline.core.statements.postgres import MASK, ends_by_itself, mask_postgres_literals
 from dbplanmon_pipeline.errors import PlanParseError
 
 NAMES = frozenset(
@@ -23,6 +23,7 @@ EXPRESSIONS = frozenset(
         *("Repeatable Seed", "Conflict Filter", "Run Condition", "Window", "Remote SQL", "Relations"),
     }
 )
+_STATEMENT = "Query Text"
 
 
 def redact_pg_plan(document: object) -> object:
@@ -62,4 +63,8 @@ def _redacted_object(name: str, entries: dict[Any, Any]) -> dict[str, object]:
 def _redacted_text(name: str, text: str) -> str:
     if name in NAMES:
         return text
-    return mask_postgres_literals(text) if name in EXPRESSIONS else MASK
+    if name not in EXPRESSIONS:
+        return MASK
+    # A server cuts off statements, but no expressions: one that ends within a literal was torn apart on its way here,
+    # and the end of another literal may stand in it like a name.
+    return mask_postgres_literals(text) if name == _STATEMENT or ends_by_itself(text) else MASK

@@ -35,6 +35,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NOTHING_OPENS = re.compile(r"(?:[^'\"$/]|/(?!\*)|\$\d)*+")
 LITERALS = frozenset({"escaped", "string", "dollar", "open", "number", WORD_VALUE})
 COMMENTS = frozenset({"line", "block"})
 _PIECE = re.compile(
@@ -73,6 +74,14 @@ def postgres_value_tokens(text: str) -> list[Token]:
     tokens = list(postgres_tokens(text))
     words = word_settings(text, tokens)
     return with_word_values(tokens, words) if words else tokens
+
+
+def ends_by_itself(text: str) -> bool:
+    """False for a text that ends within a literal, a quoted name or a block comment."""
+    if _NOTHING_OPENS.fullmatch(text):
+        return True
+    *_, last = postgres_tokens(f"{text}\n a")
+    return last[0] == "plain"
 
 
 def postgres_pieces(plain: str) -> Iterator[tuple[str, str]]:

@@ -81,3 +81,18 @@ def test_real_plans_keep_their_operators_and_lose_every_quoted_literal(entry):
 def test_redaction_is_stable_when_repeated():
     once = redact_pg_plan(DOCUMENT)
     assert redact_pg_plan(once) == once
+
+
+@pytest.mark.parametrize(
+    ("filtered", "expected"),
+    [
+        ("(a = 'x'\n secret' AND b", "?"),
+        ("(a = E'it\\'s' AND secret $$", "?"),
+        ("secret */ a /* b", "?"),
+        ('secret" = 1', "?"),
+        ("(a = 'it''s' AND b = $1 AND c = $$x$$ AND d / 2 > e -- f", "(a = ? AND b = $1 AND c = ? AND d / ? > e  "),
+    ],
+)
+def test_an_expression_that_was_torn_apart_is_masked_whole(filtered, expected):
+    (redacted,) = redact_pg_plan([{"Plan": {"Node Type": "Seq Scan", "Filter": filtered}, "Query Text": "select 'cut"}])
+    assert redacted == {"Plan": {"Node Type": "Seq Scan", "Filter": expected}, "Query Text": "select ?"}
