@@ -75,7 +75,8 @@ def replay_recorded(settings: Settings, path: Path, request: BacktestRequest) ->
     """
     wanted = _wanted(settings, request)
     source = RecordedIntervals(path, wanted)
-    return _replayed(settings, request, source, lambda: RecordedIntervals(path, replace(wanted, since=None)))
+    whole = replace(wanted, since=None)
+    return _replayed(settings, request, source, lambda: RecordedIntervals(path, whole), source.restarts())
 
 
 def replay_stored(settings: Settings, store: "SqlStore", request: BacktestRequest) -> Backtested:

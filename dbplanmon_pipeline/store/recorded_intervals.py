@@ -17,8 +17,10 @@ from dbplanmon_pipeline.core.model import DatabaseRef, hash_int, hash_text
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS, IntervalFrame
+from dbplanmon_pipeline.core.restarts import Restarts
 from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.errors import StoreError
+from dbplanmon_pipeline.store.recorded_restarts import RESET, Resets
 
 MOST_ROWS = 2_000_000
 """Rows held at once, unless one instance has more: less than a gigabyte."""
@@ -81,9 +83,10 @@ class RecordedIntervals:
         self._files = [_File(file) for file in files]
         self._wanted = wanted or Wanted()
         self._rows: Counter[DatabaseRef] = Counter()
+        self._resets = Resets()
         ends = [np.empty(0, np.int64)]
         for file in self._files:
-            found, rows = file.overview(self._wanted.bounds_us())
+            found, rows = file.overview(self._wanted.bounds_us(), self._resets)
             ends.append(found)
             self._rows.update({ref: count for ref, count in rows.items() if self._wanted.chooses(ref)})
         self._ends: Longs = np.unique(np.concatenate(ends))
@@ -95,6 +98,10 @@ class RecordedIntervals:
     def ends(self) -> Longs:
         """Ends of all intervals of the wanted time, also those of databases that are not wanted."""
         return self._ends
+
+    def restarts(self) -> Restarts:
+        """When the counters of instances began again, as far as the record tells."""
+        return self._resets.restarts()
 
     def frames(self, groups: Sequence[Group]) -> Iterator[IntervalFrame]:
         """The rows of each group, read for several small groups at once.
@@ -146,11 +153,12 @@ class _File:
         # Texts come as numbers of a dictionary: they repeat by the thousand.
         self._file = pq.ParquetFile(path, read_dictionary=texts)
 
-    def overview(self, bounds_us: tuple[int, int]) -> tuple[Longs, Mapping[DatabaseRef, int]]:
-        """Ends of intervals within the bounds, each once, and how many rows each database has there."""
+    def overview(self, bounds_us: tuple[int, int], resets: Resets) -> tuple[Longs, Mapping[DatabaseRef, int]]:
+        """Ends of intervals within the bounds, each once, and how many rows each database has there; notes resets."""
         ends = [np.empty(0, np.int64)]
         rows: Counter[DatabaseRef] = Counter()
-        for table in self._read(["interval_end", *_NAMES], bounds_us, None):
+        flag = [RESET] if RESET in self._file.schema_arrow.names else []
+        for table in self._read(["interval_end", *_NAMES, *flag], bounds_us, None):
             end = self._moments(table, "interval_end")
             within = (end > bounds_us[0]) & (end <= bounds_us[1])
             refs, number = self._databases(table)
@@ -158,6 +166,9 @@ class _File:
             for ref, count in zip(refs, counts, strict=True):
                 rows[ref] += count
             ends.append(np.unique(end[within]))
+            if flag:
+                began_again = self._figures(table, RESET) > 0
+                resets.note(end[within], [ref.instance for ref in refs], number[within], began_again[within])
         return np.unique(np.concatenate(ends)), +rows
 
     def rows(self, bounds_us: tuple[int, int], numbers: Mapping[DatabaseRef, int]) -> Iterator[Arrays]:

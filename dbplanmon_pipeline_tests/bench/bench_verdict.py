@@ -39,9 +39,9 @@ def run() -> list[Row]:
     return [
         Row(f"learn from {rows}, CPU", day["learn_cpu"], "s", ">= 20 x", day["plain_cpu"] / day["learn_cpu"]),
         Row("the same, per million rows, CPU", day["learn_cpu"] / day["rows"] * 1e6, "s", "<= 0.7 s"),
-        Row("the same, peak memory", day["peak_mb"], "MB", "<= 700 MB"),
+        Row("the same, peak memory", day["learn_peak_mb"], "MB", "<= 700 MB"),
         Row(f"judge {statements}, CPU", fleet["judge_cpu"], "s", "<= 5 s"),
-        Row("the same, peak memory", fleet["peak_mb"], "MB"),
+        Row("the same, peak memory", fleet["judge_peak_mb"], "MB"),
     ]
 
 
@@ -66,15 +66,17 @@ def step(series: int, intervals: int) -> dict[str, float]:
     detector = StatisticalDetector(DetectorPolicy())
     learnt: list[BaselineSet] = []
     learn = spend(lambda: learnt.append(detector.learn(frame, now)))
+    learn_peak = peak_memory_mb()
     judge = spend(lambda: detector.evaluate(frame, learnt[0], now))
-    peak = peak_memory_mb()
+    judge_peak = peak_memory_mb()
     part = frame.rows[: len(frame.rows) // PLAIN_PART]
     plain = spend(lambda: _plain_baseline(part))
     return {
         "rows": len(frame.rows),
         "learn_cpu": learn.cpu,
         "judge_cpu": judge.cpu,
-        "peak_mb": peak,
+        "learn_peak_mb": learn_peak,
+        "judge_peak_mb": judge_peak,
         "plain_cpu": plain.cpu * PLAIN_PART,
     }
 
@@ -84,20 +86,17 @@ def made_up_frame(series: int, intervals: int, now: datetime) -> IntervalFrame:
     rng = np.random.default_rng(1)
     end = int(now.timestamp() * 1e6)
     number = np.repeat(np.arange(series), intervals)
-    tick = np.tile(np.arange(intervals), series)
     executions = rng.poisson(20, series * intervals) + 1.0
     cost = np.exp(rng.normal(8, 1, series)[number] + rng.normal(0, 0.2, series * intervals))
-    unknown = np.full(series * intervals, np.nan)
-    rows = pd.DataFrame(dict.fromkeys(DETECTOR_COLUMNS, unknown))
-    keys = (number // 500, number.astype(np.int64) + 1, number + 1, end - (intervals - tick) * STEP_US)
-    for name, values in zip(KEY_COLUMNS, keys, strict=False):
-        rows[name] = values
-    rows["interval_end_us"] = rows["interval_start_us"] + STEP_US
-    rows["execution_count"] = executions
-    rows["logical_reads_pages"] = executions * 10
+    start = end - (intervals - np.tile(np.arange(intervals), series)) * STEP_US
+    # Column by column, none of them copied: the peak of memory is to be that of learning.
+    columns = {name: np.full(series * intervals, np.nan) for name in DETECTOR_COLUMNS[len(KEY_COLUMNS) :]}
+    keys = (number // 500, number + 1, number + 1, start, start + STEP_US)
+    columns |= dict(zip(KEY_COLUMNS, keys, strict=True))
+    columns |= {"execution_count": executions, "logical_reads_pages": executions * 10}
     for metric in ("elapsed_time_us", "worker_time_us"):
-        rows[metric] = executions * cost
-        rows[f"{metric}_max"] = 3 * cost
+        columns |= {metric: executions * cost, f"{metric}_max": 3 * cost}
+    rows = pd.DataFrame(columns, copy=False)
     return IntervalFrame(rows, {i: DatabaseRef(f"i{i // 4}", f"d{i}") for i in range(series // 500 + 1)})
 
 

@@ -171,3 +171,30 @@ def test_a_missing_column_no_file_and_no_parquet_are_clear(tmp_path):
     (tmp_path / "rows.parquet").write_text("no parquet")
     with pytest.raises(StoreError, match="cannot be read as Parquet"):
         RecordedIntervals(tmp_path / "rows.parquet")
+
+
+def flagged(tmp_path, rows):
+    """A record of (instance, hours after midnight, counter began again), one statement each."""
+    columns = {"query_hash": [f"{number:016x}" for number in range(len(rows))], "plan_hash": "", "execution_count": 1}
+    end = [MIDNIGHT + timedelta(hours=hour) for _, hour, _ in rows]
+    names = [name for name, _, _ in rows]
+    table = pd.DataFrame(columns | {"instance": names, "database": "db0", "interval_end": end})
+    table["interval_start"] = table["interval_end"] - timedelta(minutes=5)
+    table["counter_reset"] = [began_again for _, _, began_again in rows]
+    path = tmp_path / "flagged.parquet"
+    table.to_parquet(path, index=False)
+    return path
+
+
+def test_a_restart_is_where_all_counters_of_an_instance_began_again(tmp_path):
+    whole_server = [("shop", 1, True)] * 10 + [("blog", 1, False)] * 10
+    one_plan = [("shop", 2, False)] * 9 + [("shop", 2, True)] * 4
+    few_rows = [("blog", 3, True)] * 3
+    source = RecordedIntervals(flagged(tmp_path, [*whole_server, *one_plan, *few_rows]))
+    (restart,) = source.restarts().known
+    assert (restart.instance, restart.at) == ("shop", MIDNIGHT + timedelta(hours=1))
+    assert source.restarts().of_database(SHOP, MIDNIGHT + timedelta(hours=1), timedelta(minutes=5)) == [restart]
+
+
+def test_a_record_that_does_not_tell_of_resets_knows_no_restarts(file):
+    assert not RecordedIntervals(file).restarts().known

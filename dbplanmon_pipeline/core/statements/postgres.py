@@ -35,7 +35,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NOTHING_OPENS = re.compile(r"(?:[^'\"$/]|/(?!\*)|\$\d)*+")
 LITERALS = frozenset({"escaped", "string", "dollar", "open", "number", WORD_VALUE})
 COMMENTS = frozenset({"line", "block"})
 _PIECE = re.compile(
@@ -58,6 +57,17 @@ def mask_postgres_literals(text: str) -> str:
     return "".join([_kept(kind, value) for kind, value, _, _ in postgres_value_tokens(text)])
 
 
+def mask_postgres_expression(text: str) -> str:
+    """The same of an expression of a plan, of which servers cut nothing off: one that is left open is masked whole.
+
+    Where a quote is missing, what stands between the others may be the value.
+    """
+    tokens = list(postgres_tokens(text))
+    if tokens and _stays_open(*tokens[-1][:2]):
+        return MASK
+    return "".join([_kept(kind, value) for kind, value, _, _ in tokens])
+
+
 def postgres_tokens(text: str) -> Iterator[Token]:
     """(kind, text, begin, end) from the first character to the last."""
     position = 0
@@ -76,17 +86,14 @@ def postgres_value_tokens(text: str) -> list[Token]:
     return with_word_values(tokens, words) if words else tokens
 
 
-def ends_by_itself(text: str) -> bool:
-    """False for a text that ends within a literal, a quoted name or a block comment."""
-    if _NOTHING_OPENS.fullmatch(text):
-        return True
-    *_, last = postgres_tokens(f"{text}\n a")
-    return last[0] == "plain"
-
-
 def postgres_pieces(plain: str) -> Iterator[tuple[str, str]]:
     """A token of the kind `plain` or `other` in pieces: (`space`, `parameter`, `word` or `other`, text)."""
     return ((found.lastgroup or "other", found.group()) for found in _PIECE.finditer(plain))
+
+
+def _stays_open(kind: str, value: str) -> bool:
+    """Whether a token takes what is written behind it."""
+    return kind != "plain" and next(postgres_tokens(f"{value}\n x"))[1] != value
 
 
 def _kept(kind: str, value: str) -> str:

@@ -63,8 +63,9 @@ class DetectorPolicy:
         common_mode_statements: statements an instance needs in one tick before it can be called slow.
         common_mode_few: from this number on what they have in common is at least taken out of each of them.
         common_mode_few_ratio: up to this factor, as few statements may well be broken together.
-        part_few_ratio: the same for a database of several; so many suffice there to call it slow, and to say that
-            statements of an instance are held up together.
+        part_few: so many are enough in a database of several: two beside the one that is looked at.
+        part_few_ratio: up to this factor there; `common_mode_few` suffice to call it slow, and to say that statements
+            of an instance are held up together.
         common_mode_executions: executions that make a statement's interval count for that.
         common_mode_least: below this common factor nobody asks whether most statements rose.
         common_mode_ratio: common factor above which an instance counts as slow.
@@ -74,7 +75,8 @@ class DetectorPolicy:
         plan_intervals: active intervals after a plan change in which the change is evidence.
         plan_score / plan_ratio / plan_chance: the softer demands then.
         plan_sharp_ratio: mean cost ratio from which the second interval after the change is enough.
-        plan_flip_share: with more plan changes per interval than this, a change is no news.
+        plan_flip_share: with more plan changes per interval than this, about one in `plan_intervals`, a change is no
+            news.
         uncorroborated_effect: factor on the demanded ln ratio where only elapsed time rose, or where nothing but
             elapsed time is known, and reads do not rise with it.
         min_extra_seconds_per_hour: what the rise must cost, in seconds of the metric.
@@ -107,6 +109,7 @@ class DetectorPolicy:
     common_mode_statements: int = 8
     common_mode_few: int = 4
     common_mode_few_ratio: float = 2.0
+    part_few: int = 3
     part_few_ratio: float = 5.0
     common_mode_executions: float = 3.0
     common_mode_least: float = 1.1
@@ -119,7 +122,7 @@ class DetectorPolicy:
     plan_ratio: float = 1.2
     plan_chance: float = 1e-3
     plan_sharp_ratio: float = math.e
-    plan_flip_share: float = 0.05
+    plan_flip_share: float = 0.01
     uncorroborated_effect: float = 1.3
     min_extra_seconds_per_hour: float = 1.0
     min_extra_seconds_overrides: Mapping[DatabaseRef, float] = field(default_factory=dict)

@@ -7,7 +7,7 @@ does not fade is told after a while, and one that stands when the time is over a
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import fmean
+from statistics import fmean, median
 
 from dbplanmon_pipeline.core.moments import epoch_us, from_epoch_us
 from dbplanmon_pipeline.core.restarts import Restart, Restarts
@@ -141,7 +141,8 @@ class WarmUp:
 
 def _fades(extra: Sequence[float]) -> bool:
     half = min(len(extra) // 2, _HALF)
-    return half > 0 and fmean(extra[-half:]) < _FADING * fmean(extra[-2 * half : -half])
+    # Single intervals may be explained by what others were held up as well, and then cost next to nothing.
+    return half > 0 and median(extra[-half:]) < _FADING * median(extra[-2 * half : -half])
 
 
 def _sentence(cold: _Cold) -> str:

@@ -139,3 +139,11 @@ def test_the_two_highest_intervals_of_a_window_can_be_counted_like_the_third():
     plain = np.average(np.minimum(residual, np.sort(residual)[-3]), weights=weight)
     assert judge.without_two(view, window[-1:], np.array([36])) == pytest.approx(plain)
     assert judge.views[view].mean(window[-1:], np.array([36])) > plain + 0.1
+
+
+@pytest.mark.parametrize(("every", "fired"), [(3 * DAY, [2]), (48, [])])
+def test_one_more_change_of_plan_is_no_evidence_where_plans_change_every_few_hours(every, fired):
+    workload = Workload(12, 3 * DAY + 12, noise=0.1, calls=100)
+    workload.plan[1] = 2000 + np.arange(3 * DAY + 12) // every % 2
+    workload.slow_down(1, slice(3 * DAY, None), 1.48)
+    assert fired_queries(evaluations(workload, [3 * DAY + 8], learnt=3 * DAY - 1)) == [fired]

@@ -58,6 +58,12 @@ def test_what_fades_is_held_back_until_the_time_is_over():
     assert sifted(risen(20, fades=True), last)[0] == "told"
 
 
+def test_an_interval_that_is_explained_otherwise_does_not_hide_that_a_rise_fades():
+    ends = tuple(epoch_us(NOON + number * STEP) for number in range(7))
+    one = replace(risen(7), course=Course(ends, (2.3, 1.5, 0.0, 1.3, 0.9, 0.8, 0.5)))
+    assert sifted(one, 6)[0] == "held"
+
+
 def test_the_time_counts_where_the_cadence_is_slow_or_fast():
     hour = timedelta(hours=1)
     assert [sifted(risen(2, step=hour), n, step=hour)[0] for n in (1, 2, 3)] == ["held", "held", "told"]

@@ -109,7 +109,7 @@ def common_mode(
     deviation: Reals,
     scale: Floats,
     policy: DetectorPolicy,
-    few_ratio: float | None = None,
+    few: tuple[int, float] | None = None,
     ask_support: bool = True,
 ) -> CommonMode:
     """Find the common mode of every group and tick.
@@ -120,7 +120,7 @@ def common_mode(
         deviation: float64 or float32 [rows], ln(cost / normal); NaN where there is no normal.
         scale: float64 [series], typical distance of an interval from its normal; NaN unknown.
         policy: thresholds.
-        few_ratio: up to what factor a handful of statements is believed; None: that of the policy.
+        few: from how many statements on, and up to what factor, a handful is believed; None: those of the policy.
         ask_support: find `CommonMode.supported` as well.
     """
     cells = grid.groups * grid.width
@@ -141,7 +141,7 @@ def common_mode(
     pull, left = _pulls(parts, mode, _CUTS[-1], _OTHERS)
     mode = mode + pull / np.maximum(left, 1e-12)
     spoke = grid.statements.ravel()
-    mode = _believed(mode, spoke, policy, few_ratio or policy.common_mode_few_ratio)
+    mode = _believed(mode, spoke, policy, few or (policy.common_mode_few, policy.common_mode_few_ratio))
     supported = _supported(grid, known, heard, mode, policy) if ask_support else np.zeros(cells, np.bool_)
     shape = (grid.groups, grid.width)
     return CommonMode(grid, mode.reshape(shape), supported.reshape(shape))
@@ -224,8 +224,8 @@ def _supported(
     return supported
 
 
-def _believed(mode: Floats, statements: Longs, policy: DetectorPolicy, few_ratio: float) -> Floats:
+def _believed(mode: Floats, statements: Longs, policy: DetectorPolicy, handful: tuple[int, float]) -> Floats:
     """A handful of statements may be broken together, so what they have in common is believed only up to a factor."""
-    limit = np.log(few_ratio)
-    few = np.where(statements >= policy.common_mode_few, np.clip(mode, -limit, limit), 0.0)
+    least, limit = handful[0], np.log(handful[1])
+    few = np.where(statements >= least, np.clip(mode, -limit, limit), 0.0)
     return np.where(statements >= policy.common_mode_statements, mode, few)

@@ -61,7 +61,7 @@ class Scopes:
 
     def _of_part(self, grid: TickGrid, deviation: Reals, scale: Floats, policy: DetectorPolicy) -> CommonMode:
         """Of a part more is believed of a handful: those with new plans, which may be broken together, do not speak."""
-        return common_mode(self.rows, grid, deviation, scale, policy, policy.part_few_ratio)
+        return common_mode(self.rows, grid, deviation, scale, policy, (policy.part_few, policy.part_few_ratio))
 
     def mode(self, deviation: Reals, scale: Floats, policy: DetectorPolicy) -> Floats:
         """All that is common at each row [rows]."""

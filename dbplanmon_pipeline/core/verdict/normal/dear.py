@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.normal.levels import levels_passed
 from dbplanmon_pipeline.core.verdict.rows.calendar import DAY_US, series_sums
 from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
 from dbplanmon_pipeline.core.verdict.rows.pooled_lines import INTERVALS
@@ -85,7 +86,7 @@ def learn_dear(rows: PooledRows, metric: str, rest: Reals) -> Floats:
     with np.errstate(invalid="ignore"):
         dear = np.flatnonzero(log_ratio > _LEVELS[0])
     series, log_ratio, row = rows.series[pool[dear]], log_ratio[dear].astype(np.float64), apart.row[dear]
-    level = np.searchsorted(_LEVELS, log_ratio) - 1
+    level = levels_passed(log_ratio, _LEVELS) - 1
     counts = np.bincount(series * len(_LEVELS) + level, minlength=number * len(_LEVELS)).reshape(number, len(_LEVELS))
     above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
     share = (above + 0.5) / (series_sums(rows.figures[INTERVALS], rows.bounds)[:, None] + _PRIOR)

@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.verdict.normal.null import StrayingMeans, straying_
 from dbplanmon_pipeline.core.verdict.normal.table import rough_medians
 from dbplanmon_pipeline.core.verdict.normal.tails import learn_tails
 from dbplanmon_pipeline.core.verdict.normal.view import MAX_EXECUTION_VARIANCE, Normal
-from dbplanmon_pipeline.core.verdict.normal.weekdays import weekday_levels
+from dbplanmon_pipeline.core.verdict.normal.weekdays import weekday_levels, weekend_trust
 from dbplanmon_pipeline.core.verdict.normal.whole import learn_whole
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.rows.calendar import (
@@ -91,7 +91,8 @@ class Fit:
         self._run_load = stretch.runs.sums(self._weighted_load)
         self._load_square = series_sums(self._weighted_load * self._load, rows.bounds)
         self._slope = np.zeros(len(rows))
-        self._weekend = np.zeros(len(rows))
+        self._weekend, self._apart = np.zeros(len(rows)), np.zeros(len(rows))
+        self._day = weekday(rows.end_us[stretch.runs.first])
         self._offsets = np.zeros((len(rows), HOURS))
         self._sensitivity = np.ones(len(rows))
         self._unproven = np.ones(len(rows))
@@ -117,7 +118,7 @@ class Fit:
     def weekdays(self) -> None:
         """Levels of weekdays, from what is left after all else."""
         runs = self._runs
-        day = weekday(self._rows.end_us[runs.first])
+        day = self._day
         cut = np.clip(self._rest, -_DAY_CUT, _DAY_CUT)
         cut *= self._weight
         rest = runs.sums(cut) / np.maximum(self._run_weight, _TINY)
@@ -289,8 +290,12 @@ class Fit:
         both = (weight > _TINY) & (others > _TINY)
         apart = pull / np.maximum(weight, _TINY) - other_pull / np.maximum(others, _TINY)
         samples = self._stretch.weekend_samples
-        change = np.where(both, apart, 0.0) * samples / (samples + self._policy.weekend_samples)
-        self._weekend = self._weekend + change
+        shrunk = samples / (samples + self._policy.weekend_samples)
+        left = np.where(both, apart + self._weekend - self._apart, 0.0)
+        self._apart = self._apart + left * shrunk
+        whole = rest + (self._weekend[self._runs.series] * on)
+        believed = self._apart * weekend_trust(self._runs, self._day, self._run_weight, whole, len(self._rows))
+        change, self._weekend = believed - self._weekend, believed
         return np.where(on, change[self._runs.series], 0.0)
 
     def _learn_load(self, pull: Floats) -> None:
@@ -328,9 +333,7 @@ class Fit:
         return np.maximum(series_sums(cut, bounds) / total, self._policy.spread_floor**2)
 
     def _whole(self) -> Floats:
-        """See `learn_whole`; 0 for what is no cost."""
-        if self._view not in METRICS:
-            return np.zeros(len(self._rows))
+        """See `learn_whole`."""
         return learn_whole(self._rows, self._runs, self._view, self._rest)
 
     def _habit(self) -> Floats:

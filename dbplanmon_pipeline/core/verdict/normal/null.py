@@ -144,10 +144,10 @@ def straying_means(windows: Sequence[WindowLength], residual: Reals, weight: Rea
     clipped *= weight
     plain: Reals = np.clip(residual, -_CUT, _CUT)
     plain *= weight
-    sums = _from_start(weight, clipped, plain)
+    sums = [_from_start(line) for line in (weight, clipped, plain)]
     for number, window in enumerate(windows):
         if len(window.own):
-            total, moment, height = (sums.take(window.ends, axis=0) - sums.take(window.begins, axis=0)).T.copy()
+            total, moment, height = (line[window.ends] - line[window.begins] for line in sums)
             # Where nothing is known in a window, all sums are the same, and the mean is 0.
             np.maximum(total, 1e-12, out=total)
             second[:, number] = _second_moment(window, moment, total)
@@ -197,11 +197,10 @@ def stride_of(length: int) -> int:
     return max(1, length // _STRIDES)
 
 
-def _from_start(*lines: Reals) -> Floats:
-    """Sums of lines over all before each, and over all [pools + 1, lines]."""
-    found = np.zeros((len(lines[0]) + 1, len(lines)))
-    for number, line in enumerate(lines):
-        np.cumsum(line, out=found[1:, number])
+def _from_start(line: Reals) -> Floats:
+    """Sum over all before each, and over all [pools + 1]."""
+    found = np.zeros(len(line) + 1)
+    np.cumsum(line, out=found[1:])
     return found
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
+from dbplanmon_pipeline.core.verdict.normal.levels import levels_passed
 from dbplanmon_pipeline.core.verdict.rows.calendar import series_sums
 from dbplanmon_pipeline.core.verdict.rows.pooled import PooledRows
 from dbplanmon_pipeline.core.verdict.rows.pooled_lines import INTERVALS, top
@@ -39,7 +40,7 @@ def learn_tails(rows: PooledRows, view: str, rest: Reals, sure: Reals, calm: NDA
     away = rows.record.rows.figures[view][interval] - rows.figures[view][pool]
     standard = (rest[pool] + away * calm[pool]) * root[pool]
     high = np.flatnonzero(standard > levels[0])
-    number = np.searchsorted(levels, standard[high]) - 1
+    number = levels_passed(standard[high], LEVELS) - 1
     cell = rows.series[pool[high]] * len(levels) + number
     counts = np.bincount(cell, minlength=len(rows) * len(levels)).reshape(len(rows), len(levels))
     above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
@@ -61,7 +62,7 @@ def surprise_of(standard: Floats, tail: Floats) -> Floats:
     known = np.broadcast_to(np.array([surprise for _, surprise in _BELOW]), (len(tail), len(_BELOW)))
     values = np.concatenate([known, tail], axis=1)
     place = np.clip(standard, at[0], at[-1])
-    low = np.clip(np.searchsorted(at, place, side="right") - 1, 0, len(at) - 2)
+    low = np.maximum(levels_passed(place, at) - 1, 0)
     share = (place - at[low]) / (at[low + 1] - at[low])
     line = np.arange(len(tail))[:, None]
     found: Floats = values[line, low] * (1 - share) + values[line, low + 1] * share

@@ -76,7 +76,7 @@ def _far_intervals(record: PoolRecord, metric: str) -> FarIntervals:
     rows = record.rows
     line = rows.figures[far(metric)]
     row = np.flatnonzero(line > -np.inf)
-    pool = np.searchsorted(record.first, row, side="right") - 1
+    pool = np.repeat(np.arange(len(record.first) - 1), np.diff(record.first))[row]
     executions, above = rows.executions[row], line[row]
     away = (rows.figures[metric][row] - record.figures[metric][pool]).astype(np.float64)
     whole = np.flatnonzero(executions < TRIM_FROM)

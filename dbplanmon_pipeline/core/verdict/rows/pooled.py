@@ -11,7 +11,7 @@ import numpy as np
 
 from dbplanmon_pipeline.core.readings.counters import Longs
 from dbplanmon_pipeline.core.verdict.rows.pool_record import FarIntervals, PoolRecord
-from dbplanmon_pipeline.core.verdict.rows.pooled_lines import PooledFigures, PooledSums
+from dbplanmon_pipeline.core.verdict.rows.pooled_lines import PooledFigures, PooledSums, Pools
 from dbplanmon_pipeline.core.verdict.rows.series import SeriesRows
 
 _POOL = 3
@@ -74,8 +74,9 @@ def pooled_rows(rows: SeriesRows, step_us: int) -> PooledRows:
     new[1:] = pool[1:] != pool[:-1]
     new[rows.bounds[:-1]] = True
     first = np.flatnonzero(new)
-    first_plan, last_plan, changes = _plans(rows.plan_hash, first)
-    figures = PooledFigures(rows, first)
+    pools = Pools(first, len(pool))
+    first_plan, last_plan, changes = _plans(rows.plan_hash, pools)
+    figures = PooledFigures(rows, pools)
     return PooledRows(
         database_id=rows.database_id,
         query_hash=rows.query_hash,
@@ -85,7 +86,7 @@ def pooled_rows(rows: SeriesRows, step_us: int) -> PooledRows:
         start_us=rows.start_us[first],
         end_us=rows.end_us[np.append(first, len(pool))[1:] - 1],
         plan_hash=last_plan,
-        sums=PooledSums(rows.sums, first),
+        sums=PooledSums(rows.sums, pools),
         log_cost={},
         figures=figures,
         number=np.arange(len(first)),
@@ -97,19 +98,22 @@ def pooled_rows(rows: SeriesRows, step_us: int) -> PooledRows:
 
 def _pool_of(end_us: Longs, step_us: int) -> Longs:
     width = _POOL * step_us
+    if _HOUR_US % width == 0:
+        return (end_us - 1) // width
     hour = (end_us - 1) // _HOUR_US
     pool: Longs = hour * -(-_HOUR_US // width) + (end_us - 1 - hour * _HOUR_US) // width
     return pool
 
 
-def _plans(plan_hash: Longs, first: Longs) -> tuple[Longs, Longs, Longs]:
+def _plans(plan_hash: Longs, pools: Pools) -> tuple[Longs, Longs, Longs]:
     """First and last known plan of each pool, 0 unknown, and how often it changed in between."""
-    begins, ends = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+    number = len(pools.first)
+    begins, ends = np.zeros(number, np.int64), np.zeros(number, np.int64)
     known = np.flatnonzero(plan_hash)
-    pool, plan = np.searchsorted(first, known, side="right") - 1, plan_hash[known]
+    pool, plan = np.repeat(np.arange(number), pools.length)[known], plan_hash[known]
     same = pool[1:] == pool[:-1]
     one = np.ones(min(len(pool), 1), np.bool_)
     head, tail = np.append(one, ~same), np.append(~same, one)
     begins[pool[head]], ends[pool[tail]] = plan[head], plan[tail]
     changed = pool[1:][same & (plan[1:] != plan[:-1])]
-    return begins, ends, np.bincount(changed, minlength=len(first)).astype(np.int64)
+    return begins, ends, np.bincount(changed, minlength=number).astype(np.int64)

@@ -1,8 +1,10 @@
 """Sums and figures of pooled intervals, each found once, when it is asked for first."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dbplanmon_pipeline.core.readings.counters import Floats, Longs
 from dbplanmon_pipeline.core.verdict.rows.row_figures import (
@@ -15,10 +17,13 @@ from dbplanmon_pipeline.core.verdict.rows.row_figures import (
 )
 from dbplanmon_pipeline.core.verdict.rows.series import METRICS, VIEWS, SeriesRows
 
+Number = TypeVar("Number", np.float64, np.float32, np.int64)
+
 INTERVALS, COVERED = "intervals", "covered"
 """How many intervals a pool has, and how long they are together [hours]."""
 
 _HOUR_US = 3_600_000_000
+_FEW_INTERVALS = 6
 _FEW = np.float32(50.0)
 """With so many executions an interval weighs half as much as with very many."""
 
@@ -38,23 +43,61 @@ def top(view: str) -> str:
     return f"{view} top"
 
 
+class Pools:
+    """Pools of intervals side by side.
+
+    Args:
+        first: int64 [pools], first interval of each, rising from 0.
+        intervals: of all pools together.
+    """
+
+    def __init__(self, first: Longs, intervals: int) -> None:
+        self.first = first
+        self.length: Longs = np.diff(np.append(first, intervals))
+        most = int(self.length.max(initial=1))
+        # Sums over groups take twice the time of the three intervals of each pool one after the other.
+        self._later = [self._next(number) for number in range(1, most)] if most <= _FEW_INTERVALS else None
+
+    def added(self, line: NDArray[Number]) -> NDArray[Number]:
+        """Sum of each pool."""
+        return self._reduced(np.add, line)
+
+    def largest(self, line: NDArray[Number]) -> NDArray[Number]:
+        """Largest figure of each pool."""
+        return self._reduced(np.maximum, line)
+
+    def _reduced(self, how: np.ufunc, line: NDArray[Number]) -> NDArray[Number]:
+        if self._later is None:
+            return how.reduceat(line, self.first)
+        found = line[self.first]
+        for pools, intervals in self._later:
+            found[pools] = how(found[pools], line[intervals])
+        return found
+
+    def _next(self, number: int) -> tuple[Longs | slice, Longs]:
+        """Pools of more intervals than that, and the interval of each."""
+        longer = self.length > number
+        pools = slice(None) if longer.all() else np.flatnonzero(longer)
+        return pools, self.first[pools] + number
+
+
 class PooledSums(Mapping[str, Floats]):
     """Totals of pools by column name; NaN where one of the intervals is unknown.
 
     Args:
         sums: of the intervals.
-        first: int64 [pools], first interval of each.
+        pools: where they lie.
     """
 
-    def __init__(self, sums: Mapping[str, Floats], first: Longs) -> None:
-        self._sums, self._first = sums, first
+    def __init__(self, sums: Mapping[str, Floats], pools: Pools) -> None:
+        self._sums, self._pools = sums, pools
         self._found: dict[int, tuple[Floats, Floats]] = {}
 
     def __getitem__(self, name: str) -> Floats:
         line = self._sums[name]
         # Columns that an engine does not tell are one and the same array.
         if id(line) not in self._found:
-            self._found[id(line)] = line, _added(line, self._first)
+            self._found[id(line)] = line, self._pools.added(line)
         return self._found[id(line)][1]
 
     def __iter__(self) -> Iterator[str]:
@@ -72,12 +115,11 @@ class PooledFigures(Mapping[str, Singles]):
 
     Args:
         rows: the intervals.
-        first: int64 [pools], first interval of each.
+        pools: where they lie.
     """
 
-    def __init__(self, rows: SeriesRows, first: Longs) -> None:
-        self._rows, self._first = rows, first
-        self._length = np.diff(np.append(first, len(rows.series)))
+    def __init__(self, rows: SeriesRows, pools: Pools) -> None:
+        self._rows, self._pools = rows, pools
         of_views = (name for view in VIEWS for name in (view, known(view), scatter(view), top(view)))
         of_metrics = (name(metric) for metric in METRICS for name in (told, told_variance))
         self._names = (INTERVALS, COVERED, EXECUTIONS, FEWNESS, LOAD, *of_views, *of_metrics)
@@ -101,21 +143,22 @@ class PooledFigures(Mapping[str, Singles]):
         return {name: self._own(name)}
 
     def _own(self, name: str) -> Singles:
-        rows, first = self._rows, self._first
+        rows, added = self._rows, self._pools.added
+        found: NDArray[np.number[Any]]
         match name:
             case _ if name == INTERVALS:
-                found = self._length
+                found = self._pools.length
             case _ if name == COVERED:
-                found = _added(rows.end_us - rows.start_us, first) / _HOUR_US
+                found = added(rows.end_us - rows.start_us) / _HOUR_US
             case _ if name == EXECUTIONS:
-                found = _added(rows.figures[name], first) / self[INTERVALS]
+                found = added(rows.figures[name]) / self[INTERVALS]
             case _ if name == FEWNESS:
                 found = 1.0 / self[EXECUTIONS]
             case _ if name == LOAD:
                 weight = self._weight()
-                found = _added(weight * rows.figures[name], first) / _added(weight, first)
+                found = added(weight * rows.figures[name]) / added(weight)
             case _:
-                found = _added(rows.figures[name], first)
+                found = added(rows.figures[name])
         return found.astype(np.float32, copy=False)
 
     def _weight(self) -> Singles:
@@ -123,23 +166,23 @@ class PooledFigures(Mapping[str, Singles]):
         return weight
 
     def _of_view(self, view: str) -> dict[str, Singles]:
-        value, weight, first = self._rows.figures[view], self._weight(), self._first
+        value, weight, pools = self._rows.figures[view], self._weight(), self._pools
         unknown = np.isnan(value)
         number = self[INTERVALS]
         if unknown.any():
             weight[unknown] = 0.0
             value = np.where(unknown, np.float32(0.0), value)
-            number = _added((~unknown).astype(np.float32), first)
+            number = pools.added((~unknown).astype(np.float32))
         with np.errstate(invalid="ignore"):
-            total = _added(weight, first)
-            mean = _added(weight * value, first) / total
-            away = value - np.repeat(mean, self._length)
+            total = pools.added(weight)
+            mean = pools.added(weight * value) / total
+            away = value - np.repeat(mean, pools.length)
             if unknown.any():
                 away[unknown] = -np.inf
-            above = np.maximum(_largest(away, first), np.float32(0.0))
+            above = np.maximum(pools.largest(away), np.float32(0.0))
             away *= away
             away[unknown] = 0.0
-            spread = _added(weight * away, first) / total
+            spread = pools.added(weight * away) / total
         nobody = number == 0
         return {
             view: mean,
@@ -147,11 +190,3 @@ class PooledFigures(Mapping[str, Singles]):
             scatter(view): np.where(nobody, np.float32(0.0), spread),
             top(view): np.where(nobody, np.float32(0.0), above),
         }
-
-
-def _added(line: np.ndarray, first: Longs) -> np.ndarray:
-    return np.add.reduceat(line, first) if len(first) else line
-
-
-def _largest(line: np.ndarray, first: Longs) -> np.ndarray:
-    return np.maximum.reduceat(line, first) if len(first) else line

@@ -96,6 +96,8 @@ class RowFigures(Mapping[str, Singles]):
     def _single_executions(self, metric: str, part: slice) -> tuple[Floats, Floats]:
         executions, total = self._sums["execution_count"][part], self._sums[metric][part]
         squares, largest = self._sums[f"{metric}_sumsq"][part], self._sums[f"{metric}_max"][part]
+        if np.isnan(squares).all():
+            return np.zeros(len(squares)), np.zeros(len(squares))
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             trims = (executions >= TRIM_FROM) & ~np.isnan(largest)
             dearest = np.where(trims, np.minimum(largest, total), 0.0)
@@ -107,11 +109,14 @@ class RowFigures(Mapping[str, Singles]):
         return weight, weight * np.minimum(np.where(known, relative, 0.0), _LARGEST_ROW)
 
     def _far(self, metric: str) -> Singles:
-        executions, total, largest = (self._sums[name] for name in ("execution_count", metric, f"{metric}_max"))
-        found = np.full(len(executions), -np.inf, np.float32)
-        others = total - largest
-        with np.errstate(invalid="ignore"):
-            row = np.flatnonzero((largest * (executions - 1) > _ABOVE_OTHERS * others) & (others > 0))
-        found[row] = np.log(largest[row] * (executions[row] - 1) / others[row])
-        found[(executions == 1) & (total > 0)] = 0.0
+        lines = [self._sums[name] for name in ("execution_count", metric, f"{metric}_max")]
+        found = np.full(len(lines[0]), -np.inf, np.float32)
+        for first in range(0, len(found), _ROWS):
+            part = slice(first, first + _ROWS)
+            executions, total, largest = (line[part] for line in lines)
+            others, line = total - largest, found[part]
+            with np.errstate(invalid="ignore"):
+                row = np.flatnonzero((largest * (executions - 1) > _ABOVE_OTHERS * others) & (others > 0))
+            line[row] = np.log(largest[row] * (executions[row] - 1) / others[row])
+            line[(executions == 1) & (total > 0)] = 0.0
         return found

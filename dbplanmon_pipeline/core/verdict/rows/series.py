@@ -280,11 +280,15 @@ def robust_cost(executions: Floats, total: Floats, largest: Floats, sumsq: Float
     """
     mean = total / executions
     others = np.maximum(executions - 1, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        deviation = np.sqrt(np.maximum(sumsq / executions - mean * mean, 0.0))
-        bound = np.minimum(mean + deviation * np.sqrt(others), total)
-        trust = np.where(np.isnan(largest), np.clip((bound / total - _EVEN) / (_DOMINANT - _EVEN), 0.0, 1.0), 1.0)
-    dearest = np.where(np.isnan(largest), bound, np.minimum(largest, total))
+    unknown = np.isnan(largest)
+    dearest: Floats = np.minimum(largest, total)
+    trust: Floats | float = 1.0
+    if unknown.any():
+        with np.errstate(invalid="ignore", divide="ignore"):
+            deviation = np.sqrt(np.maximum(sumsq / executions - mean * mean, 0.0))
+            bound = np.minimum(mean + deviation * np.sqrt(others), total)
+            trust = np.where(unknown, np.clip((bound / total - _EVEN) / (_DOMINANT - _EVEN), 0.0, 1.0), 1.0)
+        dearest = np.where(unknown, bound, dearest)
     rest = mean + trust * ((total - dearest) / others - mean)
     # Where the largest is told to be all there is, the figures contradict each other, or the others took no time.
     return np.where((executions >= TRIM_FROM) & (rest > 0), rest, mean)

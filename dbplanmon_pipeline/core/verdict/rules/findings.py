@@ -16,7 +16,7 @@ from dbplanmon_pipeline.core.verdict.rules.scales import Finding, Judge, judge_s
 
 _ELAPSED, _WORKER = METRICS
 _CPU_LEADS = 0.5
-_POINTS = 8_000
+_POINTS = 40_000
 
 
 @dataclass(frozen=True, slots=True)

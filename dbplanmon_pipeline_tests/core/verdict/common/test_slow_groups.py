@@ -73,3 +73,11 @@ def test_of_a_small_database_those_that_run_seldom_speak_where_too_few_others_do
     grid = tick_grid(rows, rows.instance, tick, DetectorPolicy(), of_parts=True)
     assert grid.statements.tolist() == [[counted]]
     assert grid.speaks.sum() == counted
+
+
+@pytest.mark.parametrize(("broken", "fired"), [((0, 4, 8), []), ((0,), [1])])
+def test_three_statements_of_a_database_that_rise_together_are_no_regressions(broken, fired):
+    workload = Workload(12, 54)
+    for statement in broken:
+        workload.cost[statement, 48:] *= 3
+    assert fired_queries(evaluations(workload, [52], databases=4)) == [fired]

@@ -24,9 +24,9 @@ def few_dear(calls, cost=50_000.0):
     return workload
 
 
-def learnt(workload):
+def learnt(workload, view="elapsed_time_us"):
     rows = series_rows(workload.frame(), 0, 1 << 62)
-    return learn_rows([pooled_rows(rows, 300_000_000)], DetectorPolicy()).views["elapsed_time_us"]
+    return learn_rows([pooled_rows(rows, 300_000_000)], DetectorPolicy()).views[view]
 
 
 def test_the_mean_of_all_executions_is_learnt_beside_that_of_a_typical_interval():
@@ -55,3 +55,18 @@ def test_a_dearer_typical_execution_is_a_rise_unless_more_of_them_bring_it_along
     workload.calls[3, since] = calls
     workload.slow_down(3, since, 1.6)
     assert fired_queries(evaluations(workload, [3 * DAY + 35], learnt=3 * DAY - 1)) == [fired]
+
+
+def seldom_waits(calls):
+    """Executions of statement 4 wait for fifty times what they cost, one in two hundred of them."""
+    ticks = 3 * DAY + 36
+    workload = Workload(12, ticks, calls=calls, noise=0.02)
+    waits = np.random.default_rng(7).binomial(workload.calls[3].astype(int), 0.005)
+    workload.cost[3] *= 1 + 50 * waits / np.maximum(workload.calls[3], 1)
+    return workload
+
+
+def test_waits_that_are_mostly_zero_make_elapsed_over_cpu_time_higher_than_it_is_as_a_rule():
+    normal = learnt(seldom_waits(12), "elapsed_per_worker")
+    assert normal.whole[3] > 0.1
+    assert normal.whole[[0, 1, 2, 4, 5]].max() < 0.02
