@@ -4,6 +4,7 @@ import pytest
 
 from dbplanmon_pipeline.core.plans.diff import NO_DIFFERENCE, DifferenceKind, diff_plans
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings
+from dbplanmon_pipeline.core.plans.matching import match_plans
 from dbplanmon_pipeline.core.plans.partitions import gathered
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 
@@ -94,6 +95,12 @@ def test_partitions_that_are_no_longer_left_out_are_told_as_their_number(old, ne
     changes = diff_plans(*plans).changes
     paths = [change.text for change in changes if change.kind is DifferenceKind.ACCESS_PATH]
     assert paths == ([text] if text else [])
+
+
+def test_the_only_partition_and_all_of_them_are_the_same_operator():
+    plans = [gathered(parse_pg_plan([{"Plan": tree}])) for tree in (partition(2, "o"), several(12))]
+    (statement,) = match_plans(*plans)
+    assert {(node.old, node.new) for node in statement.nodes} == {(None, 0), (0, 1)}
 
 
 @pytest.mark.parametrize(
