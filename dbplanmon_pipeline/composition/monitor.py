@@ -46,7 +46,7 @@ from dbplanmon_pipeline.services.rebuild_baselines import BaselineReport, rebuil
 from dbplanmon_pipeline.services.remember_collection import remember_collection
 from dbplanmon_pipeline.services.resolve_targets import Resolution, resolve_targets
 from dbplanmon_pipeline.services.run_kpis import KpiReport, due_kpis, kpi_status, named_kpis, run_kpis
-from dbplanmon_pipeline.services.send_summary import send_summary
+from dbplanmon_pipeline.services.send_summary import send_summary, was_watched
 from dbplanmon_pipeline.services.suggest_remediations import SuggestionReport, suggest_remediations
 from dbplanmon_pipeline.services.summarise import summarise
 from dbplanmon_pipeline.services.watch_channels import watch_channels
@@ -373,6 +373,7 @@ class Session:
         """Queue it for the channels that want summaries; pictures are PNGs in base64."""
         wanted = [name for name, policy in channel_policies(self.settings).items() if AlertKind.SUMMARY in policy.kinds]
         page = self.settings.web.public_url or ""
+        wanted = wanted if was_watched(self.store, summary) else []
         return send_summary(self.store, summary, pictures, wanted, now=self._clock(), page=page)
 
     def health(self) -> dict[str, Finding]:

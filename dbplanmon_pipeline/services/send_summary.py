@@ -1,22 +1,30 @@
 """Queue a summary for the channels, once per day and channel however often it is made."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from dbplanmon_pipeline.core.alerts.incident_alerts import alert_key
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, AlertStore
+from dbplanmon_pipeline.core.ports.summary import SummaryStore
 from dbplanmon_pipeline.core.summary.pages import summary_html, summary_text
 from dbplanmon_pipeline.core.summary.period import DaySummary
 from dbplanmon_pipeline.core.summary.rows import reasons_of, title_of
 
 EVENT = "summary"
 _PICTURE_ID = "dbplanmon-{}"
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def is_news(summary: DaySummary, now: datetime) -> bool:
     """True for a summary that ends with yesterday; older ones are backfills, and today is not over."""
     return summary.last_day == now.astimezone(UTC).date() - timedelta(days=1)
+
+
+def was_watched(store: SummaryStore, summary: DaySummary) -> bool:
+    """False for days before anything was ever read: who begins at night need not hear that yesterday is missing."""
+    end = datetime.combine(summary.last_day + timedelta(days=1), time(), UTC)
+    return bool(summary.watches or store.watches(_EVER, end))
 
 
 def send_summary(

@@ -74,6 +74,15 @@ def test_yesterday_goes_once_to_the_channels_that_want_it_with_its_page_as_a_fil
     assert report.sent == 2
 
 
+def test_a_day_of_silence_is_told_but_not_that_before_the_first_reading(make_location):
+    location = make_location(moment=START, alerts={"channels": CHANNELS})
+    with location.monitor.session() as session:
+        session.collect()
+    assert made(location)["messages_queued"] == 0
+    location.clock.advance(timedelta(days=2))
+    assert made(location, SUNDAY + timedelta(days=2))["messages_queued"] == 1
+
+
 def test_the_mail_shows_the_pictures_it_names(on_monday):
     made(on_monday)
     alert = queued(on_monday)[0]
