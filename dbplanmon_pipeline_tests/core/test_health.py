@@ -82,7 +82,7 @@ class TestFreshness:
 
 def test_named_statements_hold_their_share_or_the_databases_are_named():
     one, other = refs(2)
-    assert coverage(fleet(1, 1), {one: 0.8, other: 1.0}, 0.8).summary.startswith("1 databases read")
+    assert coverage(fleet(1, 1), {one: 0.8, other: 1.0}, 0.8).summary.startswith("1 database read;")
     found = coverage(fleet(0, 2), {one: 0.7999, other: 1.0}, 0.8)
     assert (found.health, found.rows) == (Health.DEGRADED, ({"database": "prod/d0", "named_share": 0.8},))
     assert found.summary == "1 databases hide over 20% of their time"

@@ -83,11 +83,14 @@ def test_metrics_grow_stale_after_three_intervals(well):
     assert len(finding.rows) == 3
 
 
-def test_a_database_nobody_expects_counts_for_an_hour_and_an_expected_one_always(well):
+def test_a_discovered_database_counts_as_long_as_its_instance_and_one_nobody_expects_never(well):
     hour = well.clock() + timedelta(hours=1)
-    assert health(well, hour, expected=[])["metrics_are_recent"].summary.startswith("3 of 3 databases not read")
     beyond = hour + timedelta(seconds=1)
-    assert health(well, beyond, expected=[])["metrics_are_recent"].summary.startswith("0 databases read")
+    for silent in (hour, beyond, hour + timedelta(days=3)):
+        found = health(well, silent, expected=[], instances={"fleet": True})["metrics_are_recent"]
+        assert found.health is Health.UNHEALTHY
+        assert found.summary.startswith("3 of 3 databases not read")
+    assert health(well, hour, expected=[])["metrics_are_recent"].summary.startswith("0 databases read")
     finding = health(well, beyond, expected=well.refs[:1])["metrics_are_recent"]
     assert [row["database"] for row in finding.rows] == [str(well.refs[0])]
     assert health(well, hour)["named_statements_cover_the_load"].summary.startswith("3 databases read")

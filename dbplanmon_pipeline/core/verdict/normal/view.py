@@ -95,17 +95,17 @@ class Normal:
     def whole_at(self, series: Longs, more_load: Floats) -> Floats:
         """What costs may be above normal with more executions than were learnt from, natural logarithm [m].
 
-        The cost of an interval comes nearer to the mean of all executions the more there are; how fast is learnt for
-        as many as usual, and beyond that it gets there in the end.
+        The logarithm of a mean of n heavy-tailed executions lies below that of the mean of all by about a constant over
+        n. `slope` tells of as many as usual; from twice as far away as they stray, that constant is all that counts.
 
         Args:
             series: int64 [m].
             more_load: float64 [m], -1 / sqrt(executions) above `slope_centre`.
         """
-        width, slope = self.slope_width[series], self.slope[series]
-        left = np.maximum(-self.slope_centre[series] - width, _LEAST_LOAD)
-        steeper = np.maximum((self.whole[series] - slope * width) / left - slope, 0.0)
-        found: Floats = steeper * np.maximum(more_load - width, 0.0)
+        width, centre = self.slope_width[series], np.minimum(self.slope_centre[series], -_LEAST_LOAD)
+        closed = 1.0 - (np.minimum(centre + more_load, 0.0) / centre) ** 2
+        share = np.clip((more_load - width) / np.maximum(width, _LEAST_LOAD), 0.0, 1.0)
+        found: Floats = share * np.maximum(self.whole[series] * closed - self.slope[series] * more_load, 0.0)
         return found
 
     def rare(self, policy: DetectorPolicy) -> NDArray[np.bool_]:

@@ -44,8 +44,8 @@ def test_a_single_day_of_dear_executions_is_none_of_them():
 def test_with_ever_more_executions_costs_come_to_the_mean_of_all():
     part = {"whole": 1.0, "slope": 0.5, "slope_centre": -0.4, "slope_width": 0.1}
     normal = replace(unknown(1, 6), **{name: np.array([value]) for name, value in part.items()})
-    rise = normal.whole_at(np.zeros(3, np.int64), np.array([0.05, 0.1, 0.4]))
-    assert rise == pytest.approx([0.0, 0.0, 1.0 - 0.5 * 0.4])
+    rise = normal.whole_at(np.zeros(4, np.int64), np.array([0.05, 0.1, 0.2, 0.4]))
+    assert rise == pytest.approx([0.0, 0.0, 0.75 - 0.5 * 0.2, 1.0 - 0.5 * 0.4])
 
 
 @pytest.mark.parametrize(("calls", "fired"), [(200, []), (12, [4])])
