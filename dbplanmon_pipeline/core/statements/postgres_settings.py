@@ -7,7 +7,8 @@ from dbplanmon_pipeline.core.statements.word_values import Piece, pieces_of
 
 _PIECE = re.compile(r"(?P<word>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)|(?P<sign>\S)")
 _MAY_SET = re.compile(
-    r"(?:\A|;)(?:\s|--[^\r\n]*+|(?>/\*.*?\*/))*+(?:set|alter|create)\b|/\*.*/\*", re.IGNORECASE | re.DOTALL
+    r"(?:\A|;)(?:\s|--[^\r\n]*+|(?>/\*.*?\*/))*+(?:set\b|alter\b|create\b(?=.{0,200}trigger))|/\*.*/\*",
+    re.IGNORECASE | re.DOTALL,
 )
 """Begins of statements that can hold some, or comments that may nest."""
 
