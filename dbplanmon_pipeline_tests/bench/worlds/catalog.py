@@ -137,6 +137,11 @@ def _improving(draft: Draft) -> None:
     draft.troubled(faults.step, faults.improvement, share=0.4)
 
 
+def _improved_before(draft: Draft) -> None:
+    draft.slow_hosts()
+    draft.troubled(faults.step, faults.past_improvement, share=0.5)
+
+
 def _rare(draft: Draft) -> None:
     for one in draft.statements[::2]:
         one.calls *= draft.rng.uniform(3, 40) / DAY / one.calls.mean()
@@ -221,6 +226,7 @@ RECIPES = {
     "ramps": Recipe("costs that rise for hours or days", _ramping),
     "office": Recipe("slow in business hours only, or in the tail only", _in_office),
     "improved": Recipe("improvements that do not last", _improving),
+    "improved_before": Recipe("improvements that ended before anything is judged", _improved_before),
     "rare": Recipe("half of the statements run a few times a day", _rare),
     "hourly": Recipe("one interval per hour", _hourly),
     "two_plans": Recipe("two plans in one interval", _two_plans),

@@ -143,6 +143,14 @@ def improvement(rng: np.random.Generator, statement: Statement, labels: Labels) 
     labels.harmless(statement, "improvement", (begin, len(statement.calls)))
 
 
+def past_improvement(rng: np.random.Generator, statement: Statement, labels: Labels) -> None:
+    """Faster for half a day to three of the first week: a week later the same days are as all others are."""
+    length = int(rng.integers(DAY // 2, 3 * DAY))
+    begin = int(rng.integers(DAY // 2, WEEK - length))
+    _more_work(statement, slice(begin, begin + length), float(rng.uniform(0.1, 0.6)))
+    labels.harmless(statement, "improvement", (begin, len(statement.calls)))
+
+
 def growth(rng: np.random.Generator, statement: Statement, labels: Labels) -> None:
     """Runs more often from one moment on, at the same cost."""
     begin = _onset(rng, len(statement.calls))

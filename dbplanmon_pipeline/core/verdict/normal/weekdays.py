@@ -82,10 +82,11 @@ def weekend_trust(runs: HourRuns, day: NDArray[np.int64], weight: Floats, rest: 
     trust = np.maximum(1.0 - _USUAL * spread / np.maximum(apart**2, _TINY), 0.0)
     changes = pairs.changes()
     edges = changes[:, [SATURDAY * _PAIRS, 0]] * np.array([-1.0, 1.0])
-    seen = np.count_nonzero(~np.isnan(edges), axis=1)
-    noise = _DISTANCE_TO_SD * _mean(np.abs(changes)) / np.sqrt(np.maximum(seen, 1))
-    share = np.clip(_SHARPLY * (_mean(edges) + noise) / np.maximum(-apart, _TINY), 0.0, 1.0)
-    found: Floats = trust * np.where((apart < 0) & (seen > 0), share, 1.0)
+    known = ~np.isnan(edges)
+    noise = _DISTANCE_TO_SD * _mean(np.abs(changes))
+    least = np.where(known, edges, np.inf).min(axis=1)
+    share = np.clip(_SHARPLY * (least + noise) / np.maximum(-apart, _TINY), 0.0, 1.0)
+    found: Floats = trust * np.where((apart < 0) & known.any(axis=1), share, 1.0)
     return found
 
 
