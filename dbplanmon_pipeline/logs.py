@@ -138,10 +138,7 @@ def configure_logging(*, json: bool, level: str = "INFO", stream: TextIO | None 
         SettingsError: there is no such level.
     """
     name = _level(level)
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.addFilter(ScrubbingFilter())
-    handler.setFormatter(JsonLines() if json else HumanLines())
-    setattr(handler, _OURS, True)
+    handler = _handler(stream or sys.stderr, json=json)
     root = logging.getLogger()
     for earlier in [each for each in root.handlers if getattr(each, _OURS, False)]:
         root.removeHandler(earlier)
@@ -163,13 +160,18 @@ def configure_package_logging(*, json: bool, level: str) -> None:
     """
     if logging.getLogger().handlers:
         return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(ScrubbingFilter())
-    handler.setFormatter(JsonLines() if json else HumanLines())
-    setattr(handler, _OURS, True)
+    handler = _handler(sys.stderr, json=json)
     package = logging.getLogger(__name__.partition(".")[0])
     package.handlers[:] = [handler]
     package.setLevel(_level(level))
+
+
+def _handler(stream: TextIO, *, json: bool) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(ScrubbingFilter())
+    handler.setFormatter(JsonLines() if json else HumanLines())
+    setattr(handler, _OURS, True)
+    return handler
 
 
 def _level(level: str) -> str:

@@ -47,7 +47,7 @@ def list_alerts(
         print_json({"alerts": [alert_row_record(row) for row in found], "counts": dict(counts), "decisions": rules})
         return
     print_table(
-        ("created (UTC)", "channel", "state", "rule", "subject", "why"),
+        ("at (UTC)", "channel", "state", "rule", "subject", "why"),
         [
             (
                 row.alert.created_at,

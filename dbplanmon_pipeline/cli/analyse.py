@@ -4,11 +4,12 @@ from datetime import datetime
 
 import click
 
-from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation
+from dbplanmon_pipeline.cli.incident_page import calm_words
+from dbplanmon_pipeline.cli.invocation import Invocation, as_of_option, json_option, pass_invocation, utc_now
 from dbplanmon_pipeline.cli.output import print_json, print_line, print_section, print_table
 from dbplanmon_pipeline.core.incidents.incident import IncidentChange
 from dbplanmon_pipeline.core.model import hash_text
-from dbplanmon_pipeline.core.plain_words import moment_words, ratio_words, seconds_words
+from dbplanmon_pipeline.core.plain_words import counted, moment_words, ratio_words, seconds_words
 from dbplanmon_pipeline.core.readings.failures import failing_words
 from dbplanmon_pipeline.core.records import change_record, incident_record, place, plan_change_record
 from dbplanmon_pipeline.services.analyse import AnalysisReport
@@ -27,10 +28,11 @@ def analyse(invocation: Invocation, as_of: datetime | None, send: bool | None, a
         report = session.analyse(as_of)
         suggestions = session.suggest_remediations()
         delivered = session.process_alerts() if sends else None
+        newest = session.store.newest_baseline(utc_now(), session.detector.layout)
     if as_json:
         print_json({**_facts(report, delivered), "suggestions": len(suggestions.suggestions)})
     else:
-        _print(report, delivered)
+        _print(report, delivered, newest[0] if newest else None)
 
 
 def _facts(report: AnalysisReport, delivered: AlertReport | None) -> dict[str, object]:
@@ -49,12 +51,13 @@ def _facts(report: AnalysisReport, delivered: AlertReport | None) -> dict[str, o
     }
 
 
-def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
+def _print(report: AnalysisReport, delivered: AlertReport | None, learnt_at: datetime | None) -> None:
     if report.as_of is None:
         print_line("nothing recorded yet: run dbplanmon collect, twice at least")
         return
     print_line(
-        f"{report.ticks} ticks up to {moment_words(report.as_of)}: {report.judged:,} statements judged, "
+        f"{counted(report.ticks, 'tick')} up to {moment_words(report.as_of)}: "
+        f"{counted(report.judged, 'statement')} judged, "
         f"{report.unjudged:,} without a baseline"
     )
     if report.held_back:
@@ -62,7 +65,7 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
             f"{report.held_back:,} slower since a restart and held back: caches are cold, so it may be over soon"
         )
     if report.judged == 0 and report.unjudged:
-        print_line("no statement has a baseline yet: run dbplanmon baselines once a few hours are recorded")
+        print_line(_why_unjudged(report.as_of, learnt_at))
     print_section("Incidents", [_step(change) for change in report.changes])
     print_section(
         "Plan changes",
@@ -89,9 +92,20 @@ def _print(report: AnalysisReport, delivered: AlertReport | None) -> None:
         print_line(f"alerts: {delivered.sent} sent, {delivered.failed} to be tried again, {delivered.dropped} given up")
 
 
+def _why_unjudged(as_of: datetime, learnt_at: datetime | None) -> str:
+    """What to do where nothing could be judged; a baseline judges what ended after it was learnt."""
+    if learnt_at is None:
+        return "no statement has a baseline yet: run dbplanmon baselines once a few hours are recorded"
+    if learnt_at > as_of:
+        return f"the baselines of {moment_words(learnt_at)} are younger: they judge from the next collection on"
+    return "none of these statements has a baseline yet: dbplanmon baselines learns what is normal for them"
+
+
 def _step(change: IncidentChange) -> str:
     incident = change.incident
     what = f"{change.event.value} {incident.incident_id} {place(incident)} {hash_text(incident.query_hash)}".rstrip()
+    if calm := calm_words(incident):
+        return f"{what}: {calm}"
     if incident.failing:
         return f"{what}: {failing_words(incident.failing)}"
     return (

@@ -1,16 +1,20 @@
 """`dbplanmon check`: what is wrong with the settings, the store or a target, and what helps."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
-from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invocation
+from dbplanmon_pipeline.cli.invocation import Invocation, json_option, operating_system_user, pass_invocation
 from dbplanmon_pipeline.cli.output import print_fields, print_json, print_section, print_table
 from dbplanmon_pipeline.composition import Session
 from dbplanmon_pipeline.core.model import Capability, DatabaseRef
 from dbplanmon_pipeline.core.plain_words import counted
 from dbplanmon_pipeline.core.ports import SchemaStatus
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
+from dbplanmon_pipeline.errors import StoreError
 from dbplanmon_pipeline.services.check_targets import TargetCheck, check_targets
 
 SHOWN_IN_FULL = 5
@@ -29,15 +33,36 @@ def check(ctx: click.Context, invocation: Invocation, targets: tuple[str, ...], 
     Exits with 1 when a target cannot be used, a statement of a deep check fails, or the store needs an upgrade.
     """
     with invocation.session(upgrade=False) as session:
-        schema = session.store.schema_status()
+        schema = _schema(session)
+        state = _State(session.settings.state_dir, unwritable(session.settings.state_dir))
         found = _check(session, targets, deep=deep)
-    ok = _is_usable(schema) and all(item.ok for item in found)
+    ok = _is_usable(schema) and not state.message and all(item.ok for item in found)
     if as_json:
-        print_json(_facts(session, schema, found, ok=ok))
+        print_json(_facts(session, state, schema, found, ok=ok))
     else:
-        _print(session, schema, found)
+        _print(session, state, schema, found)
     if not ok:
         ctx.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The state folder, and why it cannot be written to; empty where it can."""
+
+    folder: Path
+    message: str
+
+
+def unwritable(folder: Path) -> str:
+    """Why nothing can be written to a folder, made or still to be made; empty where it can. Writes nothing itself."""
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        return f"{place} is no folder; name another under `state_dir` in the settings"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return (
+            f"{place} cannot be written to by {operating_system_user()}; mend its rights, or name another `state_dir`"
+        )
+    return ""
 
 
 def _check(session: Session, only: Sequence[str], *, deep: bool) -> tuple[TargetCheck, ...]:
@@ -51,9 +76,17 @@ def _check(session: Session, only: Sequence[str], *, deep: bool) -> tuple[Target
     )
 
 
-def _is_usable(schema: SchemaStatus) -> bool:
+def _schema(session: Session) -> SchemaStatus | StoreError:
+    """What the store has, or why nobody knows; the targets are worth asking all the same."""
+    try:
+        return session.store.schema_status()
+    except StoreError as error:
+        return error
+
+
+def _is_usable(schema: SchemaStatus | StoreError) -> bool:
     """A store that is not there yet is made by the first collection."""
-    return schema.is_current or not schema.revision
+    return isinstance(schema, SchemaStatus) and (schema.is_current or not schema.revision)
 
 
 def _store_state(schema: SchemaStatus) -> str:
@@ -62,20 +95,35 @@ def _store_state(schema: SchemaStatus) -> str:
     return "needs_upgrade" if schema.revision else "not_created"
 
 
-def _facts(session: Session, schema: SchemaStatus, found: Sequence[TargetCheck], *, ok: bool) -> dict[str, object]:
+def _facts(
+    session: Session, state: _State, schema: SchemaStatus | StoreError, found: Sequence[TargetCheck], *, ok: bool
+) -> dict[str, object]:
     settings = session.settings
     return {
         "ok": ok,
         "settings": {"environment": settings.environment, "instances": len(settings.instances)},
-        "store": {
-            "url": schema.url,
-            "state": _store_state(schema),
-            "revision": schema.revision,
-            "expected": schema.expected,
-            "missing_tables": schema.missing_tables if schema.revision else (),
-        },
+        "state": {"folder": state.folder, "message": state.message},
+        "store": _store(schema),
         "targets": [_target(item) for item in found],
     }
+
+
+def _store(schema: SchemaStatus | StoreError) -> dict[str, object]:
+    if isinstance(schema, StoreError):
+        unknown = dict.fromkeys(("url", "revision", "expected"))
+        return {**unknown, "state": "unavailable", "missing_tables": (), "message": _one_line(schema)}
+    return {
+        "url": schema.url,
+        "state": _store_state(schema),
+        "revision": schema.revision,
+        "expected": schema.expected,
+        "missing_tables": schema.missing_tables if schema.revision else (),
+        "message": "",
+    }
+
+
+def _one_line(error: StoreError) -> str:
+    return " ".join(str(error).split())
 
 
 def _target(item: TargetCheck) -> dict[str, object]:
@@ -100,15 +148,31 @@ def _capability(one: Capability) -> dict[str, object]:
     return {"name": one.name, "available": one.available, "detail": one.detail, "remedy": one.remedy}
 
 
-def _print(session: Session, schema: SchemaStatus, found: Sequence[TargetCheck]) -> None:
-    store = {
+def _state_words(state: _State) -> str:
+    return f"{state.folder}: {state.message}" if state.message else str(state.folder)
+
+
+def _store_words(schema: SchemaStatus | StoreError) -> str:
+    if isinstance(schema, StoreError):
+        return _one_line(schema)
+    state = {
         "current": f"schema {schema.revision}",
         "not_created": "not there yet; the first collection makes it",
         "needs_upgrade": f"schema {schema.revision}, expected {schema.expected}: run dbplanmon store upgrade",
     }[_store_state(schema)]
+    return f"{schema.url}: {state}"
+
+
+def _print(session: Session, state: _State, schema: SchemaStatus | StoreError, found: Sequence[TargetCheck]) -> None:
     enabled = sum(instance.enabled for instance in session.settings.instances)
     environment = session.settings.environment
-    print_fields([("settings", f"{counted(enabled, 'instance')}, {environment}"), ("store", f"{schema.url}: {store}")])
+    print_fields(
+        [
+            ("settings", f"{counted(enabled, 'instance')}, {environment}"),
+            ("state", _state_words(state)),
+            ("store", _store_words(schema)),
+        ]
+    )
     click.echo()
     print_table(
         ("target", "engine", "version", "usable", "statements", "missing", "ms"),

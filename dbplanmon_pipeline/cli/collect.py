@@ -73,7 +73,7 @@ def _print_spool(report: CollectionReport) -> None:
     if lost := report.spool_lost.readings:
         print_line(f"lost: {lost:,} readings from while the store was away, {report.spool_lost.reason}")
     if report.store_failure:
-        print_line(f"{report.store_failure}; {len(report.spooled):,} readings are kept on disk until it is back")
+        print_line(f"{report.store_failure}; kept on disk until it is back: {counted(len(report.spooled), 'reading')}")
 
 
 def _row(o: CollectionOutcome) -> tuple[str | int, ...]:

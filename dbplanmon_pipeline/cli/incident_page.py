@@ -11,6 +11,7 @@ from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentChange,
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.plain_words import (
     cost_words,
+    counted,
     duration_words,
     hash_words,
     moment_words,
@@ -77,6 +78,8 @@ def _figures(incident: Incident) -> list[tuple[str, Cell]]:
         ("cost", _cost(incident, metric)),
         ("since", _since(incident)),
     ]
+    if calm := calm_words(incident):
+        fields.append(("now", f"{calm}; it ends by itself where that lasts"))
     if incident.failures and not incident.failing:
         fields.append(("failures", failing_words(incident.failures)))
     if incident.query_hash:
@@ -88,6 +91,14 @@ def _figures(incident: Incident) -> list[tuple[str, Cell]]:
     if incident.note:
         fields.append(("note", incident.note))
     return fields
+
+
+def calm_words(incident: Incident) -> str:
+    """Since when an open incident has been normal again, so that whoever mended it sees that it helped; else empty."""
+    if incident.closed_at or incident.calm_since is None:
+        return ""
+    intervals = counted(incident.calm_intervals, "interval")
+    return f"normal again since {moment_words(incident.calm_since)}, in {intervals}"
 
 
 def _cost(incident: Incident, metric: str) -> str:

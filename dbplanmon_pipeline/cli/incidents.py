@@ -54,7 +54,18 @@ def list_incidents(invocation: Invocation, every: bool, since: timedelta | None,
         print_json({"incidents": [incident_record(incident) for incident in found]})
         return
     print_table(
-        ("incident", "state", "severity", "label", "where", "query", "times", "extra s/h", "since (UTC)"),
+        (
+            "incident",
+            "state",
+            "severity",
+            "label",
+            "where",
+            "query",
+            "times",
+            "extra s/h",
+            "since (UTC)",
+            "normal again",
+        ),
         [_row(incident) for incident in found],
         empty="no incidents" if every else "no open incidents",
     )
@@ -71,6 +82,7 @@ def _row(incident: Incident) -> tuple[Cell, ...]:
         ratio_words(incident.effect_ratio),
         round(incident.extra_seconds_per_hour, 1),
         incident.began_at,
+        incident.calm_since if incident.state.is_open else None,
     )
 
 
@@ -158,4 +170,5 @@ def _decide(
     if as_json:
         print_json({"incident_id": incident.incident_id, **change_record(change)})
     else:
-        print_line(f"incident {incident.incident_id} on {place(incident)} is {incident.state.value} by {who}")
+        done = "reopened" if change.event is IncidentEvent.REOPENED else incident.state.value
+        print_line(f"incident {incident.incident_id} on {place(incident)} is {done} by {who}")

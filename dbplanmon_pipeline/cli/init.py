@@ -20,6 +20,8 @@ def init(path: Path, force: bool, as_json: bool) -> None:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(example_yaml())
     except FileExistsError:
+        if path.is_dir():
+            raise click.ClickException(f"{path} is a folder; name the file to write") from None
         raise click.ClickException(f"{path} is already there; give --force to replace it") from None
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror or error}") from None

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dbplanmon_pipeline.settings import Settings
 
 
+_LONGEST_SPAN = timedelta(days=365 * 100)
+"""Years count to 9999, and moments are made from spans."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """The global options of one call."""
@@ -89,6 +93,14 @@ def read_moment(ctx: click.Context, param: click.Parameter, value: str | None) -
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def read_past_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """As `read_moment`, but nothing is known of a moment that lies ahead."""
+    moment = read_moment(ctx, param, value)
+    if moment is not None and moment > utc_now():
+        raise click.BadParameter(f"{value!r} lies ahead; give a moment that has passed", ctx, param)
+    return moment
+
+
 def read_day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
     """Callback of an option that takes a UTC day."""
     try:
@@ -109,11 +121,16 @@ def read_span(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(f"{value!r}: {error}", ctx, param) from None
     if not span:
         raise click.BadParameter(f"{value!r} must be longer than nothing", ctx, param)
+    if span > _LONGEST_SPAN:
+        raise click.BadParameter(f"{value!r} is too long; at most {_LONGEST_SPAN.days // 365}y", ctx, param)
     return span
 
 
 as_of_option = click.option(
-    "--as-of", metavar="ISO", callback=read_moment, help="Look at it as of this moment; UTC unless it has an offset."
+    "--as-of",
+    metavar="ISO",
+    callback=read_past_moment,
+    help="Look at it as of this moment; UTC unless it has an offset.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are stable.")
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)

@@ -4,7 +4,7 @@ from datetime import datetime, time
 
 import click
 
-from dbplanmon_pipeline.cli.choices import actor_option, chosen, new_id, reason_option
+from dbplanmon_pipeline.cli.choices import actor_option, chosen, known_place, new_id, reason_option
 from dbplanmon_pipeline.cli.invocation import (
     Invocation,
     json_option,
@@ -88,6 +88,7 @@ def add(
         database,
     )
     with invocation.session() as session:
+        known_place(session, instance, database)
         session.store.add_window(window)
     if as_json:
         print_json(window_record(window, now))

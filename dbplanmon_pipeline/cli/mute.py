@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from dbplanmon_pipeline.cli.choices import actor_option, chosen, reason_option
+from dbplanmon_pipeline.cli.choices import actor_option, chosen, known_place, reason_option
 from dbplanmon_pipeline.cli.invocation import (
     Invocation,
     json_option,
@@ -59,6 +59,7 @@ def add(
         raise click.UsageError("name what to mute: --instance, --database, --query, --label or --text")
     scope = MuteScope(instance, database, _hash(query), label or "", text)
     with invocation.session() as session:
+        known_place(session, instance, database)
         rule = mute_alerts(
             session.store, scope, span=span, actor=actor or operating_system_user(), at=utc_now(), reason=reason
         )

@@ -96,7 +96,9 @@ def read_plan(invocation: Invocation, source: str) -> Plan:
         return _parse(_file_text(path), source)
     if _HASH.fullmatch(source):
         return _parse(_stored_body(invocation, source), source)
-    raise click.ClickException(f"{source}: no such file, and no plan hash (16 hex digits)")
+    if source and path.is_dir():
+        raise click.ClickException(f"{source} is a folder; name a file with a plan")
+    raise click.ClickException(f"{source or 'an empty name'}: no such file, and no plan hash (16 hex digits)")
 
 
 def _parse(text: str, source: str) -> Plan:

@@ -4,6 +4,7 @@ from datetime import date
 
 import click
 
+from dbplanmon_pipeline.cli.choices import confirm
 from dbplanmon_pipeline.cli.invocation import (
     Invocation,
     json_option,
@@ -56,7 +57,7 @@ def downgrade(invocation: Invocation, revision: str, dry_run: bool, yes: bool, a
             if not yes:
                 for line in _losses(found):
                     click.echo(one_line(line), err=True)
-                click.confirm(f"Take {found.url} back to {revision}?", abort=True, err=True)
+                confirm(f"Take {found.url} back to {revision}?")
             found = session.store.downgrade(revision)
     if as_json:
         print_json({**jsonable(found), "dry_run": dry_run})
@@ -155,7 +156,7 @@ def purge(
         _cancel(invocation, only, as_json)
     else:
         if at_once and not dry_run and not yes:
-            click.confirm("Remove all expired data at once?", abort=True, err=True)
+            confirm("Remove all expired data at once?")
         _apply(invocation, dry_run, at_once, as_json)
 
 
@@ -163,7 +164,7 @@ def _purge_before(invocation: Invocation, before: date, yes: bool, as_json: bool
     if before > utc_now().date():
         raise click.BadParameter("must not lie in the future", param_hint="--before")
     if not yes:
-        click.confirm(f"Remove all interval metrics before {before}?", abort=True, err=True)
+        confirm(f"Remove all interval metrics before {before}?")
     with invocation.session(upgrade=False) as session:
         hot = session.store.drop_hot_days(before)
         sealed = session.store.drop_sealed_days(before)

@@ -23,7 +23,10 @@ from dbplanmon_pipeline.services.summarise import WEEK
 @pass_invocation
 def summary(invocation: Invocation, day: date | None, week: bool, as_json: bool) -> None:
     """Sum up one UTC day as Markdown: incidents, KPIs, plan changes, dearest statements, and how well we watched."""
-    wanted = day or utc_now().date() - timedelta(days=1)
+    today = utc_now().date()
+    if day and day > today:
+        raise click.BadParameter(f"{day} has not begun", param_hint="--day")
+    wanted = day or today - timedelta(days=1)
     with invocation.session() as session:
         found = session.summarise(wanted, days=WEEK if week else 1)
     if as_json:

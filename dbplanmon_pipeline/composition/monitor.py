@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cached_property
 
 from dbplanmon_pipeline.composition.alert_rules import alert_policy, alert_routes
@@ -13,7 +13,7 @@ from dbplanmon_pipeline.composition.history import databases_without_history
 from dbplanmon_pipeline.composition.incidents import incident_link, incident_policy
 from dbplanmon_pipeline.composition.journal import journalled
 from dbplanmon_pipeline.composition.kpis import KpiProviders, kpi_run_policy, kpi_specs
-from dbplanmon_pipeline.composition.providers import build_provider, instance_spec, named_databases
+from dbplanmon_pipeline.composition.providers import build_provider, health_policy, instance_spec
 from dbplanmon_pipeline.composition.retention import AGE_OF, retention_policy
 from dbplanmon_pipeline.composition.running import running_steps
 from dbplanmon_pipeline.composition.spooling import collect_or_spool, failure_to_open, keeps_readings
@@ -36,7 +36,7 @@ from dbplanmon_pipeline.services.analyse import AnalysisPolicy, AnalysisReport, 
 from dbplanmon_pipeline.services.apply_retention import RetentionReport, apply_retention, take_back
 from dbplanmon_pipeline.services.breakers import breaker_states, resting_instances
 from dbplanmon_pipeline.services.channel_breaker import ChannelBreaker
-from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
+from dbplanmon_pipeline.services.check_health import check_health
 from dbplanmon_pipeline.services.collect import CollectionPolicy, CollectionReport, collect
 from dbplanmon_pipeline.services.decide_alerts import DecisionReport, decide_alerts, ends_due
 from dbplanmon_pipeline.services.import_history import MAX_WORKERS, HistoryReport, import_history
@@ -377,9 +377,7 @@ class Session:
 
     def health(self) -> dict[str, Finding]:
         """The monitor's own health, without asking a monitored server."""
-        # Schedules know no shorter cadence than a minute.
-        cadence = max(self.settings.collection.interval, timedelta(minutes=1))
-        policy = HealthPolicy(cadence, named_databases(self.settings, self.providers), self.detector.layout)
+        policy = health_policy(self.settings, self.providers, self.detector.layout)
         return check_health(self.store, policy=policy, now=self._clock())
 
     def dearest_statements(self, ref: DatabaseRef) -> list[tuple[Hotspot, str]]:

@@ -1,6 +1,7 @@
 """One provider per configured instance."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Provider
@@ -12,6 +13,7 @@ from dbplanmon_pipeline.providers.sqlserver import SqlServerProvider
 from dbplanmon_pipeline.providers.sqlserver.connection import ConnectionSettings, Encrypt
 from dbplanmon_pipeline.providers.sqlserver.discovery import HOME
 from dbplanmon_pipeline.providers.sqlserver.source import Source
+from dbplanmon_pipeline.services.check_health import HealthPolicy
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 from dbplanmon_pipeline.services.resolve_targets import InstanceSpec
 from dbplanmon_pipeline.settings import ApplicationIntent, CounterSource, InstanceSettings, Settings
@@ -53,6 +55,18 @@ def named_databases(settings: Settings, providers: Mapping[str, Provider]) -> tu
         if instance.enabled
     }
     return tuple(DatabaseRef(instance, database) for instance, found in names.items() for database in found)
+
+
+def discovering_instances(settings: Settings) -> dict[str, bool]:
+    """Enabled instances, true where their databases are discovered."""
+    return {instance.name: instance.databases.discover for instance in settings.instances if instance.enabled}
+
+
+def health_policy(settings: Settings, providers: Mapping[str, Provider], layout: str) -> HealthPolicy:
+    """What the health asks of the fleet; `layout` is the form of the baselines in use."""
+    # Schedules know no shorter cadence than a minute.
+    cadence = max(settings.collection.interval, timedelta(minutes=1))
+    return HealthPolicy(cadence, named_databases(settings, providers), layout, discovering_instances(settings))
 
 
 def capture_limits(settings: Settings, ref: DatabaseRef) -> CaptureLimits:

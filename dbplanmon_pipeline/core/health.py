@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef
-from dbplanmon_pipeline.core.plain_words import duration_words
+from dbplanmon_pipeline.core.plain_words import counted, duration_words
 from dbplanmon_pipeline.core.ports.figures import DatabaseState
 
 Row = Mapping[str, str | float | None]
@@ -70,7 +70,7 @@ def freshness(
     )
     within = duration_words(limit.total_seconds())
     if not stale:
-        return Finding(Health.HEALTHY, f"{len(last_success)} databases read within {within}")
+        return Finding(Health.HEALTHY, f"{counted(len(last_success), 'database')} read within {within}")
     health = Health.UNHEALTHY if len(stale) >= unhealthy_share * len(last_success) else Health.DEGRADED
     return Finding(health, f"{len(stale)} of {len(last_success)} databases not read within {within}", rows)
 
@@ -83,7 +83,9 @@ def coverage(outcomes: Sequence[Outcome], named_share: Mapping[DatabaseRef, floa
     )
     read = sum(o.status in (CollectionStatus.OK, CollectionStatus.FIRST_READING) for o in outcomes)
     if not poor:
-        return Finding(Health.HEALTHY, f"{read} databases read; named statements hold at least {least:.0%} of the time")
+        return Finding(
+            Health.HEALTHY, f"{counted(read, 'database')} read; named statements hold at least {least:.0%} of the time"
+        )
     return Finding(Health.DEGRADED, f"{len(poor)} databases hide over {1 - least:.0%} of their time", rows)
 
 
@@ -113,4 +115,4 @@ def baseline_age(newest: datetime | None, judged: int, now: datetime, limit: tim
     if age > limit:
         most = duration_words(limit.total_seconds())
         return Finding(Health.DEGRADED, f"the newest baseline is {old} old, more than {most}")
-    return Finding(Health.HEALTHY, f"baselines of {judged} statements, {old} old")
+    return Finding(Health.HEALTHY, f"baselines of {counted(judged, 'statement')}, {old} old")

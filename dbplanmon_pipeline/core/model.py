@@ -7,6 +7,7 @@ from typing import Any
 
 _UNSIGNED = 1 << 64
 _SIGN_BIT = 1 << 63
+_HEX_DIGITS = 16
 
 
 def hash_text(value: int) -> str:
@@ -26,6 +27,15 @@ def hash_int(text: str) -> int:
     if not 0 <= value < _UNSIGNED:
         raise ValueError(f"{text!r} is no 64-bit hash")
     return value - _UNSIGNED if value & _SIGN_BIT else value
+
+
+def hash_sought(words: str) -> int:
+    """The hash that somebody looks for by its 16 hex digits, with or without 0x; 0 for any other words."""
+    digits = words.strip().lower().removeprefix("0x")
+    try:
+        return hash_int(digits) if len(digits) == _HEX_DIGITS else 0
+    except ValueError:
+        return 0
 
 
 class Engine(StrEnum):

@@ -43,6 +43,8 @@ def incident_record(incident: Incident) -> Record:
         "opened_at": incident.opened_at,
         "updated_at": incident.updated_at,
         "last_bad_at": incident.last_bad_at,
+        "calm_since": incident.calm_since,
+        "calm_intervals": incident.calm_intervals,
         "closed_at": incident.closed_at,
         "reopened_count": incident.reopened_count,
         "evidence": incident.evidence,

@@ -84,7 +84,7 @@ def analysis_assets(names: Names) -> list[dg.AssetsDefinition]:
                                 "database": str(h.ref),
                                 "query": hash_text(h.query_hash),
                                 "seconds": h.elapsed_time_us / 1e6,
-                                "executions": h.execution_count,
+                                "executions": round(h.execution_count),
                                 "share": f"{h.share:.1%}",
                             }
                             for h in ranking.hotspots

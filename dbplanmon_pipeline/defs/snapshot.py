@@ -46,7 +46,7 @@ def snapshot_asset(names: Names) -> dg.AssetsDefinition:
                         {
                             "query": hash_text(h.query_hash),
                             "seconds": h.elapsed_time_us / 1e6,
-                            "executions": h.execution_count,
+                            "executions": round(h.execution_count),
                             "share": f"{h.share:.1%}",
                             "statement": text,
                         }

@@ -1,5 +1,6 @@
 """`dbplanmon demo`."""
 
+import shlex
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -64,6 +65,7 @@ def demo(
         if json_path:
             result.write(json_path)
         _print_result(console, result)
+        _print_command(console, folder / "dbplanmon.yaml")
         if not no_ui:
             leave_running(console, home, folder / "dbplanmon.yaml", port, status_port)
     if not result.succeeded:
@@ -93,10 +95,18 @@ def _play_week(days: int, cadence_minutes: int, json_path: Path | None, ports: t
         if json_path:
             result.write(json_path)
         print_week(console, result)
+        _print_command(console, place.settings_file)
         if ports is not None:
             leave_running(console, home, place.settings_file, *ports)
     if not result.succeeded:
         raise SystemExit(1)
+
+
+def _print_command(console: Console, settings_file: Path) -> None:
+    """How to ask about what was found; the messages name the commands without these settings."""
+    shown = settings_file.relative_to(Path.cwd()) if settings_file.is_relative_to(Path.cwd()) else settings_file
+    call = f"dbplanmon --config {shlex.quote(str(shown))} incidents list"
+    console.print(f"\nOn the command line: {call}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _print_result(console: Console, result: DemoResult) -> None:

@@ -7,8 +7,6 @@ from dbplanmon_pipeline.core.alerts.delivery_policy import RetryPolicy
 from dbplanmon_pipeline.core.breaker import BreakerPolicy, after_failure, after_success, is_open
 from dbplanmon_pipeline.core.ports import Clock, DeliveryStore, JobState
 
-_MANY = 1_000_000
-
 
 def breaker_name(channel: str) -> str:
     """Name of the memory of a channel."""
@@ -29,10 +27,6 @@ class ChannelBreaker:
     def rests(self) -> bool:
         """True while nothing may be sent."""
         return is_open(self._state, self._now(), self._policy)
-
-    def allowed(self) -> int:
-        """How many attempts may follow each other before the next look."""
-        return 1 if self._state.consecutive_failures >= self._policy.max_failures else _MANY
 
     def succeeded(self) -> None:
         """Forget the failures; written down only where that changes something."""

@@ -1,10 +1,11 @@
 """The monitor's own health from its store: six facts, none of them costs a monitored server anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from dbplanmon_pipeline.core.fleet import watched
 from dbplanmon_pipeline.core.health import (
     Finding,
     Health,
@@ -16,7 +17,7 @@ from dbplanmon_pipeline.core.health import (
 )
 from dbplanmon_pipeline.core.model import DatabaseRef
 from dbplanmon_pipeline.core.ports import FactChange, SchemaStatus
-from dbplanmon_pipeline.core.ports.figures import FigureStore
+from dbplanmon_pipeline.core.ports.figures import DatabaseState, FigureStore
 from dbplanmon_pipeline.core.readings.query_store_health import query_store_health
 from dbplanmon_pipeline.errors import StoreError
 
@@ -47,11 +48,19 @@ class HealthStore(FigureStore, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
-    """Attributes: cadence of the collection, databases that should be read, form of the baselines in use."""
+    """What is asked of the fleet.
+
+    Attributes:
+        interval: cadence of the collection.
+        expected: databases that the settings name.
+        layout: form of the baselines in use.
+        instances: enabled instances, true where their databases are discovered.
+    """
 
     interval: timedelta
     expected: tuple[DatabaseRef, ...]
     layout: str
+    instances: Mapping[str, bool] = field(default_factory=dict)
 
 
 def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> dict[str, Finding]:
@@ -72,23 +81,23 @@ def check_health(store: HealthStore, *, policy: HealthPolicy, now: datetime) -> 
     states = store.database_states()
     since = now - max(policy.interval * 12, timedelta(hours=1))
     lately = [state for state in states if state.logged_at is not None and state.logged_at >= since]
-    expected = frozenset(policy.expected)
-    last_success: dict[DatabaseRef, datetime | None] = dict.fromkeys(policy.expected)
-    last_success |= {
-        state.ref: state.last_success_at
-        for state in states
-        if state.ref in expected or (state.last_success_at is not None and state.last_success_at >= since)
-    }
     shares = store.named_shares(now - timedelta(hours=1))
     baseline, judged = store.newest_baseline(now, policy.layout) or (None, 0)
     return {
         "store_schema_is_current": schema,
-        "metrics_are_recent": freshness(last_success, now, policy.interval),
+        "metrics_are_recent": _freshness(states, policy, now),
         "named_statements_cover_the_load": coverage(lately, shares, LEAST_NAMED_SHARE),
         "collector_cost_is_low": collector_cost(lately, policy.interval, LARGEST_COST_SHARE),
         "baselines_are_recent": baseline_age(baseline, judged, now, BASELINE_LIMIT),
         "query_store_is_healthy": _query_store(store, now),
     }
+
+
+def _freshness(states: Sequence[DatabaseState], policy: HealthPolicy, now: datetime) -> Finding:
+    fleet = watched(states, policy.expected, policy.instances, policy.interval)
+    if not fleet and any(policy.instances.values()):
+        return Finding(Health.UNHEALTHY, "no database was read yet: run `dbplanmon collect`, or start the daemon")
+    return freshness({state.ref: state.last_success_at for state in fleet}, now, policy.interval)
 
 
 def _query_store(store: HealthStore, now: datetime) -> Finding:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from dbplanmon_pipeline.core.model import Capabilities, CollectionOutcome, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import Budget, Provider
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
-from dbplanmon_pipeline.errors import ProviderError
-from dbplanmon_pipeline.services.collect import CollectionTarget
+from dbplanmon_pipeline.errors import ProviderError, SettingsError
+from dbplanmon_pipeline.services.collect import CollectionTarget, why_unreadable
 
 GRACE_SECONDS = 5.0
 """A reader that keeps no budget is given up so long after it."""
@@ -155,15 +155,16 @@ def check_target(
             # Before the counters: where these cannot be read, the trials say which statement it was.
             trials = tuple(reader.try_statements()) if deep else ()
             statements = reader.read_counters().statements
-    except ProviderError as error:
+    except (ProviderError, SettingsError) as error:
+        error_class, message, remedy = _told(error)
         return TargetCheck(
             target.ref,
             target.engine,
             usable=False,
             capabilities=capabilities,
-            error_class=error.error_class,
-            message=" ".join(error.message.split()),
-            remedy=" ".join(error.remedy.split()),
+            error_class=error_class,
+            message=message,
+            remedy=remedy,
             duration_ms=(monotonic() - began) * 1000,
             trials=trials,
         )
@@ -176,3 +177,10 @@ def check_target(
         duration_ms=(monotonic() - began) * 1000,
         trials=trials,
     )
+
+
+def _told(error: ProviderError | SettingsError) -> tuple[str, str, str]:
+    """Class, message and remedy, one line each; a secret that resolves to nothing is trouble of one target, too."""
+    if isinstance(error, ProviderError):
+        return error.error_class, " ".join(error.message.split()), " ".join(error.remedy.split())
+    return *why_unreadable(error), ""

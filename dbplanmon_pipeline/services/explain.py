@@ -141,7 +141,7 @@ def explain_incident(store: ExplanationStore, incident: Incident, dialect: Engin
     new_findings, findings = plan_findings(incident, old, new)
     summary, plan_lines, differences = (
         _compared(told_old, told_new, (new_findings, findings))
-        if _is_changed(incident)
+        if incident.has_other_plan
         else (_unchanged(incident, statement), (), ())
     )
     around = _changes_around(incident, old, new)
@@ -182,10 +182,6 @@ def _unchanged(incident: Incident, statement: StatementText | None) -> str:
     return f"No plan of this statement is known, so whether it changed cannot be told{reason and f': {reason}'}."
 
 
-def _is_changed(incident: Incident) -> bool:
-    return bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
-
-
 def _facts_around(
     store: ExplanationStore,
     ref: DatabaseRef,
@@ -210,7 +206,7 @@ def _plan_view(
 ) -> PlanView:
     before, now = (tree_of(plan) if plan else None for plan in (old, new))
     (read_before, used_before), (read_now, used_now) = map(tables_and_indexes, (before, now))
-    is_changed = _is_changed(incident)
+    is_changed = incident.has_other_plan
     return PlanView(
         read_before | read_now,
         used_before,

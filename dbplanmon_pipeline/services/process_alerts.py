@@ -142,7 +142,7 @@ class _ChannelPass:
         self._claimed: set[str] = set()
 
     def run(self) -> AlertReport:
-        if self._channel is not None and self._breaker.rests():
+        if self._breaker.rests():
             self._dropped += self._breaker.give_up_old(self._policy.retry)
             return self._report()
         try:
@@ -181,7 +181,7 @@ class _ChannelPass:
             now = self._now()
             until = now + self._shared.limits.lease
             self._claims_end = until - self._shared.limits.longest_sending
-            wanted = min(_CLAIMED_AT_ONCE, self._shared.limits.per_channel - self._tried, self._breaker.allowed())
+            wanted = min(_CLAIMED_AT_ONCE, self._shared.limits.per_channel - self._tried)
             claimed = self._store.claim_alerts(self._name, now=now, until=until, claimant=self._claimant, limit=wanted)
             self._claimed |= {queued.alert.alert_id for queued in claimed}
             if not claimed or self._channel is None:

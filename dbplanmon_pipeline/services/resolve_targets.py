@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 
+from dbplanmon_pipeline.core.fleet import WHOLE_INSTANCE
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports import JobState, Provider
 from dbplanmon_pipeline.errors import SettingsError
@@ -14,7 +15,6 @@ from dbplanmon_pipeline.services.collect import POLL_SECONDS, CollectionStopped,
 from dbplanmon_pipeline.services.quick_retries import QuickRetries
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 
-WHOLE_INSTANCE = "*"
 """Stands for the database where an instance could not even list its databases."""
 
 

@@ -1,6 +1,5 @@
 """Tokens of the status page and the logins made with them."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 
@@ -9,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, select
 from dbplanmon_pipeline.core.ports.access import AccessToken, Role
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.schema import access_login, access_token, audit_log
+from dbplanmon_pipeline.store.schema import access_login, access_token
 
 _FIELDS = tuple(AccessToken.__dataclass_fields__)
 
@@ -92,12 +91,6 @@ class AccessPart(StorePart):
         in_force = (access_token.c.name == name, access_token.c.revoked_at.is_(None))
         ending = access_token.update().where(*in_force).values(revoked_at=self._clock())
         return bool(connection.execute(ending).rowcount)
-
-    def _note(
-        self, connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, object]
-    ) -> None:
-        record = {"at": self._clock(), "actor": actor, "action": action, "subject": subject, "detail": dict(detail)}
-        insert_records(connection, audit_log, [record])
 
 
 def _token(row: RowMapping) -> AccessToken:

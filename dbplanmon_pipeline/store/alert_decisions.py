@@ -22,7 +22,6 @@ from sqlalchemy import (
 from dbplanmon_pipeline.core.alert_rules.messages import GROUP, MORE
 from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.model import StatementText, hash_int
-from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import (
     AlertRow,
     AlertRule,
@@ -36,6 +35,7 @@ from dbplanmon_pipeline.core.ports.alert_rules import (
 from dbplanmon_pipeline.store.alert_past import incidents_by_id, parts, past_of
 from dbplanmon_pipeline.store.alerts import alert_record
 from dbplanmon_pipeline.store.bulk import insert_records
+from dbplanmon_pipeline.store.deliveries import alert_of
 from dbplanmon_pipeline.store.mutes import mutes_in_force, windows_in_force
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import alert, monitored_database, query, query_text
@@ -44,7 +44,6 @@ from dbplanmon_pipeline.store.tracked_alerts import settle, tracked_keys
 _LOCK = 7_204_118_551
 """Name of the lock that keeps two processes from deciding at the same time; SQLite has one writer anyway."""
 
-_ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
 _COUNTED = ("pending", "delivered", "given_up")
 _ENDS = (AlertState.MUTED, AlertState.SUPPRESSED, AlertState.GROUPED)
 _HOUR = timedelta(hours=1)
@@ -291,7 +290,7 @@ def _record(row: AlertRow, now: datetime) -> Mapping[str, Any]:
 
 def _row(row: RowMapping) -> AlertRow:
     return AlertRow(
-        Alert(**{name: row[name] for name in _ALERT_FIELDS}),
+        alert_of(row),
         AlertState(row["state"]),
         AlertRule(row["rule"]),
         row["reason"],

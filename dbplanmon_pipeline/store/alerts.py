@@ -5,17 +5,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, select
+from sqlalchemy import Connection, and_, select
 
 from dbplanmon_pipeline.core.alert_rules.policy import UNACKNOWLEDGED
 from dbplanmon_pipeline.core.ports import Alert, JobState, Suggestion
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
-from dbplanmon_pipeline.store.deliveries import PENDING
+from dbplanmon_pipeline.store.deliveries import ALERT_FIELDS, PENDING, alert_of
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import alert, audit_log, job_state, suggestion
-
-_ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
 
 IDLE_REMINDER = and_(
     alert.c.event == UNACKNOWLEDGED, alert.c.state.in_((AlertState.HELD.value, AlertState.SUPPRESSED.value))
@@ -55,14 +53,14 @@ class AlertPart(StorePart):
             .limit(limit)
         )
         with self._database.read() as connection:
-            return [_alert(row) for row in connection.execute(statement).mappings()]
+            return [alert_of(row) for row in connection.execute(statement).mappings()]
 
     def alerts(self, since: datetime) -> list[Alert]:
         """All alerts created since then, newest first, but for reminders that wait or were not needed."""
         statement = select(alert).where(alert.c.created_at >= since, ~IDLE_REMINDER)
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(alert.c.created_at.desc(), alert.c.alert_id)).mappings()
-            return [_alert(row) for row in rows]
+            return [alert_of(row) for row in rows]
 
     # ------------------------------------------------------------ suggestions
 
@@ -99,10 +97,9 @@ class AlertPart(StorePart):
             insert_records(connection, job_state, records, replace_on(["name"], list(records[0])))
 
     def append_audit(self, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> None:
-        """Write down who did what to what; the row can never be changed or removed."""
-        record = {"at": self._clock(), "actor": actor, "action": action, "subject": subject, "detail": dict(detail)}
+        """Write down who did what to what; the row can never be changed, nor removed before it is a year old."""
         with self._database.write() as connection:
-            insert_records(connection, audit_log, [record])
+            self._note(connection, actor, action, subject, detail)
 
     def audit(self, since: datetime, limit: int = 1000) -> list[AuditEntry]:
         """Entries since then, newest first."""
@@ -134,9 +131,5 @@ def alert_record(item: Alert) -> dict[str, Any]:
 
 
 def _alert_facts(item: Alert) -> dict[str, object]:
-    facts = {name: getattr(item, name) for name in _ALERT_FIELDS}
+    facts = {name: getattr(item, name) for name in ALERT_FIELDS}
     return facts | {"event": str(item.event), "severity": str(item.severity), "facts": dict(item.facts)}
-
-
-def _alert(row: RowMapping) -> Alert:
-    return Alert(**{name: row[name] for name in _ALERT_FIELDS})

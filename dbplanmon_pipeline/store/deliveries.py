@@ -14,7 +14,7 @@ from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import alert, alert_delivery
 
 PENDING, DELIVERED, GIVEN_UP, SUPPRESSED = "pending", "delivered", "given_up", "suppressed"
-_ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
+ALERT_FIELDS = tuple(Alert.__dataclass_fields__)
 _UNCLAIMED = {"claimed_by": None, "claimed_until": None}
 
 
@@ -126,7 +126,7 @@ class DeliveryPart(StorePart):
         dead = select(alert).where(*_dead(channel, since)).order_by(alert.c.ended_at.desc(), alert.c.alert_id)
         with self._database.read() as connection:
             rows = connection.execute(dead.limit(limit)).mappings()
-            return [DeadAlert(_alert(row), row["attempts"], row["ended_at"], row["reason"]) for row in rows]
+            return [DeadAlert(alert_of(row), row["attempts"], row["ended_at"], row["reason"]) for row in rows]
 
     def replay_alerts(self, at: datetime, *, channel: str | None = None, since: datetime | None = None) -> int:
         """Queue alerts that were given up, as if they were new, with the same idempotency key; returns how many."""
@@ -218,8 +218,9 @@ def _move_alert(connection: Connection, delivery: Delivery) -> None:
 
 
 def _queued(row: RowMapping) -> QueuedAlert:
-    return QueuedAlert(_alert(row), row["attempts"], row["queued_at"])
+    return QueuedAlert(alert_of(row), row["attempts"], row["queued_at"])
 
 
-def _alert(row: RowMapping) -> Alert:
-    return Alert(**{name: row[name] for name in _ALERT_FIELDS})
+def alert_of(row: RowMapping) -> Alert:
+    """The alert that a row of the queue holds."""
+    return Alert(**{name: row[name] for name in ALERT_FIELDS})

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dbplanmon_pipeline.core.causes.deployments import Deployment
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.schema import audit_log, deployment
+from dbplanmon_pipeline.store.schema import deployment
 
 
 class DeploymentPart(StorePart):
@@ -19,11 +19,11 @@ class DeploymentPart(StorePart):
     def add_deployment(self, marker: Deployment) -> bool:
         """Store a marker, and who made it in the audit; false where the same one is there already."""
         record = asdict(marker)
-        entry = self._entry("deployment marked", marker.created_by, record, ("created_by",))
         with self._database.write() as connection:
             added = insert_records(connection, deployment, [record], "ON CONFLICT DO NOTHING") > 0
             if added:
-                insert_records(connection, audit_log, [entry])
+                told = _told(record, "created_by")
+                self._note(connection, marker.created_by, "deployment marked", marker.deployment_id, told)
         return added
 
     def remove_deployment(self, deployment_id: str, actor: str, reason: str) -> bool:
@@ -33,8 +33,8 @@ class DeploymentPart(StorePart):
             row = connection.execute(select(deployment).where(chosen)).mappings().one_or_none()
             removed = row is not None and connection.execute(deployment.delete().where(chosen)).rowcount > 0
             if row is not None and removed:
-                entry = self._entry("deployment removed", actor, {**row, "reason": reason})
-                insert_records(connection, audit_log, [entry])
+                told = _told({**row, "reason": reason})
+                self._note(connection, actor, "deployment removed", deployment_id, told)
         return removed
 
     def deployments(self, start: datetime, end: datetime) -> list[Deployment]:
@@ -45,15 +45,7 @@ class DeploymentPart(StorePart):
             rows = connection.execute(wanted.order_by(table.c.deployed_at, table.c.deployment_id)).mappings()
             return [Deployment(**row) for row in rows]
 
-    def _entry(
-        self, action: str, actor: str, record: Mapping[str, Any], without: tuple[str, ...] = ()
-    ) -> dict[str, object]:
-        """One entry of the audit, which tells the whole marker."""
-        left_out = ("deployment_id", *without)
-        return {
-            "at": self._clock(),
-            "actor": actor,
-            "action": action,
-            "subject": record["deployment_id"],
-            "detail": {name: str(value) for name, value in record.items() if name not in left_out},
-        }
+
+def _told(record: Mapping[str, Any], *without: str) -> dict[str, object]:
+    """The whole marker, for its entry in the audit."""
+    return {name: str(value) for name, value in record.items() if name not in ("deployment_id", *without)}

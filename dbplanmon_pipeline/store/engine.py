@@ -30,6 +30,11 @@ UPGRADE = "run: dbplanmon store upgrade"
 BUSY_SECONDS = 30
 _SQLITE_CACHE_KIB = 65_536
 _THREADS = 32
+_HINTS = {
+    "disk is full": "free room on its disk",
+    "database is locked": f"another process has been writing to it for {BUSY_SECONDS} s; try again",
+}
+_DAMAGED = ("file is not a database", "disk image is malformed")
 _MISSING_TABLE = ("no such table", "no such column", "undefinedtable", "undefinedcolumn", "does not exist")
 _SECRET_PARAMETERS = ("password", "passfile", "sslpassword", "sslkey")
 
@@ -177,8 +182,10 @@ class Database:
             if any(mark in f"{kind} {reason.lower()}" for mark in _MISSING_TABLE) and 'database "' not in reason:
                 return StoreSchemaMismatch(f"the store at {self} lacks a part ({reason}); {UPGRADE}")
             if isinstance(error, OperationalError):
-                return StoreUnavailable(f"the store at {self} cannot be used: {reason}; check the URL and the server")
-        return StoreError(f"the store at {self} failed: {reason}")
+                hint = next((told for mark, told in _HINTS.items() if mark in reason), "check the URL and the server")
+                return StoreUnavailable(f"the store at {self} cannot be used: {reason}; {hint}")
+        hint = "; restore it from a backup" if self.is_sqlite and any(mark in reason for mark in _DAMAGED) else ""
+        return StoreError(f"the store at {self} failed: {reason}{hint}")
 
 
 def shown_url(url: URL) -> str:

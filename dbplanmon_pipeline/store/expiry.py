@@ -77,12 +77,11 @@ def _limit(column: Column[Any], before: datetime) -> Any:
     return before.date() if isinstance(column.type, Date) else before
 
 
-def _of_incidents(*, only_open: bool = False) -> Select[Any]:
+def _of_incidents() -> Select[Any]:
     """Statements that incidents speak of: number of the database and hash."""
     target = monitored_database
     named = (target.c.instance == incident.c.instance) & (target.c.database == incident.c.database)
-    found = select(target.c.database_id, incident.c.query_hash).join(incident, named)
-    return found.where(incident.c.state.in_(_OPEN)) if only_open else found
+    return select(target.c.database_id, incident.c.query_hash).join(incident, named)
 
 
 def _in_trouble() -> Select[Any]:

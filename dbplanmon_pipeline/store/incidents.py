@@ -26,7 +26,8 @@ from dbplanmon_pipeline.store.targets import ensure_databases
 
 _OPEN = tuple(str(state) for state in IncidentState if state.is_open)
 _BEGINNINGS = (IncidentEvent.OPENED, IncidentEvent.REOPENED)
-_FIGURES = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages", "share")
+HOTSPOT_FIELDS = tuple(Hotspot.__dataclass_fields__)[1:]
+"""All but the database, which the table names by number."""
 
 
 class IncidentPart(StorePart):
@@ -143,7 +144,7 @@ class IncidentPart(StorePart):
                     "window_start": window_start,
                     "window_end": window_end,
                     "database_id": ids[item.ref],
-                    **{name: getattr(item, name) for name in ("query_hash", "rank_by", "rank", *_FIGURES)},
+                    **{name: getattr(item, name) for name in HOTSPOT_FIELDS},
                 }
                 for item in hotspots
             ]
@@ -170,9 +171,8 @@ class IncidentPart(StorePart):
             if rank_by is not None:
                 statement = statement.where(hotspot.c.rank_by == rank_by)
             rows = connection.execute(statement).mappings().all()
-        names = ("query_hash", "rank_by", "rank", *_FIGURES)
         return [
-            Hotspot(DatabaseRef(row["instance"], row["database"]), **{name: row[name] for name in names})
+            Hotspot(DatabaseRef(row["instance"], row["database"]), **{name: row[name] for name in HOTSPOT_FIELDS})
             for row in rows
         ]
 

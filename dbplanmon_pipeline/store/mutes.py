@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, Table, or_, select
 from dbplanmon_pipeline.core.ports.alert_rules import MaintenanceWindow, MuteRule
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.parts import StorePart
-from dbplanmon_pipeline.store.schema import audit_log, maintenance_window, mute_rule
+from dbplanmon_pipeline.store.schema import maintenance_window, mute_rule
 
 _WEEKDAYS = "0123456"
 
@@ -48,7 +48,7 @@ class MutePart(StorePart):
     def _add(self, table: Table, record: Mapping[str, Any], action: str, subject: str, actor: str) -> None:
         with self._database.write() as connection:
             if insert_records(connection, table, [record], "ON CONFLICT DO NOTHING"):
-                self._audit(connection, actor, action, subject, record)
+                self._note(connection, actor, action, subject, record)
 
     def _remove(self, table: Table, chosen: Any, action: str, subject: str, actor: str, reason: str) -> bool:
         now = self._clock()
@@ -56,14 +56,8 @@ class MutePart(StorePart):
         with self._database.write() as connection:
             ended = connection.execute(ending).rowcount > 0
             if ended:
-                self._audit(connection, actor, action, subject, {"reason": reason})
+                self._note(connection, actor, action, subject, {"reason": reason})
         return ended
-
-    def _audit(
-        self, connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, object]
-    ) -> None:
-        record = {"at": self._clock(), "actor": actor, "action": action, "subject": subject, "detail": dict(detail)}
-        insert_records(connection, audit_log, [record])
 
 
 def mutes_in_force(connection: Connection, at: datetime | None) -> list[MuteRule]:

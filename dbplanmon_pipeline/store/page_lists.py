@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, tuple_
 
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, hash_int
+from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, hash_sought
 from dbplanmon_pipeline.core.ports import Alert, Delivery, Hotspot, PlanChange
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRow, AlertRule, AlertState
 from dbplanmon_pipeline.core.ports.page_lists import (
@@ -22,6 +22,7 @@ from dbplanmon_pipeline.core.ports.page_lists import (
 )
 from dbplanmon_pipeline.store.alerts import IDLE_REMINDER
 from dbplanmon_pipeline.store.days import hot_days, table_name
+from dbplanmon_pipeline.store.incidents import HOTSPOT_FIELDS
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import (
     alert,
@@ -38,12 +39,10 @@ from dbplanmon_pipeline.store.schema import (
 )
 
 _MARK = "~"
-_HASH_DIGITS = 16
 _LARGEST = (1 << 63) - 1
 _BEFORE, _AT_ONCE = timedelta(minutes=15), timedelta(hours=1)
 """An incident that began so much around a change of plan is its consequence."""
 
-_FIGURES = ("execution_count", "elapsed_time_us", "worker_time_us", "logical_reads_pages", "share")
 _READING = tuple(ReadingRow.__dataclass_fields__)[1:]
 
 
@@ -97,9 +96,8 @@ class PageListPart(StorePart):
                 .order_by(table.c.rank)
             )
             rows = connection.execute(wanted).mappings().all()
-        names = ("query_hash", "rank_by", "rank", *_FIGURES)
         return HotspotRanking(
-            start, end, tuple(Hotspot(_ref(row), **{name: row[name] for name in names}) for row in rows)
+            start, end, tuple(Hotspot(_ref(row), **{name: row[name] for name in HOTSPOT_FIELDS}) for row in rows)
         )
 
     def alert_page(
@@ -203,7 +201,7 @@ def _of_statements(chosen: ListFilter, table: Any) -> list[ColumnElement[bool]]:
     terms = [table.c.query_hash == chosen.query_hash] if chosen.query_hash else []
     if not chosen.text:
         return terms
-    value = _as_hash(chosen.text)
+    value = hash_sought(chosen.text)
     if value:
         return [*terms, table.c.query_hash == value]
     mentioned = (
@@ -212,14 +210,6 @@ def _of_statements(chosen: ListFilter, table: Any) -> list[ColumnElement[bool]]:
         .where(query_text.c.text.icontains(chosen.text, autoescape=True))
     )
     return [*terms, tuple_(table.c.database_id, table.c.query_hash).in_(mentioned)]
-
-
-def _as_hash(words: str) -> int:
-    digits = words.strip().lower().removeprefix("0x")
-    try:
-        return hash_int(digits) if len(digits) == _HASH_DIGITS else 0
-    except ValueError:
-        return 0
 
 
 def _joined(*values: object) -> str:

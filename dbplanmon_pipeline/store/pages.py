@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
 
 from dbplanmon_pipeline.core.incidents.incident import Incident
-from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Severity
+from dbplanmon_pipeline.core.model import CollectionStatus, DatabaseRef, Severity, hash_sought
 from dbplanmon_pipeline.core.ports.alert_rules import AlertState
 from dbplanmon_pipeline.core.ports.pages import (
     FleetRow,
@@ -42,7 +42,6 @@ _FAILING_WEIGHT = 1e12
 _weight: ColumnElement[Any] = func.coalesce(incident.c.extra_seconds_per_hour, 0.0) + case(
     (incident.c.metric == FAILED_EXECUTIONS, _FAILING_WEIGHT), else_=0.0
 )
-_HASH_DIGITS = 16
 _METRICS = {"elapsed_time_us": "elapsed", "worker_time_us": "worker"}
 
 
@@ -174,19 +173,8 @@ def _mentions(words: str) -> ColumnElement[bool]:
     )
     key = tuple_(incident.c.instance, incident.c.database, incident.c.query_hash)
     terms = [incident.c.incident_id.startswith(words.lower(), autoescape=True), key.in_(found)]
-    value = _as_hash(words)
+    value = hash_sought(words)
     return or_(*terms, incident.c.query_hash == value) if value else or_(*terms)
-
-
-def _as_hash(words: str) -> int:
-    digits = words.strip().lower().removeprefix("0x")
-    if len(digits) != _HASH_DIGITS:
-        return 0
-    try:
-        value = int(digits, 16)
-    except ValueError:
-        return 0
-    return value - (1 << 64) if value >> 63 else value
 
 
 def _known(value: float | None) -> float:

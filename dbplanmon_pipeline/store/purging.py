@@ -127,10 +127,8 @@ class PurgingPart(SealingPart):
 
     def _note_audit_purge(self, before: datetime) -> None:
         limit = f"{before.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
-        detail = {"before": before.isoformat()}
-        entry = {"at": self._clock(), "actor": "retention", "action": AUDIT_PURGE, "subject": limit, "detail": detail}
         with self._database.write() as connection:
-            insert_records(connection, audit_log, [entry])
+            self._note(connection, "retention", AUDIT_PURGE, limit, {"before": before.isoformat()})
 
     def _look_up(self, chosen: Expiring, before: datetime) -> list[Any]:
         with self._database.read() as connection:

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from dbplanmon_pipeline.composition import Session
-from dbplanmon_pipeline.composition.providers import named_databases
+from dbplanmon_pipeline.composition.providers import discovering_instances, named_databases
 from dbplanmon_pipeline.core.fleet import watched
 from dbplanmon_pipeline.core.model import DatabaseRef, Engine
 from dbplanmon_pipeline.core.ports.figures import DatabaseState
 
-_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
-_GONE_AFTER = 12
+_MINUTE = timedelta(minutes=1)
 
 
 def cadence(session: Session) -> timedelta:
@@ -27,5 +26,4 @@ def named(session: Session) -> tuple[DatabaseRef, ...]:
 
 def watched_databases(session: Session, states: Iterable[DatabaseState]) -> list[DatabaseState]:
     """Databases that should be read, by name, those never read among them."""
-    instances = {each.name: each.databases.discover for each in session.settings.instances if each.enabled}
-    return watched(states, named(session), instances, max(_GONE_AFTER * cadence(session), _HOUR))
+    return watched(states, named(session), discovering_instances(session.settings), cadence(session))

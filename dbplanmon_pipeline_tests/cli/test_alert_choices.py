@@ -49,6 +49,24 @@ def test_what_cannot_be_is_wrong_usage(cli, call, words):
     assert words in " ".join(result.stderr.split())
 
 
+WINDOW = ("maintenance", "add", "--days", "mon", "--start", "1:00", "--end", "2:00")
+
+
+@pytest.mark.parametrize("call", [("mute", "add"), WINDOW], ids=["mute", "maintenance"])
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (("--instance", "fleat"), "no instance is called 'fleat'; there are: fleet"),
+        (("--database", "sim9999"), "no database is called 'sim9999'; there are: sim0001, sim0002, sim0003"),
+    ],
+    ids=["instance", "database"],
+)
+def test_a_rule_for_a_place_that_is_not_there_is_refused(cli, call, place, words):
+    result = cli(*call, *place)
+    assert (result.exit_code, result.stderr) == (1, f"dbplanmon: {words}\n")
+    assert cli.json(call[0], "list", "--all") == {"mutes" if call[0] == "mute" else "windows": []}
+
+
 @pytest.mark.parametrize("kind", ["mute", "maintenance"])
 def test_an_unknown_id_is_one_line(cli, kind):
     result = cli(kind, "remove", "ffff")

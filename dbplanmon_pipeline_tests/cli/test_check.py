@@ -61,6 +61,25 @@ def test_plain_check_tries_no_statement(cli, good, trials):
     assert cli.json("check", good[0])["targets"][0]["trials"] == []
 
 
+def test_targets_are_asked_even_where_the_store_is_damaged(cli):
+    (cli.folder / ".dbplanmon").mkdir()
+    (cli.folder / ".dbplanmon" / "store.db").write_bytes(b"no database" * 1000)
+    found = cli.json("check", code=1)
+    assert (found["store"]["state"], found["store"]["revision"]) == ("unavailable", None)
+    assert found["store"]["message"].endswith("file is not a database; restore it from a backup")
+    assert any(target["usable"] for target in found["targets"])
+    assert "restore it from a backup" in cli("check").stdout
+
+
+def test_state_folder_that_cannot_be_written_to_is_told(cli, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with cli.settings.open("a") as settings:
+        settings.write("state_dir: taken/state\n")
+    found = cli.json("check", code=1)
+    assert found["state"]["message"].startswith(f"{tmp_path / 'taken'} is no folder")
+    assert "is no folder; name another under `state_dir`" in cli("check").stdout
+
+
 def test_capabilities_of_few_targets_are_listed(cli, good):
     lines = cli("check", good[0]).stdout.splitlines()
     assert any(line.split()[:3] == [good[0], "plans", "yes"] for line in lines)

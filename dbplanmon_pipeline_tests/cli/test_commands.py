@@ -94,6 +94,15 @@ def test_days_back_ends_with_the_last_midnight():
     assert ends_of_days(now, 2) == [datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)]
 
 
+def test_analysis_says_that_baselines_are_younger_than_what_it_judged(cli):
+    cli("collect")
+    cli("history", "--days", "2")
+    cli("collect")
+    assert "run dbplanmon baselines" in cli("analyse").stdout
+    assert cli.json("baselines")["versions"][0]["statements"] > 0
+    assert "they judge from the next collection on" in cli("analyse").stdout
+
+
 def test_baselines_refuses_two_kinds_of_moments(cli):
     assert cli("baselines", "--as-of", "2026-01-01", "--days-back", "2").exit_code == 2
 
@@ -146,7 +155,7 @@ def test_store_goes_back_only_when_asked_twice(cli):
     tried = cli.json("store", "downgrade", "base", "--dry-run")
     assert (tried["dry_run"], tried["revision"], tried["tables"]["collection_log"]) == (True, "", 3)
     asked = cli("store", "downgrade", "base")
-    assert asked.exit_code == 130
+    assert asked.exit_code == 1
     assert "would be lost: table collection_log with 3 rows" in asked.stderr
     assert cli("store", "check").exit_code == 0
     done = cli("store", "downgrade", "base", "--yes")
@@ -180,7 +189,7 @@ def test_purge_removes_only_days_before(cli, recorded):
 
 def test_purge_asks_first(cli):
     cli("store", "upgrade")
-    assert cli("store", "purge", "--before", "2026-01-01").exit_code == 130
+    assert cli("store", "purge", "--before", "2026-01-01").exit_code == 1
 
 
 def test_ready_needs_a_store_and_readings(cli):

@@ -1,5 +1,7 @@
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from dbplanmon_pipeline.core.incidents.incident import IncidentChange, IncidentEvent
 from dbplanmon_pipeline.core.model import hash_text
 
 
@@ -25,6 +27,17 @@ def test_show_puts_everything_on_one_page(cli, recorded):
     assert "CREATE INDEX i ON t (a);" in page
     assert "opened by analysis" in page
     assert "\x1b" not in page
+
+
+def test_what_is_normal_again_says_since_when(cli, recorded):
+    calm_since = recorded.tick + timedelta(minutes=5)
+    calm = replace(recorded.incident, calm_since=calm_since, calm_intervals=2, updated_at=calm_since)
+    cli.store().save_incident_changes([IncidentChange(IncidentEvent.UPDATED, calm, calm_since)])
+    page = cli("incidents", "show", calm.incident_id).stdout
+    assert f"normal again since {calm_since:%Y-%m-%d %H:%M} UTC, in 2 intervals; it ends by itself" in page
+    assert f"{calm_since:%Y-%m-%d %H:%M:%S}" in cli("incidents", "list").stdout
+    (found,) = cli.json("incidents", "list")["incidents"]
+    assert (datetime.fromisoformat(found["calm_since"]), found["calm_intervals"]) == (calm_since, 2)
 
 
 def test_show_as_json_has_statement_suggestions_and_history(cli, recorded):

@@ -112,7 +112,16 @@ def test_version_is_told(cli):
     assert dbplanmon_pipeline.__version__ in cli("--version").output
 
 
-@pytest.mark.parametrize("args", [("baselines", "--as-of", "yesterday"), ("hotspots", "--window", "5")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("baselines", "--as-of", "yesterday"),
+        ("hotspots", "--window", "5"),
+        ("baselines", "--as-of", "2999-01-01"),
+        ("summary", "--day", "2999-01-01"),
+        ("alerts", "list", "--since", "100000000d"),
+    ],
+)
 def test_value_that_cannot_be_read_is_wrong_usage(cli, args):
     assert cli(*args).exit_code == 2
 

@@ -28,7 +28,11 @@ def test_what_does_not_expire_is_named_as_such(cli, recorded):
 
 
 def test_removing_at_once_asks_first_and_options_do_not_mix(cli, recorded):
-    assert cli("store", "purge", "--now").exit_code == 130
+    unanswered = cli("store", "purge", "--now")
+    assert (unanswered.exit_code, unanswered.stderr.splitlines()[-1]) == (
+        1,
+        "dbplanmon: nobody can answer here; give --yes to go on without asking",
+    )
     assert cli("store", "purge", "--now", "--yes").exit_code == 0
     assert cli.store().audit(recorded.tick)[0].action == "removed_at_once"
     for words in (("--cancel", "--now"), ("--only", "plan"), ("--dry-run", "--before", "2026-01-01")):

@@ -85,6 +85,7 @@ def test_the_simulated_story_is_found_whole(tmp_path):
     assert all(silent["stayed_silent"] for silent in written["silent"])
     assert max(written["events_per_run"][job] for job in ("collection_job", "analysis_job")) <= 25
     assert "2 of 2 found" in result.stdout
+    assert "dbplanmon --config .dbplanmon/demo/dbplanmon.yaml incidents list" in result.stdout
     flip, same_plan = written["faults"]
     assert any("Clustered Index Scan" in line for line in flip["plan_diff"])
     assert any("statistics" in line and "from a sample of 0.4 %" in line for line in flip["plan_diff"])

@@ -3,14 +3,31 @@
 import json
 
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.pgtext import plan_document
 from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
-from dbplanmon_pipeline_tests.fuzz.pgplan_forms import PIECES, deep, documents, reshaped, seeds, wrapped
+from dbplanmon_pipeline.errors import PlanParseError
+from dbplanmon_pipeline_tests.fuzz.pgplan_forms import PIECES, deep, documents, objects, reshaped, seeds, wrapped
 from dbplanmon_pipeline_tests.fuzz.pgplan_planted import planted_by_servers, planted_everywhere
 from dbplanmon_pipeline_tests.fuzz.plan_properties import PlanForm, plan_properties
 
 
 def _redacted(text: str) -> str:
     return json.dumps(redact_pg_plan(text), ensure_ascii=False)
+
+
+def _strings(text: str) -> set[str]:
+    try:
+        document = plan_document(text)
+    except PlanParseError:
+        return set()
+    return {value for one in objects(document) for entry in one.values() for value in _listed(entry)}
+
+
+def _listed(entry: object) -> list[str]:
+    """Strings in lists within each other."""
+    if isinstance(entry, list):
+        return [text for one in entry for text in _listed(one)]
+    return [entry] if isinstance(entry, str) else []
 
 
 PROPERTIES = plan_properties(
@@ -25,5 +42,6 @@ PROPERTIES = plan_properties(
         wrapped,
         planted_everywhere(),
         planted_by_servers(),
+        _strings,
     )
 )

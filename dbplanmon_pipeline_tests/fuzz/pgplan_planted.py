@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.plans.redact import EXPRESSIONS, NAMES
+from dbplanmon_pipeline.core.plans.redact import EXPRESSIONS, NAMES, STATEMENTS
 from dbplanmon_pipeline_tests.fuzz.pgplan_forms import WRAPPINGS, documents, objects
 from dbplanmon_pipeline_tests.fuzz.planted_plans import (
     Literal,
@@ -102,7 +102,7 @@ def _with_value(name: str, old: Any, number: int, literal: str, value: str) -> A
     if name in NAMES or not isinstance(old, str | list) or (isinstance(old, list) and not _all_texts(old)):
         return old
     form = _FORMS[number % len(_FORMS)]
-    if name not in EXPRESSIONS:
+    if name not in EXPRESSIONS | STATEMENTS:
         return f"{value}{literal}" if isinstance(old, str) else [value, f"{value}{literal}"]
     return form(literal, old) if isinstance(old, str) else [*old, form(literal, "o.a")]
 

@@ -1,6 +1,7 @@
 """What must be true of the plans of any engine: they are told or refused, and no value of a statement gets out."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ class PlanForm:
         wrapped: puts plans into what files hold besides.
         planted_everywhere: values wherever a server might ever write one.
         planted_by_servers: values where they write those of a statement.
+        strings: all that a text holds, if it is a plan; none where no string of one plan can end in another.
     """
 
     name: str
@@ -41,6 +43,7 @@ class PlanForm:
     wrapped: Callable[[st.SearchStrategy[str]], st.SearchStrategy[str]]
     planted_everywhere: st.SearchStrategy[PlantedPlan]
     planted_by_servers: st.SearchStrategy[PlantedPlan]
+    strings: Callable[[str], AbstractSet[str]] = lambda _text: frozenset()
 
 
 def plan_properties(form: PlanForm) -> tuple[Property, ...]:
@@ -105,7 +108,11 @@ def _safe(form: PlanForm) -> tuple[Property, ...]:
     def nothing_survives_of_a_part(drawn: tuple[PlantedPlan, PlantedPlan, float, int]) -> None:
         one, other, share, size = drawn
         cut = round(len(one.text) * share)
+        whole = form.strings(one.text) | form.strings(other.text)
         for text in (one.text[:cut], one.text[:cut] + other.text, one.text[:size] + other.text[:cut] + one.text[size:]):
+            if form.strings(text) - whole:
+                # Half a literal behind half of another string is a word, like any name.
+                continue
             try:
                 told = redact(text)
             except PlanParseError as refused:

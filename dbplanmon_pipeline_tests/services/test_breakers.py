@@ -87,12 +87,19 @@ def test_open_breaker_lets_one_attempt_through_after_its_pause(fleet, switch):
 
 
 def test_success_in_between_starts_the_count_anew(fleet, switch):
-    fleet.tick(4)
-    switch.on = True
-    fleet.tick()
-    switch.on = False
+    for _ in range(2):
+        fleet.tick(4)
+        switch.on = True
+        fleet.tick()
+        switch.on = False
     assert len(fleet.tick(4).skipped) == 0
     assert breaker(fleet).consecutive_failures == 4
+
+
+def test_the_first_success_is_remembered_and_further_ones_write_nothing(fleet):
+    first = fleet.tick().tick
+    fleet.tick(2)
+    assert breaker(fleet, "alive").last_success_at == first
 
 
 def test_one_dead_database_is_no_dead_server(store, clock):

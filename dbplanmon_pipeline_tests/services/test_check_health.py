@@ -6,11 +6,12 @@ import pytest
 
 from dbplanmon_pipeline.core.health import Health
 from dbplanmon_pipeline.core.model import DatabaseRef
+from dbplanmon_pipeline.core.ports import SchemaStatus
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.errors import StoreUnavailable
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
-from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health
+from dbplanmon_pipeline.services.check_health import HealthPolicy, check_health, schema_finding
 from dbplanmon_pipeline.services.read_database import CaptureLimits
 from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
 from dbplanmon_pipeline.store import open_store
@@ -31,9 +32,10 @@ def simulated(clock, **options):
     return SimulatedProvider("fleet", 3, clock=clock, **{"statements": 20, "source": "query_store", **options})
 
 
-def health(fleet, now=None, expected=None):
+def health(fleet, now=None, expected=None, instances=None):
     refs = fleet.refs if expected is None else expected
-    return check_health(fleet.store, policy=HealthPolicy(STEP, tuple(refs), DETECTOR.layout), now=now or fleet.clock())
+    policy = HealthPolicy(STEP, tuple(refs), DETECTOR.layout, instances or {})
+    return check_health(fleet.store, policy=policy, now=now or fleet.clock())
 
 
 @pytest.fixture
@@ -59,11 +61,40 @@ def test_silent_database_is_amber_and_named(well, store):
     assert finding.rows == ({"database": "fleet/gone", "last_read": "never", "age_minutes": None},)
 
 
+def test_discovered_database_that_was_never_read_is_amber_and_named(store, clock):
+    fleet = Fleet(store, clock, simulated(clock, failing=1))
+    fleet.collect()
+    finding = health(fleet, expected=(), instances={"fleet": True})["metrics_are_recent"]
+    assert finding.health is Health.DEGRADED
+    assert [row["last_read"] for row in finding.rows] == ["never"]
+
+
+def test_fleet_that_is_only_discovered_and_never_was_is_red(store, clock):
+    fleet = Fleet(store, clock, simulated(clock))
+    finding = health(fleet, expected=(), instances={"fleet": True})["metrics_are_recent"]
+    assert finding.health is Health.UNHEALTHY
+    assert "dbplanmon collect" in finding.summary
+
+
 def test_metrics_grow_stale_after_three_intervals(well):
     assert health(well, well.clock() + STEP * 3)["metrics_are_recent"].health is Health.HEALTHY
     finding = health(well, well.clock() + STEP * 3 + timedelta(seconds=1))["metrics_are_recent"]
     assert finding.health is Health.UNHEALTHY
     assert len(finding.rows) == 3
+
+
+def test_a_discovered_database_counts_as_long_as_its_instance_and_one_nobody_expects_never(well):
+    hour = well.clock() + timedelta(hours=1)
+    beyond = hour + timedelta(seconds=1)
+    for silent in (hour, beyond, hour + timedelta(days=3)):
+        found = health(well, silent, expected=[], instances={"fleet": True})["metrics_are_recent"]
+        assert found.health is Health.UNHEALTHY
+        assert found.summary.startswith("3 of 3 databases not read")
+    assert health(well, hour, expected=[])["metrics_are_recent"].summary.startswith("0 databases read")
+    finding = health(well, beyond, expected=well.refs[:1])["metrics_are_recent"]
+    assert [row["database"] for row in finding.rows] == [str(well.refs[0])]
+    assert health(well, hour)["named_statements_cover_the_load"].summary.startswith("3 databases read")
+    assert health(well, beyond)["named_statements_cover_the_load"].summary.startswith("0 databases read")
 
 
 def test_hidden_load_is_told(store, clock):
@@ -147,6 +178,16 @@ def test_missing_tables_are_told_and_nothing_is_made(tmp_path, clock):
     assert found["store_schema_is_current"].health is Health.UNHEALTHY
     assert "dbplanmon store upgrade" in found["store_schema_is_current"].summary
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_schema_is_told_from_missing_tables():
+    older = schema_finding(SchemaStatus("", "0003", "0004"))
+    none = schema_finding(SchemaStatus("", "", "0004"))
+    broken = schema_finding(SchemaStatus("", "0004", "0004", ("query",)))
+    assert {finding.health for finding in (older, none, broken)} == {Health.UNHEALTHY}
+    assert older.summary == "schema 0003, expected 0004: run `dbplanmon store upgrade`"
+    assert none.summary.startswith("schema none, expected 0004")
+    assert broken.rows == ({"table": "query"},)
 
 
 def test_store_out_of_reach_is_a_finding_and_no_failure(store, clock):

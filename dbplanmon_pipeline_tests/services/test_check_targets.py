@@ -7,7 +7,7 @@ import pytest
 
 from dbplanmon_pipeline.core.model import CollectionOutcome, CollectionStatus, DatabaseRef, Engine
 from dbplanmon_pipeline.core.statement_trial import StatementTrial
-from dbplanmon_pipeline.errors import PermissionMissing
+from dbplanmon_pipeline.errors import PermissionMissing, SettingsError
 from dbplanmon_pipeline.providers.simulated import SimulatedProvider
 from dbplanmon_pipeline.services import check_targets as module
 from dbplanmon_pipeline.services.check_targets import check_targets
@@ -91,6 +91,17 @@ def test_bad_target_says_why_and_does_not_stop_the_others():
     assert bad.ref.database in provider.failing_databases
     assert (bad.error_class, bad.capabilities, bad.statements) == ("unreachable", None, 0)
     assert bad.remedy
+
+
+def test_secret_that_is_not_there_stops_no_other_target():
+    class WithoutSecret(SimulatedProvider):
+        def open(self, database, budget):
+            raise SettingsError("env:PASSWORD: the environment variable PASSWORD is not set; export it")
+
+    providers = {"fleet": SimulatedProvider("fleet", 1), "bad": WithoutSecret("bad", 1)}
+    bad, good = check_targets([*targets("bad", "sim0001"), *targets("fleet", "sim0001")], providers)
+    assert (good.usable, bad.usable, bad.error_class) == (True, False, "settings")
+    assert bad.message == "env:PASSWORD: the environment variable PASSWORD is not set; export it"
 
 
 def test_slow_target_ends_with_its_budget():

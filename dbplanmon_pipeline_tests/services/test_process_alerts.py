@@ -141,6 +141,14 @@ def test_a_channel_that_is_gone_ends_the_alert_with_a_reason():
     assert store.deliveries[-1].error == "channel 'old' is no longer configured"
 
 
+def test_what_waited_a_day_for_a_channel_that_is_gone_and_rests_is_given_up():
+    store, clock = queue(alert(1)), FixedClock(START)
+    breaker = BreakerPolicy(1, timedelta(days=2), timedelta(days=2))
+    process_alerts(store, [RecordingChannel("dba", busy())], now=clock, breaker=breaker)
+    clock.advance(timedelta(hours=25))
+    assert process_alerts(store, [], now=clock, breaker=breaker) == AlertReport(dropped=1)
+
+
 def test_a_channel_that_fails_three_times_in_a_row_is_left_alone_for_this_pass():
     store = queue(*(alert(n) for n in range(10)))
     channel = RecordingChannel("dba", busy(100))
@@ -267,9 +275,18 @@ def test_an_end_goes_where_its_beginning_went_however_mild():
     policies = {"dba": ChannelPolicy(minimum_severity=Severity.HIGH)}
     process_alerts(store, [channel], now=clock, policies=policies)
     ends = [alert(n, incident=name, event="auto_resolved", severity="low") for n, name in ((2, "x"), (3, "y"))]
-    store.add_alerts(ends)
+    store.add_alerts([*ends, alert(4, incident="x", event="reopened", severity="low")])
     process_alerts(store, [channel], now=clock, policies=policies)
     assert [taken.alert_id for taken in channel.sent] == ["id-1", "id-2"]
+
+
+def test_the_first_success_of_a_channel_is_remembered_and_further_ones_write_nothing():
+    store, clock = queue(alert(1)), FixedClock(START)
+    for number in range(2, 4):
+        process_alerts(store, [RecordingChannel("dba")], now=clock)
+        clock.advance(timedelta(minutes=1))
+        store.add_alerts([alert(number)])
+    assert store.jobs["channel:dba"].last_success_at == START
 
 
 @pytest.mark.parametrize(
@@ -346,3 +363,19 @@ def test_a_pass_begins_nothing_after_its_budget():
 
     report = process_alerts(queue(*(alert(n) for n in range(9))), [Slow("dba")], now=clock)
     assert report == AlertReport(sent=3, pending=6)
+
+
+def test_nothing_is_sent_so_late_that_the_claim_might_end_meanwhile():
+    clock = FixedClock(START)
+
+    class Slow(RecordingChannel):
+        def send(self, alert):
+            clock.advance(timedelta(seconds=60))
+            super().send(alert)
+
+    limits = DeliveryLimits(
+        budget=timedelta(minutes=10), lease=timedelta(minutes=3), longest_sending=timedelta(seconds=75)
+    )
+    store = queue(*(alert(n) for n in range(9)))
+    report = deliver.process_alerts(store, [Slow("dba")], now=clock, breaker=PATIENT, limits=limits)
+    assert report == AlertReport(sent=2, pending=7), "105 s after the claim none begins"

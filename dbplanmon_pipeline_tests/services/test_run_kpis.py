@@ -80,6 +80,14 @@ def run(store, clock):
     return go
 
 
+def await_free(store):
+    """Until the thread that read the KPI has given it back; the run itself does not wait for it."""
+    until = time.monotonic() + 30
+    while store.kpi_memories(["orders"])["orders"].leased_until and time.monotonic() < until:
+        time.sleep(0.01)
+    assert store.kpi_memories(["orders"])["orders"].leased_until is None
+
+
 def test_due_ones_are_read_and_kept(store, clock, run):
     report = run([spec("a"), spec("b")], {"a": 5, "b": 50}.get)
     assert [(r.name, r.state.value, r.value) for r in report.results] == [("a", "ok", 5.0), ("b", "breach", 50.0)]
@@ -200,10 +208,27 @@ def test_a_stop_ends_within_seconds_and_leaves_the_kpi_free(store, clock, run):
     with pytest.raises(KpiRunStopped):
         run([spec()], provider, stopped=stop.is_set)
     assert time.monotonic() - began < 30
-    until = time.monotonic() + 30
-    while store.kpi_memories(["orders"])["orders"].leased_until and time.monotonic() < until:
-        time.sleep(0.01)
-    assert store.kpi_memories(["orders"])["orders"].leased_until is None
+    await_free(store)
+    assert store.kpi_results("orders") == []
+
+
+def test_an_interrupt_leaves_no_reading_and_the_kpi_free(store, run):
+    reached, interrupts = threading.Event(), [KeyboardInterrupt]
+
+    def answer(_):
+        reached.set()
+        provider.cancelled.wait(60)
+        raise QueryTimedOut("reading stopped: the run was cancelled")
+
+    def stopped():
+        if reached.is_set() and interrupts:
+            raise interrupts.pop()
+        return False
+
+    provider = Answering(answer)
+    with pytest.raises(KeyboardInterrupt):
+        run([spec()], provider, stopped=stopped)
+    await_free(store)
     assert store.kpi_results("orders") == []
 
 

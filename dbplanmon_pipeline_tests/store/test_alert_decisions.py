@@ -58,6 +58,7 @@ def test_decisions_are_stored_and_new_alerts_added(store: SqlStore) -> None:
     assert (rows["a1-dba"].state, rows["a1-dba"].rule, rows["a1-dba"].reason) == ("held", "maintenance", "wait")
     assert rows["a1-dba"].next_attempt_at == NOON + FIVE_MINUTES
     assert [one.alert_id for one in store.pending_alerts(NOON, 10)] == ["a99-dba"]
+    assert store.due_channels(NOON + FIVE_MINUTES) == {"dba": 1}, "what is held is not sent"
     assert store.alert_decisions() == {
         (AlertState.HELD, AlertRule.MAINTENANCE): 2,
         (AlertState.PENDING, AlertRule.NONE): 1,

@@ -153,6 +153,7 @@ def test_stale_state_refuses_that_database_only(store: SqlStore) -> None:
     assert states[SALES].previous.read_at == NOON + FIVE_MINUTES
     assert states[HR].previous.read_at == later
     assert len(all_rows(store)) == 3
+    assert [outcome.ref for outcome in store.collection_log(later)] == [HR]
 
 
 def test_first_reading_is_refused_when_there_is_one_already(store: SqlStore) -> None:
@@ -296,3 +297,5 @@ def test_overview_tells_last_outcome_success_and_rows(store: SqlStore, clock) ->
     assert (sales.ref, sales.last_outcome, sales.rows_last_hour) == (SALES, failed, 4)
     assert sales.last_success_at == NOON + 2 * FIVE_MINUTES
     assert (crm.engine, crm.rows_last_hour) == ("postgres", 0)
+    clock.moment = NOON + FIVE_MINUTES + timedelta(hours=1)
+    assert [entry.rows_last_hour for entry in store.database_overview() if entry.ref == SALES] == [2]

@@ -39,6 +39,11 @@ def test_a_claimed_alert_is_nobody_elses_until_the_claim_ends(store: SqlStore):
     assert claim(store, "p2", now=LATER + LEASE) == ["a001", "a002"]
 
 
+def test_the_oldest_are_claimed_first(store: SqlStore):
+    queue(store, alert(1, at=NOON + timedelta(minutes=1)), alert(3), alert(2))
+    assert claim(store, limit=2) == ["a002", "a003"]
+
+
 def test_a_claim_can_be_given_back(store: SqlStore):
     queue(store, alert(1), alert(2))
     claim(store, "p1", limit=1)
@@ -72,6 +77,39 @@ def test_a_younger_one_of_an_incident_waits_for_the_older(store: SqlStore):
     assert claim(store, "p2", now=again) == ["a001", "a002"]
 
 
+def test_of_two_of_one_moment_the_second_waits_for_the_first(store: SqlStore):
+    queue(store, alert(1, incident="x"), alert(2, incident="x"), alert(3, "ops", incident="x"))
+    assert claim(store, "p1", limit=1) == ["a001"]
+    assert claim(store, "p2") == []
+    assert claim(store, "p2", channel="ops") == ["a003"]
+
+
+def test_an_attempt_that_is_told_twice_counts_once(store: SqlStore):
+    queue(store, alert(1))
+    for _ in range(2):
+        store.record_deliveries([Delivery("a001", LATER, succeeded=False, error="503", next_attempt_at=LATER)])
+    (queued,) = store.claim_alerts("dba", now=LATER, until=LATER + LEASE, claimant="p1", limit=1)
+    assert queued.attempts == 1
+
+
+def test_what_has_ended_stays_ended(store: SqlStore):
+    queue(store, alert(1), alert(2))
+    store.record_deliveries([Delivery("a001", LATER, succeeded=True)])
+    store.record_deliveries([Delivery("a001", LATER + LEASE, succeeded=False, next_attempt_at=LATER + LEASE)])
+    store.suppress_alerts({"a001": "too mild"}, LATER)
+    store.postpone_alerts(["a001"], LATER)
+    assert store.due_channels(LATER + LEASE) == {"dba": 1}
+    assert store.alert_counts() == {("dba", "delivered"): 1, ("dba", "pending"): 1}
+
+
+def test_an_attempt_and_a_postponement_end_the_claim(store: SqlStore):
+    queue(store, alert(1), alert(2))
+    assert claim(store, "p1") == ["a001", "a002"]
+    store.record_deliveries([Delivery("a001", LATER, succeeded=False, error="503", next_attempt_at=LATER)])
+    store.postpone_alerts(["a002"], LATER)
+    assert claim(store, "p2") == ["a001", "a002"]
+
+
 def test_attempts_count_up_and_a_success_ends_the_alert(store: SqlStore):
     queue(store, alert(1))
     store.record_deliveries([Delivery("a001", LATER, succeeded=False, error="503", next_attempt_at=LATER)])
@@ -80,6 +118,7 @@ def test_attempts_count_up_and_a_success_ends_the_alert(store: SqlStore):
     store.record_deliveries([Delivery("a001", LATER + LEASE, succeeded=True)])
     assert store.due_channels(LATER + LEASE) == {}
     assert store.alert_counts() == {("dba", "delivered"): 1}
+    queue(store, alert(2))
     assert store.told_incidents("dba", ["i1", "i2"]) == {"i1"}
     assert store.told_incidents("ops", ["i1"]) == frozenset()
 
@@ -99,6 +138,17 @@ def test_what_is_suppressed_or_given_up_ends_with_its_reason(store: SqlStore):
     assert store.give_up_alerts("dba", LATER, "it did not work", LATER) == 1
     assert store.due_channels(LATER) == {"ops": 1}
     assert [(dead.alert.alert_id, dead.reason) for dead in store.dead_alerts()] == [("a002", "it did not work")]
+
+
+def test_only_what_waits_too_long_is_given_up_and_nothing_that_is_being_sent(store: SqlStore):
+    queue(store, alert(1), alert(2))
+    store.add_alerts([alert(3)])
+    assert store.give_up_alerts("dba", NOON, "too old", LATER) == 0
+    assert claim(store, "p1", limit=1) == ["a001"]
+    assert store.give_up_alerts("dba", LATER, "too old", LATER) == 1
+    assert [dead.alert.alert_id for dead in store.dead_alerts()] == ["a002"]
+    assert store.give_up_alerts("dba", LATER, "too old", LATER + LEASE) == 1
+    assert store.alert_counts() == {("dba", "given_up"): 2, ("dba", "pending"): 1}, "nothing was decided about a003"
 
 
 def test_the_dead_can_be_replayed_by_channel_and_time(store: SqlStore):

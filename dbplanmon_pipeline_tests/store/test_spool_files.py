@@ -1,5 +1,9 @@
 """Files of the spool: whole or not there, in order, within their bounds."""
 
+import errno
+import hashlib
+import os
+import stat
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,6 +15,7 @@ from dbplanmon_pipeline.core.ports import SpooledReading
 from dbplanmon_pipeline.core.readings.counters import COUNTERS, EXTREMA, CounterReading
 from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.store import DiskSpool
+from dbplanmon_pipeline.store.spool import SUFFIX
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 STEP = timedelta(minutes=5)
@@ -134,6 +139,48 @@ def test_what_a_killed_process_was_writing_is_no_batch(spool, folder):
     (folder / f"{epoch_us(NOON):020d}-half.spool.part").write_bytes(b"half")
     (folder / "README").write_text("not ours")
     assert len(spool.waiting()) == 1
+
+
+def test_what_a_killed_process_was_writing_goes_an_hour_later(spool, folder):
+    spool.keep(NOON, [reading()])
+    parts = [folder / f"{name}{SUFFIX}.part" for name in ("old", "young")]
+    for part, hours in zip(parts, (2, 0), strict=True):
+        part.write_bytes(b"half")
+        moment = part.stat().st_mtime - hours * 3600
+        os.utime(part, (moment, moment))
+    spool.keep(NOON + STEP, [reading()])
+    assert [part.exists() for part in parts] == [False, True]
+
+
+def test_a_file_is_on_the_disk_before_its_name_is_and_the_name_before_it_counts(spool, folder, monkeypatch):
+    synced = []
+
+    def sync(number):
+        synced.append((stat.S_ISDIR(os.fstat(number).st_mode), len(spool.waiting())))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    spool.keep(NOON, [reading()])
+    assert synced == [(False, 0), (True, 1)]
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing(spool, folder, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreUnavailable, match="No space left on device; free room"):
+        spool.keep(NOON, [reading()])
+    assert list(folder.iterdir()) == []
+
+
+def test_readings_of_another_version_are_told_from_damaged_ones(spool, folder):
+    spool.keep(NOON, [reading()])
+    (file,) = folder.iterdir()
+    content = file.read_bytes()[:-16].replace(b"dbplanmon spool 1", b"dbplanmon spool 9")
+    file.write_bytes(content + hashlib.blake2b(content, digest_size=16).digest())
+    (batch,) = spool.waiting()
+    with pytest.raises(StoreError, match="another version"):
+        spool.load(batch)
 
 
 def test_a_batch_that_another_process_recorded_is_empty(spool):

@@ -7,7 +7,13 @@ whatever groups, notices, caps, mute rules, a crash or a lost message did before
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from dbplanmon_pipeline.core.alerts.delivery_policy import CALMING_EVENTS, ENDING_EVENTS, AlertKind, kind_of
+from dbplanmon_pipeline.core.alerts.delivery_policy import (
+    BEGINNING_EVENTS,
+    CALMING_EVENTS,
+    ENDING_EVENTS,
+    AlertKind,
+    kind_of,
+)
 from dbplanmon_pipeline.core.alerts.incident_alerts import SUBJECT_LIMIT, alert_key
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent
 from dbplanmon_pipeline.core.model import Severity
@@ -29,7 +35,6 @@ NOT_YET_STORED = timedelta(hours=1)
 AGAIN_AFTER, AGAIN_FOR = timedelta(hours=1), timedelta(days=7)
 """An end that the channel did not take is told again so often, for so long."""
 
-_BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -107,7 +112,7 @@ def _is_over(about: str, past: Sequence[PastAlert], incident: Incident | None, n
     if incident is not None and incident.state.is_open:
         return False
     stored = _LONG_AGO if incident is None else incident.updated_at
-    return not any(one.event in _BEGINNINGS and one.created_at > max(stored, now - NOT_YET_STORED) for one in past)
+    return not any(one.event in BEGINNING_EVENTS and one.created_at > max(stored, now - NOT_YET_STORED) for one in past)
 
 
 def _waits(past: PastAlert) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dbplanmon_pipeline.core.alert_rules.policy import AlertPolicy
+from dbplanmon_pipeline.core.alerts.delivery_policy import BEGINNING_EVENTS
 from dbplanmon_pipeline.core.incidents.incident import IncidentEvent, IncidentScope
 from dbplanmon_pipeline.core.model import Label
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import ToldGroup
 
-_BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
 _TOGETHER = "they began together"
 
 
@@ -40,7 +40,7 @@ def grouped(
     """
     groups: list[AlertGroup] = []
     for members in _steps(alerts, policy):
-        if members[0].event in _BEGINNINGS:
+        if members[0].event in BEGINNING_EVENTS:
             groups += _by_cause(members, policy)
         else:
             groups += _again(members, policy, group_of)

@@ -7,13 +7,12 @@ from datetime import datetime
 
 from dbplanmon_pipeline.core.alert_rules.messages import FLAPPING, GROUP
 from dbplanmon_pipeline.core.alert_rules.policy import UNACKNOWLEDGED, AlertPolicy
-from dbplanmon_pipeline.core.alerts.delivery_policy import ENDING_EVENTS
+from dbplanmon_pipeline.core.alerts.delivery_policy import BEGINNING_EVENTS, ENDING_EVENTS
 from dbplanmon_pipeline.core.incidents.incident import IncidentEvent
 from dbplanmon_pipeline.core.ports import Alert
 from dbplanmon_pipeline.core.ports.alert_rules import AlertRule, AlertState, PastAlert
 
-_BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
-_BAD_NEWS = (*_BEGINNINGS, IncidentEvent.ESCALATED.value, UNACKNOWLEDGED, FLAPPING)
+_BAD_NEWS = (*BEGINNING_EVENTS, IncidentEvent.ESCALATED.value, UNACKNOWLEDGED, FLAPPING)
 _ON_ITS_WAY = (AlertState.PENDING, AlertState.DELIVERED)
 
 
@@ -36,7 +35,7 @@ class History:
         for alert in sorted(past, key=lambda one: (one.created_at, one.alert_id)):
             self._by_id[alert.alert_id] = alert
             self._by_topic[alert.incident_id, alert.channel].append(alert)
-            if alert.event in _BEGINNINGS:
+            if alert.event in BEGINNING_EVENTS:
                 self._beginnings[alert.incident_id].append(alert.created_at)
                 waits = alert.state is AlertState.HELD and alert.rule is AlertRule.MAINTENANCE
                 self._waiting[alert.incident_id, alert.created_at.isoformat()].append(waits)

@@ -21,7 +21,7 @@ from dbplanmon_pipeline.core.alert_rules.messages import (
 from dbplanmon_pipeline.core.alert_rules.policy import UNACKNOWLEDGED, AlertPolicy
 from dbplanmon_pipeline.core.alert_rules.scope import concerned_windows, mute_of
 from dbplanmon_pipeline.core.alert_rules.windows import held_until
-from dbplanmon_pipeline.core.alerts.delivery_policy import CALMING_EVENTS, ENDING_EVENTS
+from dbplanmon_pipeline.core.alerts.delivery_policy import BEGINNING_EVENTS, CALMING_EVENTS, ENDING_EVENTS
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentEvent, IncidentState
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert
@@ -31,16 +31,14 @@ HOUR = timedelta(hours=1)
 FREE_OF_RULES = ("summary:",)
 """Ids of what comes once a day anyway."""
 
-_BEGINNINGS = (IncidentEvent.OPENED.value, IncidentEvent.REOPENED.value)
-
 
 def decide(situation: Situation, policy: AlertPolicy) -> Decisions:
     """Decide about every alert of a situation, in the order in which they were created.
 
     The rules, in their order: reminders that are not needed, mute rules, what ended while it waited, maintenance
     windows, ends of what was never told, flapping, cooldown, grouping, and the cap of the hour. On a channel that
-    tracks incidents no mute rule, group or cap stands against the end of what was told by itself; `alert_rules_ends`
-    ends whatever else is open there.
+    tracks incidents no mute rule, group or cap stands against the end of what was told by itself; `ends.py` ends
+    whatever else is open there.
     """
     return _Pass(situation, policy).run()
 
@@ -74,7 +72,7 @@ class _Pass:
             else:
                 self._history.note_told(decided.alert, self._now)
                 passed.append(decided)
-            if row.decided_at is None and row.alert.event in _BEGINNINGS:
+            if row.decided_at is None and row.alert.event in BEGINNING_EVENTS:
                 self._add_reminders(row.alert)
         self._tell_more(beyond_cap)
         self._tell(self._without_repeats(passed))
@@ -297,7 +295,7 @@ class _Pass:
         return joined
 
     def _former_group(self, alert: Alert) -> str:
-        told = self._history.told_beginning(alert) if alert.event not in _BEGINNINGS else None
+        told = self._history.told_beginning(alert) if alert.event not in BEGINNING_EVENTS else None
         return self._history.group_of(told) if told else ""
 
     def _tell_more(self, beyond_cap: dict[str, list[AlertRow]]) -> None:

@@ -8,6 +8,9 @@ from enum import StrEnum
 from dbplanmon_pipeline.core.model import Severity
 from dbplanmon_pipeline.core.ports import Alert, QueuedAlert
 
+BEGINNING_EVENTS = frozenset({"opened", "reopened"})
+"""Events with which a trouble begins, for the first time or again."""
+
 ENDING_EVENTS = frozenset({"auto_resolved", "resolved", "dismissed", "recovered"})
 """Events after which nobody has to act."""
 

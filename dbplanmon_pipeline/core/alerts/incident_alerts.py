@@ -237,11 +237,7 @@ def _returns(incident: Incident) -> str:
 
 
 def _with_plan(incident: Incident) -> str:
-    return " with a new plan" if _plan_changed(incident) else ""
-
-
-def _plan_changed(incident: Incident) -> bool:
-    return bool(incident.previous_plan_hash) and incident.previous_plan_hash != incident.plan_hash
+    return " with a new plan" if incident.has_other_plan else ""
 
 
 def _after(change: IncidentChange) -> str:
@@ -298,7 +294,7 @@ def _extra_words(incident: Incident, metric: str) -> str:
 
 
 def _plan_words(incident: Incident) -> str:
-    if _plan_changed(incident):
+    if incident.has_other_plan:
         return f"{hash_words(incident.previous_plan_hash)} -> {hash_words(incident.plan_hash)}"
     return f"{hash_words(incident.plan_hash)} (no other plan before)"
 

@@ -78,6 +78,11 @@ class Incident:
         return self.failures if self.metric == FAILED_EXECUTIONS else None
 
     @property
+    def has_other_plan(self) -> bool:
+        """True where it runs with another plan than the one known from before."""
+        return bool(self.previous_plan_hash) and self.previous_plan_hash != self.plan_hash
+
+    @property
     def key(self) -> tuple[str, str, int]:
         """What it is about; at most one incident per key is open."""
         return (self.instance, self.database, self.query_hash)

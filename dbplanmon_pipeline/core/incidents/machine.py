@@ -128,6 +128,8 @@ def transition(incident: Incident, event: IncidentEvent, actor: str, at: datetim
             f"{event} is not for a person to decide; acknowledge, resolve, dismiss or reopen the incident"
         )
     state, allowed = _TARGETS[event]
+    if incident.state is state:
+        raise IllegalTransition(f"incident {incident.incident_id} is {state} already")
     if incident.state not in allowed:
         raise IllegalTransition(
             f"incident {incident.incident_id} is {incident.state} and cannot become {state}; "

@@ -1,5 +1,6 @@
 """How two plans read the same tables."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator
 
 Conditions = tuple[tuple[str, str], ...]
 
+_CAST = re.compile(r'\(([a-z_][\w.$]*|(?:\w+\.)?"(?:[^"]|"")+")\)::([a-z][a-z ]*[a-z])')
 _BESIDE = frozenset({NodeKind.LOOKUP, NodeKind.BITMAP_INDEX})
 
 
@@ -86,7 +88,7 @@ def _table(
     node = (before or after)[0].operator.target
     was, now = _leftover(before, after), _leftover(after, before)
     if was and now:
-        yield _changed_path(node, was, now, weight)
+        yield _changed_path(node, was, now, _newly_cast(was, now, comparable), weight)
     elif was:
         words = _words(was)
         text = f"{node}: no longer read by {words}"
@@ -118,7 +120,21 @@ def _words(reads: list[Access]) -> str:
     return " and ".join(f"{times} times {words}" if times > 1 else words for words, times in counted.items())
 
 
-def _changed_path(node: str, was: list[Access], now: list[Access], weight: float | None) -> PlanDifference:
+def _newly_cast(was: list[Access], now: list[Access], comparable: Comparable) -> str:
+    """`, whose filter casts o.id to text` where an index was searched by the plain column; empty else."""
+    conditions = [
+        [(name, comparable(text)) for access in side for name, text in access.operator.conditions]
+        for side in (was, now)
+    ]
+    searched = " ".join(text for name, text in conditions[0] if name.endswith("Cond"))
+    known = {cast for _, text in conditions[0] for cast in _CAST.findall(text)}
+    for column, kind in (cast for name, text in conditions[1] if name == "Filter" for cast in _CAST.findall(text)):
+        if (column, kind) not in known and re.search(rf"(?<![\w.]){re.escape(column)}(?![\w.])", searched):
+            return f", whose filter casts {column} to {kind}"
+    return ""
+
+
+def _changed_path(node: str, was: list[Access], now: list[Access], reason: str, weight: float | None) -> PlanDifference:
     before, after = _words(was), _words(now)
     if [_name(access.operator) for access in was] == [_name(access.operator) for access in now]:
         left, right = (
@@ -127,7 +143,7 @@ def _changed_path(node: str, was: list[Access], now: list[Access], weight: float
         if left and right and left != right:
             text = f"{node}: {was[0].operator.name} now uses {right} instead of {left}"
             return PlanDifference(DifferenceKind.INDEX, node, left, right, text, weight)
-    text = f"{node}: {before} became {after}"
+    text = f"{node}: {before} became {after}{reason}"
     return PlanDifference(DifferenceKind.ACCESS_PATH, node, before, after, text, weight)
 
 

@@ -14,6 +14,8 @@ from dbplanmon_pipeline.core.plans.compare_operators import (
     compare_table_variables,
 )
 from dbplanmon_pipeline.core.plans.compare_parameters import compare_parameters
+from dbplanmon_pipeline.core.plans.compare_partitions import compare_partitions, with_partitions_alike
+from dbplanmon_pipeline.core.plans.compare_settings import compare_settings
 from dbplanmon_pipeline.core.plans.compare_warnings import compare_warnings
 from dbplanmon_pipeline.core.plans.compare_work import compare_work, target_weights
 from dbplanmon_pipeline.core.plans.context import context_changes
@@ -69,9 +71,9 @@ def _statement(engine: Engine, before: PlanStatement | None, after: PlanStatemen
         return
     if same_statement(before, after):
         return
-    before, after = with_former_names(before, after)
+    before, after = with_partitions_alike(*with_former_names(before, after))
     comparable, names = comparable_of(engine), index_names(before, after)
-    changes = list(compare_table_variables(before, after))
+    changes = [*compare_table_variables(before, after), *compare_partitions(before, after)]
     changes += [
         change
         for old, new in zip(before.trees, after.trees, strict=False)
@@ -83,6 +85,7 @@ def _statement(engine: Engine, before: PlanStatement | None, after: PlanStatemen
     yield from changes
     yield from compare_parameters(engine, before, after)
     yield from compare_compilation(before, after)
+    yield from compare_settings(before, after, alike=not changes)
     if not changes and _outlines(before) != _outlines(after, names):
         text = "the same operators over the same tables, arranged differently"
         yield PlanDifference(DifferenceKind.OPERATOR, "", "", "", text)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.compare_nodes import node_changes
+from dbplanmon_pipeline.core.plans.compare_partitions import with_partitions_alike
 from dbplanmon_pipeline.core.plans.naming import NO_NEW_NAMES, IndexNames, index_names, with_former_names
 from dbplanmon_pipeline.core.plans.pairing import statement_pairs
 from dbplanmon_pipeline.core.plans.sources import source_of
@@ -73,7 +74,7 @@ def match_plans(old: Plan, new: Plan) -> tuple[StatementMatch, ...]:
 
 def match_statements(engine: Engine, old: PlanStatement, new: PlanStatement) -> tuple[NodeMatch, ...]:
     """The operators of two plans of one statement."""
-    before, after = with_former_names(old, new)
+    before, after = with_partitions_alike(*with_former_names(old, new))
     names = index_names(before, after)
     bits: dict[str, int] = {}
     matching = _Matching(_side(before, NO_NEW_NAMES, bits), _side(after, names, bits))

@@ -37,7 +37,7 @@ def with_former_names(before: PlanStatement, after: PlanStatement) -> tuple[Plan
     former = _former_aliases(before, after)
     if not former:
         return before, after
-    return before, _rebuilt(after, lambda operator: _realiased(operator, former))
+    return before, rebuilt(after, lambda operator: _realiased(operator, former))
 
 
 def index_names(before: PlanStatement, after: PlanStatement) -> IndexNames:
@@ -87,7 +87,7 @@ def _clustered_names(operators: Iterable[Operator]) -> dict[str, str]:
 def _without_suffixes(statement: PlanStatement) -> PlanStatement:
     if not any(_TEMPORARY.fullmatch(operator.relation) for operator in statement.operators()):
         return statement
-    return _rebuilt(statement, _plain)
+    return rebuilt(statement, _plain)
 
 
 def _plain(operator: Operator) -> Operator:
@@ -135,7 +135,8 @@ def _with_aliases(expression: str, former: Mapping[Table, str]) -> str:
     return expression
 
 
-def _rebuilt(statement: PlanStatement, change: Callable[[Operator], Operator]) -> PlanStatement:
+def rebuilt(statement: PlanStatement, change: Callable[[Operator], Operator]) -> PlanStatement:
+    """The statement with each operator as `change` makes it; it must keep the inputs."""
     trees = [_rebuilt_tree(tree, change) for tree in statement.trees]
     if statement.root is None:
         return replace(statement, further=tuple(trees))

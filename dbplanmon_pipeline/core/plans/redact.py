@@ -3,7 +3,7 @@
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.pgtext import plan_document
-from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_literals
+from dbplanmon_pipeline.core.statements.postgres import MASK, mask_postgres_expression, mask_postgres_literals
 from dbplanmon_pipeline.errors import PlanParseError
 
 NAMES = frozenset(
@@ -19,17 +19,20 @@ EXPRESSIONS = frozenset(
     {
         *("Filter", "Index Cond", "Hash Cond", "Recheck Cond", "Join Filter", "Merge Cond", "Sort Key", "Group Key"),
         *("Group Keys", "Hash Key", "Hash Keys", "Output", "Function Call", "Table Function Call", "TID Cond"),
-        *("One-Time Filter", "Presorted Key", "Query Text", "Cache Key", "Order By", "Sampling Parameters"),
-        *("Repeatable Seed", "Conflict Filter", "Run Condition", "Window", "Remote SQL", "Relations"),
+        *("One-Time Filter", "Presorted Key", "Cache Key", "Order By", "Sampling Parameters", "Repeatable Seed"),
+        *("Conflict Filter", "Run Condition", "Window", "Relations"),
     }
 )
+STATEMENTS = frozenset({"Query Text", "Remote SQL"})
+"""These may be cut off."""
 
 
 def redact_pg_plan(document: object) -> object:
     """A copy of the plan in which no attribute carries a value of the statement.
 
     Names (tables, columns, indexes) and the engine's own words stay, so does the hash of the plan's shape. Expressions
-    are read token by token and their literals masked; a text attribute this function does not know is masked whole.
+    are read token by token and their literals masked; a text attribute this function does not know is masked whole, as
+    is an expression with a quote that nothing closes.
 
     Args:
         document: decoded EXPLAIN (FORMAT JSON), or its text.
@@ -62,4 +65,6 @@ def _redacted_object(name: str, entries: dict[Any, Any]) -> dict[str, object]:
 def _redacted_text(name: str, text: str) -> str:
     if name in NAMES:
         return text
-    return mask_postgres_literals(text) if name in EXPRESSIONS else MASK
+    if name in STATEMENTS:
+        return mask_postgres_literals(text)
+    return mask_postgres_expression(text) if name in EXPRESSIONS else MASK

@@ -275,4 +275,4 @@ def _cut(own_start: Longs, own_end: Longs, before_us: int, end_us: int) -> tuple
     start = np.maximum(before_us, own_start)
     start = np.where(start >= stop, own_start, start)
     # A server whose clock is ahead names moments that are still to come.
-    return np.where(start >= stop, np.minimum(before_us or end_us - 1, end_us - 1), start), stop
+    return np.where(start >= stop, before_us or end_us - 1, start), stop

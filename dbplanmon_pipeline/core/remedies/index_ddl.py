@@ -39,7 +39,10 @@ def index_scripts(definition: str, dialect: Engine) -> IndexScripts | None:
     schema = re.fullmatch(rf"(?P<schema>{_PART})\.{_PART}", table)
     name = f"{schema['schema']}.{found['name']}" if schema else found["name"]
     if found["only"]:
-        return IndexScripts(f"{statement};", f"DROP INDEX IF EXISTS {name};", table, blocks_writes=True)
+        # So PostgreSQL tells the index of a partitioned table. Made with ONLY it stays invalid; without, it takes the
+        # indexes that partitions have and makes the others, which cannot be done concurrently.
+        whole = f"{found.string[: found.start('only')]}{found.string[found.end('only') :]}"
+        return IndexScripts(f"{whole};", f"DROP INDEX IF EXISTS {name};", table, blocks_writes=True)
     concurrently = re.sub(r"\bINDEX\s+", "INDEX CONCURRENTLY ", statement, count=1, flags=re.IGNORECASE)
     return IndexScripts(f"{concurrently};", f"DROP INDEX CONCURRENTLY IF EXISTS {name};", table, blocks_writes=False)
 

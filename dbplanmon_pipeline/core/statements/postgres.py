@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.statements.comments import end_of_comment
+from dbplanmon_pipeline.core.statements.postgres_settings import word_settings
+from dbplanmon_pipeline.core.statements.word_values import WORD_VALUE, with_word_values
 
 MASK = "?"
 
@@ -33,7 +35,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-LITERALS = frozenset({"escaped", "string", "dollar", "open", "number"})
+LITERALS = frozenset({"escaped", "string", "dollar", "open", "number", WORD_VALUE})
 COMMENTS = frozenset({"line", "block"})
 _PIECE = re.compile(
     rf"(?P<space>\s+)|(?P<parameter>\$\d+)|(?P<word>[{_START}][{_PART}$]*)|(?P<other>.)", re.VERBOSE | re.DOTALL
@@ -46,12 +48,24 @@ Token = tuple[str, str, int, int]
 def mask_postgres_literals(text: str) -> str:
     """The text with `?` for each string, dollar quote and number; names, casts and `$n` stay, comments become a blank.
 
-    A text cut off inside a literal, a name or a comment is masked to its end.
+    So do words that are values of settings which programs make up. A text cut off inside a literal, a name or a comment
+    is masked to its end.
 
     Args:
         text: any SQL of PostgreSQL, or an expression of a plan.
     """
-    return "".join([_kept(kind, value) for kind, value, _, _ in postgres_tokens(text)])
+    return "".join([_kept(kind, value) for kind, value, _, _ in postgres_value_tokens(text)])
+
+
+def mask_postgres_expression(text: str) -> str:
+    """The same of an expression of a plan, of which servers cut nothing off: one that is left open is masked whole.
+
+    Where a quote is missing, what stands between the others may be the value.
+    """
+    tokens = list(postgres_tokens(text))
+    if tokens and _stays_open(*tokens[-1][:2]):
+        return MASK
+    return "".join([_kept(kind, value) for kind, value, _, _ in tokens])
 
 
 def postgres_tokens(text: str) -> Iterator[Token]:
@@ -65,9 +79,21 @@ def postgres_tokens(text: str) -> Iterator[Token]:
         position = end
 
 
+def postgres_value_tokens(text: str) -> list[Token]:
+    """The tokens, values that are words as tokens of their own."""
+    tokens = list(postgres_tokens(text))
+    words = word_settings(text, tokens)
+    return with_word_values(tokens, words) if words else tokens
+
+
 def postgres_pieces(plain: str) -> Iterator[tuple[str, str]]:
     """A token of the kind `plain` or `other` in pieces: (`space`, `parameter`, `word` or `other`, text)."""
     return ((found.lastgroup or "other", found.group()) for found in _PIECE.finditer(plain))
+
+
+def _stays_open(kind: str, value: str) -> bool:
+    """Whether a token takes what is written behind it."""
+    return kind != "plain" and next(postgres_tokens(f"{value}\n x"))[1] != value
 
 
 def _kept(kind: str, value: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dbplanmon_pipeline.core.statements.atoms import MARK, NAME, atoms_of
 from dbplanmon_pipeline.core.statements.lists import ListFolder
-from dbplanmon_pipeline.core.statements.postgres import COMMENTS, LITERALS, postgres_tokens
+from dbplanmon_pipeline.core.statements.postgres import COMMENTS, LITERALS, postgres_value_tokens
 
 _ATOM = re.compile(
     r"""
@@ -55,7 +55,7 @@ def postgres_form(text: str) -> list[str]:
 
 
 def _atoms(text: str) -> list[str]:
-    atoms = atoms_of(list(postgres_tokens(text.replace(NAME, " "))), _REPLACED, _name, _ATOM, ascii_only=True)
+    atoms = atoms_of(postgres_value_tokens(text.replace(NAME, " ")), _REPLACED, _name, _ATOM, ascii_only=True)
     if "!=" in text:
         atoms = ["<>" if atom == "!=" else atom for atom in atoms]
     return [_TEMPORARY.sub(r"\1", atom) for atom in atoms] if "_temp_" in text.lower() else atoms

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dbplanmon_pipeline.core.statements.comments import end_of_comment, open_comments
+from dbplanmon_pipeline.core.statements.tsql_calls import word_arguments
+from dbplanmon_pipeline.core.statements.word_values import WORD_VALUE, with_word_values
 
 MASK = "?"
 
@@ -24,7 +26,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _NOTHING_OPENS = re.compile(r"(?:[^'\"\[/-]|\[[^\[\]]*+\](?!\])|/(?!\*)|-(?!-))*+")
-LITERALS = frozenset({"string", "open", "binary", "number"})
+LITERALS = frozenset({"string", "open", "binary", "number", WORD_VALUE})
 COMMENTS = frozenset({"line", "block"})
 _NAME_ONLY_AFTER = re.compile(
     r"(?:\.|(?<![\w@$#])(?:join|update|into|table|view|index|procedure|proc))\Z", re.IGNORECASE
@@ -46,14 +48,15 @@ Token = tuple[str, str, int, int]
 def mask_tsql_literals(text: str, *, quoted_names: bool | None = None) -> str:
     """The text with `?` for each string, binary, number and money literal; names stay, comments become a blank.
 
-    A text cut off inside a literal, a name or a comment is masked to its end.
+    So do words that a procedure gets as strings. A text cut off inside a literal, a name or a comment is masked to its
+    end.
 
     Args:
         text: any T-SQL, or a part of it.
         quoted_names: whether `"x"` is a name (`QUOTED_IDENTIFIER ON`) or a string. Unknown (None) it counts as a
             name only where the text proves that names are quoted so, for example by `"a"."b"`.
     """
-    tokens = list(tsql_tokens(text))
+    tokens = tsql_value_tokens(text)
     names = has_quoted_names(text, tokens) if quoted_names is None else quoted_names
     return "".join([_kept(kind, value, names) for kind, value, _, _ in tokens])
 
@@ -88,6 +91,13 @@ def tsql_tokens(text: str) -> Iterator[Token]:
             end = end_of_comment(text, end)
         yield kind, text[position:end], position, end
         position = end
+
+
+def tsql_value_tokens(text: str) -> list[Token]:
+    """The tokens, arguments of procedures that are words as tokens of their own."""
+    tokens = list(tsql_tokens(text))
+    words = word_arguments(text, tokens)
+    return with_word_values(tokens, words) if words else tokens
 
 
 def closed_tsql(text: str) -> str:

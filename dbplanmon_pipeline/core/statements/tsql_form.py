@@ -1,11 +1,17 @@
 """The normal form of a T-SQL statement: equal for texts that differ in values, names of variables, case and blanks."""
 
 import re
-from collections.abc import Sequence
 
 from dbplanmon_pipeline.core.statements.atoms import MARK, NAME, atoms_of
 from dbplanmon_pipeline.core.statements.lists import ListFolder
-from dbplanmon_pipeline.core.statements.tsql import COMMENTS, LITERALS, Token, has_quoted_names, tsql_tokens
+from dbplanmon_pipeline.core.statements.tsql import (
+    COMMENTS,
+    LITERALS,
+    has_quoted_names,
+    tsql_tokens,
+    tsql_value_tokens,
+)
+from dbplanmon_pipeline.core.statements.tsql_calls import runs_a_statement, statement_called
 from dbplanmon_pipeline.core.statements.tsql_frame import end_of_frame
 
 _ATOM = re.compile(
@@ -55,12 +61,12 @@ def tsql_form(text: str) -> list[str]:
         text: one statement, as a batch, Query Store, a plan or the plan cache shows it.
     """
     text = text.replace(NAME, " ")
-    atoms = _atoms(text, list(tsql_tokens(text)))
+    atoms = _atoms(text)
     for _ in range(_DEEPEST):
-        if "sp_executesql" not in atoms or (inner := _dynamic_statement(text)) is None:
+        if not runs_a_statement(atoms) or (inner := _dynamic_statement(text)) is None:
             break
         text = inner
-        atoms = _atoms(text, list(tsql_tokens(text)))
+        atoms = _atoms(text)
     atoms = atoms[end_of_frame(atoms) :]
     while atoms and atoms[-1] == ";":
         atoms.pop()
@@ -68,7 +74,8 @@ def tsql_form(text: str) -> list[str]:
     return _without_document_names(ListFolder("@", kept_name, folds_arrays=False).fold(atoms))
 
 
-def _atoms(text: str, tokens: Sequence[Token]) -> list[str]:
+def _atoms(text: str) -> list[str]:
+    tokens = tsql_value_tokens(text)
     replaced = _WITH_NAMES if has_quoted_names(text, tokens) else _WITH_STRINGS
     atoms = atoms_of(tokens, replaced, _name, _ATOM, ascii_only=False)
     if _APART.search(text):
@@ -113,18 +120,22 @@ def _without_document_names(atoms: list[str]) -> list[str]:
 
 
 def _dynamic_statement(text: str) -> str | None:
-    """The statement in `exec sp_executesql N'...'`; None where the text is something else."""
-    tokens = list(tsql_tokens(text))
-    place = next((place for place, token in enumerate(tokens) if token[0] == "string"), None)
-    if place is None:
+    """The statement in `exec sp_executesql N'...'` and its like; None where the text is something else."""
+    called = statement_called(text, list(tsql_tokens(text)))
+    if called is None:
         return None
-    call = _atoms(text, tokens[:place])
-    call = call[end_of_frame(call) :]
-    if call[-2:] in (["@stmt", "="], ["@statement", "="]):
-        del call[-2:]
-    if call[:1] != ["exec"] or call[-1] != "sp_executesql":
-        return None
-    literal = tokens[place][1]
-    begin = literal.index("'") + 1
-    closed = len(literal) > begin and literal.endswith("'")
-    return literal[begin : len(literal) - closed].replace("''", "'")
+    begin, statement = called
+    return statement if _is_preparation(_atoms(text[:begin])) else None
+
+
+def _is_preparation(atoms: list[str]) -> bool:
+    """True for nothing but what stands in front of a statement, and `set @p1 = 5`, as traces show it before a call."""
+    call = [*atoms, "exec"]
+    while call != ["exec"]:
+        behind = end_of_frame(call)
+        if not behind and call[0] == "set" and call[1][:1] == "@" and call[2:4] in (["=", MARK], ["=", "null"]):
+            behind = 4
+        if not behind:
+            return False
+        call = call[behind:]
+    return True

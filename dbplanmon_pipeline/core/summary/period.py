@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
+from dbplanmon_pipeline.core.fleet import WHOLE_INSTANCE
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, Severity
 from dbplanmon_pipeline.core.ports import Hotspot, PlanChange
@@ -94,7 +95,7 @@ class DaySummary:
     @property
     def databases_silent(self) -> tuple[str, ...]:
         """Databases that were asked but never read."""
-        return tuple(str(watch.ref) for watch in self.watches if not watch.good)
+        return tuple(map(str, _never_read(self.watches)))
 
     @property
     def readings(self) -> int:
@@ -190,7 +191,7 @@ def _of_watches(watches: Sequence[Watch], span: timedelta) -> list[Verdict]:
     if not readings:
         return [(Grade.D, "nothing was collected")]
     verdicts: list[Verdict] = []
-    silent = [str(watch.ref) for watch in watches if not watch.good]
+    silent = [_place(ref) for ref in _never_read(watches)]
     if failed / readings >= 0.5:
         verdicts.append((Grade.D, f"{failed} of {readings} readings failed"))
     elif failed:
@@ -203,6 +204,17 @@ def _of_watches(watches: Sequence[Watch], span: timedelta) -> list[Verdict]:
         grade = Grade.C if unwatched >= _UNWATCHED_BAD else Grade.B
         verdicts.append((grade, f"{unwatched:.0%} of the time no reading covers"))
     return verdicts
+
+
+def _never_read(watches: Sequence[Watch]) -> list[DatabaseRef]:
+    """Databases that were asked in vain; an instance that could not be listed counts where it never could be."""
+    read = {watch.ref.instance for watch in watches if watch.good}
+    silent = [watch.ref for watch in watches if not watch.good]
+    return [ref for ref in silent if ref.database != WHOLE_INSTANCE or ref.instance not in read]
+
+
+def _place(ref: DatabaseRef) -> str:
+    return f"any database of {ref.instance}" if ref.database == WHOLE_INSTANCE else str(ref)
 
 
 def _of_kpis(kpis: Sequence[KpiSpan]) -> list[Verdict]:

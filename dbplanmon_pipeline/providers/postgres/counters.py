@@ -54,7 +54,7 @@ def read_counters(
     """
     facts.require_counters(session.target)
     read_at = clock().astimezone(UTC)
-    rows = session.rows(statement_in(_file_for(facts), facts.schema))
+    rows = session.rows(statement_in(counters_statement(facts), facts.schema))
     visible = [row for row in rows if row[0] is not None]
     _learn_own(session, facts, own, visible)
     kept = [row for row in visible if not (row[1] == facts.role_oid and row[0] in own.ours)]
@@ -63,7 +63,8 @@ def read_counters(
     return _reading(kept, read_at)
 
 
-def _file_for(facts: ServerFacts) -> str:
+def counters_statement(facts: ServerFacts) -> str:
+    """Name of the statement that reads the counters of the server's version of pg_stat_statements."""
     if facts.extension_number >= (1, 11):
         return "counters_1_11"
     return "counters_1_10" if facts.extension_number >= (1, 10) else "counters_1_9"

@@ -23,6 +23,7 @@ from dbplanmon_pipeline.providers.postgres.explainable import statement_kind
 from dbplanmon_pipeline.providers.postgres.figures import read_figures
 from dbplanmon_pipeline.providers.postgres.plans import MAX_TEXT_CHARACTERS, NormalisedText, read_plans
 from dbplanmon_pipeline.providers.postgres.probe import ServerFacts, capabilities_of, read_facts
+from dbplanmon_pipeline.providers.postgres.self_test import run_self_test
 from dbplanmon_pipeline.providers.postgres.session import CANCELLED, Session, connect
 from dbplanmon_pipeline.providers.postgres.sqltext import statement, statement_in
 
@@ -162,8 +163,12 @@ class PostgresReader:
         )
 
     def try_statements(self) -> Sequence[StatementTrial]:
-        """None: the ordinary check runs what a collection runs."""
-        return ()
+        """Each of our statements, run once; see `self_test`.
+
+        Raises:
+            ProviderError: the server did not answer.
+        """
+        return run_self_test(self._session, self._facts())
 
     def _facts(self) -> ServerFacts:
         if self._known_facts is None:

@@ -121,7 +121,7 @@ def database_card(row: FleetRow, incidents: Sequence[Incident], figures: Figures
     return DatabaseCard(
         row.ref,
         health,
-        ago_words(row.read_at, figures.now) if row.read_at else "never",
+        ago_words(min(row.read_at, figures.now), figures.now) if row.read_at else "never",
         row.read_at,
         one_line(row.message, _MOST_WORDS) if health in (BEHIND, FAILING) else "",
         _source(row),

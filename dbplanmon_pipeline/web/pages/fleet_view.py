@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from dbplanmon_pipeline.core.fleet import WHOLE_INSTANCE
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentState
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.plain_words import counted
+from dbplanmon_pipeline.core.plain_words import counted, duration_words
 from dbplanmon_pipeline.core.ports.pages import FleetRow
 from dbplanmon_pipeline.core.readings.counters import Floats
 from dbplanmon_pipeline.web.pages.fleet_cards import (
@@ -27,6 +28,9 @@ from dbplanmon_pipeline.web.pages.words import SEVERITIES
 
 FEW_DATABASES = 40
 """A fleet of so few is shown unfolded."""
+
+_NEVER_READ_AFTER = timedelta(hours=1)
+"""A database that never was read is missed for so long after its last try, while others of its instance are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,17 @@ def fleet_view(
     """Put together what the store told.
 
     Args:
-        rows: every database ever read.
+        rows: every database that a reading was ever tried of.
         incidents: open ones.
         hours: work by hour as `PageStore.database_hours` gives it.
         watched: engine of each enabled instance of the settings, by name.
         now: aware UTC.
         interval: of the collection.
     """
+    last_tries = _last_tries(rows)
+    rows = [row for row in rows if not _never_was(row, last_tries)]
     knows_cpu = any(np.isfinite(work[:, CPU]).any() for work in hours.values())
-    figures = Figures(hours, CPU if knows_cpu else ELAPSED, now, interval, _last_tries(rows))
+    figures = Figures(hours, CPU if knows_cpu else ELAPSED, now, interval, last_tries)
     by_place = _by_place(incidents)
     cards: dict[str, list[DatabaseCard]] = {}
     for row in rows:
@@ -110,6 +116,14 @@ def _last_tries(rows: Iterable[FleetRow]) -> dict[str, datetime]:
     return found
 
 
+def _never_was(row: FleetRow, last_tries: Mapping[str, datetime]) -> bool:
+    """True of what was never read and is tried no more: a database that was left out, or a list that is there again."""
+    if row.read_at is not None or row.tried_at is None:
+        return False
+    patience = timedelta() if row.ref.database == WHOLE_INSTANCE else _NEVER_READ_AFTER
+    return last_tries[row.ref.instance] - row.tried_at > patience
+
+
 def _by_place(incidents: Iterable[Incident]) -> dict[tuple[str, str], list[Incident]]:
     found: dict[tuple[str, str], list[Incident]] = {}
     for incident in incidents:
@@ -141,7 +155,9 @@ def _lead(databases: int, unread: int, silent: Sequence[str], instances: int, in
     if not databases:
         return f"Nothing was read yet of {counted(instances, 'instance')}."
     where = counted(instances - len(silent), "instance")
-    within = f"within {interval * STALE_AFTER / timedelta(minutes=1):g} minutes"
+    limit = interval * STALE_AFTER
+    minutes, rest = divmod(limit, timedelta(minutes=1))
+    within = f"within {duration_words(limit.total_seconds()) if rest else f'{minutes} minutes'}"
     if unread:
         lead = f"{databases - unread:,} of {counted(databases, 'database')} on {where} were read {within}."
     elif databases == 1:

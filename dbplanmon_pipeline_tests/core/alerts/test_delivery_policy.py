@@ -32,6 +32,20 @@ def test_the_clock_on_the_wall_counts(moment, is_open):
     assert hours("08:00", "18:00").is_open(utc(moment)) is is_open
 
 
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2026-11-23T01:00:00", True),
+        ("2026-11-23T04:59:59", True),
+        ("2026-11-23T05:00:00", False),
+        ("2026-11-22T20:59:59", False),
+        ("2026-11-22T21:00:00", True),
+    ],
+)
+def test_a_night_from_sunday_belongs_to_monday_until_its_end_alone(moment, is_open):
+    assert hours("22:00", "06:00", frozenset({6})).is_open(utc(moment)) is is_open
+
+
 def test_a_night_belongs_to_the_day_it_begins_on():
     friday_night = hours("22:00", "06:00", frozenset({4}))
     assert friday_night.is_open(utc("2026-11-20T21:30"))

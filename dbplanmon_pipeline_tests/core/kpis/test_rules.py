@@ -19,6 +19,7 @@ from dbplanmon_pipeline.core.kpis.rules import (
     figure_of,
     is_due,
     judge,
+    number_words,
     same_hours,
 )
 from dbplanmon_pipeline.core.kpis.statement import KpiRow, KpiStatement
@@ -84,6 +85,7 @@ class TestFigure:
         [
             KpiRow(("a",), (), 0),
             KpiRow((), (), 0),
+            KpiRow((), (), 1),
             KpiRow(("a",), (SECRET,), 1),
             KpiRow(("a",), (float("nan"),), 1),
             KpiRow(("a",), (Decimal("Infinity"),), 1),
@@ -113,6 +115,7 @@ class TestJudgement:
             (KpiLimits(expected=0), 0, OK),
             (KpiLimits(expected=0), 1, BREACH),
             (KpiLimits(expected=0.3), 0.1 + 0.2, OK),
+            (KpiLimits(expected=1000), 1000.01, BREACH),
             (KpiLimits(maximum=10), None, UNKNOWN),
         ],
     )
@@ -122,6 +125,10 @@ class TestJudgement:
     @pytest.mark.parametrize(("value", "state"), [(150, OK), (50, OK), (151, BREACH), (49, BREACH), (0, BREACH)])
     def test_distance_from_normal_counts_both_ways(self, value, state):
         assert judge(value, KpiLimits(deviation_percent=50), [100.0] * 8)[::2] == (state, 100.0)
+
+    @pytest.mark.parametrize(("value", "words"), [(151, "51 % above the 100"), (49, "51 % below the 100")])
+    def test_a_distance_says_to_which_side(self, value, words):
+        assert judge(value, KpiLimits(deviation_percent=50), [100.0] * 8)[1].startswith(words)
 
     def test_one_bad_week_does_not_move_what_is_normal(self):
         history = [100.0] * 12 + [9_000.0] * 11
@@ -138,8 +145,9 @@ class TestJudgement:
 
     def test_a_percentage_of_nothing_means_nothing(self):
         limits = KpiLimits(deviation_percent=50)
-        assert judge(0, limits, [0.0] * 9)[0] is OK
-        assert judge(3, limits, [0.0] * 9)[0] is UNKNOWN
+        assert judge(0, limits, [0.0] * 9)[:2] == (OK, "")
+        state, why, _ = judge(3, limits, [0.0] * 9)
+        assert (state, why.partition(";")[0]) == (UNKNOWN, "0 is normal at this hour of the week")
 
     def test_a_normal_below_nothing_is_as_good_as_any(self):
         assert judge(-100, KpiLimits(deviation_percent=50), [-50.0] * 9)[0] is BREACH
@@ -147,7 +155,15 @@ class TestJudgement:
     def test_the_hours_compared_are_the_same_of_the_weeks_before(self):
         spans = same_hours(NOON + 30 * MINUTE, weeks=2)
         assert spans[0] == (NOON - timedelta(days=7), NOON - timedelta(days=7) + timedelta(hours=1))
-        assert spans[1][0] == NOON - timedelta(days=14)
+        assert [start for start, _ in spans[1:]] == [NOON - timedelta(days=14)]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(1240.0, "1,240"), (0.35, "0.35"), (-7.0, "-7"), (1234567.8, "1.23457e+06"), (float("inf"), "unknown")],
+)
+def test_figures_as_people_read_them(value, words):
+    assert number_words(value) == words
 
 
 def told(*states, policy=USUAL, step=5 * MINUTE):

@@ -52,6 +52,21 @@ def test_expressions_inside_lists_are_masked_token_by_token():
     assert node["Grouping Sets"] == [{"Group Keys": [["a", "(b + ?)"]]}]
 
 
+@pytest.mark.parametrize("rest", ["'", "E'x", '"', "$$", "$tag$ x", "/* x", "-- x\n'"])
+def test_an_expression_that_stays_open_is_masked_whole(rest):
+    node = {"Node Type": "Seq Scan", "Filter": f"(('a'::text || secret = b){rest}", "Recheck Cond": "(secret = b)"}
+    redacted = redact_pg_plan([{"Plan": node, "Query Text": f"select 'x'{rest}"}])[0]
+    assert redacted["Plan"]["Filter"] == "?"
+    assert redacted["Plan"]["Recheck Cond"] == "(secret = b)"
+    assert redacted["Query Text"].startswith("select ?")
+
+
+@pytest.mark.parametrize("whole", ["(a = 'x')", "'x'::text", "'x'", '"A b"', "12", "$1", "a -- x", "$$x$$", "/* x */"])
+def test_an_expression_that_is_whole_is_masked_token_by_token(whole):
+    masked = redact_pg_plan([{"Plan": {"Node Type": "Seq Scan", "Filter": f"b || {whole}"}}])[0]
+    assert masked["Plan"]["Filter"].startswith("b || ")
+
+
 def test_nothing_secret_is_left_and_the_source_is_untouched():
     before = json.dumps(DOCUMENT)
     assert "secret" not in json.dumps(redact_pg_plan(DOCUMENT))

@@ -1,5 +1,6 @@
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,6 +138,24 @@ def test_a_statement_that_was_hidden_is_not_counted_from_zero():
     assert (len(delta.rows), delta.hidden, delta.new_lives) == (0, 1, 0)
     later = one(reading(at(5), old), reading(at(10), old | {"execution_count": 1_000_002}))
     assert column(later.rows, "execution_count") == [2]
+
+
+def test_after_another_source_only_what_is_known_to_have_begun_since_is_counted():
+    by_interval = replace(reading(at(0)), covers_from_us=us(at(-60)))
+    counters = [
+        counter("unknown", query=1, execution_count=1),
+        counter("older", query=2, execution_count=2, began=at(-1)),
+        counter("at once", query=3, execution_count=3, began=at(0)),
+        counter("since", query=4, execution_count=4, began=at(2)),
+    ]
+    delta = difference(by_interval, reading(at(5), *counters))
+    assert (column(delta.rows, "execution_count"), delta.hidden, delta.new_lives) == ([3, 4], 2, 2)
+
+
+def test_an_interval_that_is_still_to_come_ends_at_the_first_reading_all_the_same():
+    ahead = reading(at(5), counter("a", execution_count=2, start=at(60), end=at(120)))
+    found = difference(None, replace(ahead, covers_from_us=us(at(60))))
+    assert spans(found) == [(us(at(5)) - 1, us(at(5)))]
 
 
 def test_another_server_after_a_failover_is_not_counted_from_its_start():

@@ -199,6 +199,17 @@ def test_a_reading_after_the_plan_cache_begins_with_the_interval_that_ran_then()
     assert span.covers_from_us == us(at(180))
 
 
+def test_a_reading_after_the_plan_cache_looks_for_its_interval_on_the_clock_of_the_server():
+    before = reading(at(190), counter("handle", execution_count=5))
+    span = reading_span(hours(1, 2, 3, 4, 5, 6), before, HOUR, now_us=us(at(370)), skew_us=120 * MINUTE_US)
+    assert span.covers_from_us == us(at(300))
+
+
+def test_an_interval_that_ended_as_the_plan_cache_was_read_is_not_read_again():
+    before = reading(at(180), counter("handle", execution_count=5))
+    assert reading_span(hours(1, 2, 3), before, HOUR, now_us=us(at(190)), skew_us=0).covers_from_us == us(at(180))
+
+
 def test_where_no_interval_is_recorded_the_beginning_lies_on_the_grid():
     span = reading_span([], None, HOUR, now_us=us(at(250)), skew_us=0)
     assert span.covers_from_us == us(at(180))

@@ -55,6 +55,21 @@ def test_a_reading_that_begins_too_late_is_not_joined_on():
     assert as_read_after(state, hours(at(180), 5, 6, first=1)) is None
 
 
+@pytest.mark.parametrize(("late_us", "joins"), [(0, True), (30_000_000, True), (30_000_001, False)])
+def test_a_reading_joins_on_that_begins_half_a_minute_late_at_most(late_us, joins):
+    state = retained(hours(at(0), 10, 20))
+    late = replace(hours(at(5), 10, 25), covers_from_us=state.covers_from_us + late_us)
+    assert (as_read_after(state, late) is not None) == joins
+
+
+def test_a_server_that_is_ahead_all_the_time_moves_no_border():
+    ahead_us = 60_000_000
+    state = retained(replace(hours(at(0), 10, 20, ahead_us=ahead_us), next_from_us=us(at(-60))))
+    late = hours(at(5), 10, 25, ahead_us=ahead_us)
+    assert as_read_after(state, late).covers_from_us == us(at(-60))
+    assert as_read_after(state, left_off_at(at(5), us(at(-60)))).covers_from_us == us(at(-60))
+
+
 def test_a_clock_that_was_measured_anew_settles_the_same_hours():
     """Both readings know the server's own moments, so ten seconds of difference move no border."""
     state = retained(replace(hours(at(0), 10, 20, ahead_us=20_000_000), next_from_us=us(at(-60))))

@@ -39,6 +39,15 @@ SAME_TSQL = {
     ),
     "sys.sp_executesql": ("EXECUTE @rc = [sys].[sp_executesql] @stmt = N'select a from t'", "select a from t"),
     "a call within a call": ("exec sp_executesql N'exec sp_executesql N''select 1'''", "select 2"),
+    "a call as a trace shows it": (
+        "declare @p1 int set @p1=NULL exec sp_prepexec @p1 output,N'@P0 int',N'delete t where b = @P0',3 select @p1",
+        "delete t where b = 4",
+    ),
+    "a cursor of a driver": (
+        "declare @h int, @c int exec sp_cursorprepexec @h output, @c output, N'@p int', N'select a from t', @p = 1",
+        "select a from t",
+    ),
+    "words for a procedure": ("exec dbo.p Word, [another one]", "exec dbo.p 'x', N'y'"),
     "semicolon": ("select a from t;;", "select a from t"),
     "operators": ("where a != 1 and b !< 2 and c > = 3", "where a <> 1 and b >= 2 and c >= 3"),
     "operators far apart": (
@@ -77,6 +86,8 @@ OTHER_TSQL = {
     "names of temporary tables": ("select a from #t1", "select a from #t2"),
     "transaction": ("begin transaction", "commit transaction"),
     "declared value": ("declare @a int = (select 1)", "select 1"),
+    "other procedures": ("exec dbo.p word", "exec dbo.q word"),
+    "a statement in a variable": ("exec sp_prepexec @p1 output, N'@p int', @sql", "select a from t"),
     "arithmetic on a value": ("where a in (-b)", "where a in (1)"),
 }
 SAME_POSTGRES = {
@@ -110,6 +121,7 @@ SAME_POSTGRES = {
     "rows with a function": ("insert into t values (1, now()), (2, now())", "insert into t values (3, now())"),
     "comments": ("select /* a /* b */ 'c' */ a -- d\nfrom t;", "select a from t"),
     "operators": ("where a != 1", "where a <> 1"),
+    "a setting of a program": ("set app.tenant to Acme", "SET app.tenant TO 'x'"),
     "operator before a sign": ("where a =-1", "where a = 1"),
     "temporary schema": ("select a from pg_temp_12.t", "select a from pg_temp_3.t"),
     "a value cut off": ("where a = $x$ never clo", "where a = 1"),
@@ -120,6 +132,7 @@ OTHER_POSTGRES = {
     "letters beyond ASCII": ("select Ä from t", "select ä from t"),
     "cast of a column": ("select a::text from t", "select a from t"),
     "not in": ("where a not in (1)", "where a in (1)"),
+    "settings of the server": ("set search_path to a", "set search_path to b"),
     "all": ("where a > all ($1)", "where a > any ($1)"),
     "tables with numbers": ("select * from t_2", "select * from t_3"),
     "columns of a day": ("select sales_20260131 from t", "select sales_20260201 from t"),

@@ -52,6 +52,31 @@ def test_literals_become_marks_and_names_stay(expression, expected):
     assert mask_postgres_literals(expression) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SET app.token TO Secret1", "SET app.token TO ?"),
+        ('set local "app".x.y = "Secret1", b', 'set local "app".x.y = ?, ?'),
+        ("/* a /* b */ */ SET/**/session app.token = default", "  SET session app.token = default"),
+        ("begin; set local app.tenant = acme; select a from t", "begin; set local app.tenant = ?; select a from t"),
+        ("ALTER ROLE bob SET app.token = Secret1", "ALTER ROLE bob SET app.token = ?"),
+        (
+            "create trigger a before update on t execute function f(secret1)",
+            "create trigger a before update on t execute function f(?)",
+        ),
+        ("set search_path to a, b", "set search_path to a, b"),
+        ("set local role bob", "set local role bob"),
+        ("update t set a.b = c", "update t set a.b = c"),
+        ("alter table t set schema s", "alter table t set schema s"),
+        ("create function execute(trigger int)", "create function execute(trigger int)"),
+        ("set a.b", "set a.b"),
+    ],
+)
+def test_words_that_are_values_of_settings_of_a_program_are_masked(text, expected):
+    assert mask_postgres_literals(text) == expected
+    assert mask_postgres_literals(expected) == expected
+
+
 @given(st.text(alphabet="'\"$ \\eE-/*1a.\n?", max_size=40))
 def test_masking_ends_and_leaves_no_digit_outside_names_and_parameters(expression):
     masked = mask_postgres_literals(expression)

@@ -107,6 +107,34 @@ def test_only_words_and_points_outside_of_comments_and_numbers_demand_a_name(tex
     assert mask_tsql_literals(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("EXEC sp_addlogin bob, Secret1, master", "EXEC sp_addlogin ?, ?, ?"),
+        (
+            "exec @rc = [d b]..p @a = word, @b = [w d] output, -1, null",
+            "exec @rc = [d b]..p @a = ?, @b = ? output, -?, null",
+        ),
+        ('execute "d"."p";2 "word", DEFAULT, @x out', 'execute "d"."p";? ?, DEFAULT, @x out'),
+        ("sp_password NULL, Secret1", "sp_password NULL, ?"),
+        ("insert t exec /* a */ p -- b\n word", "insert t exec   p  \n ?"),
+        ("exec p word, begin", "exec p ?, ?"),
+        ("exec p select a from t", "exec p select a from t"),
+        ("exec p done: print a", "exec p done: print a"),
+        ("exec p @a with recompile", "exec p @a with recompile"),
+        ("grant execute on p to bob", "grant execute on p to bob"),
+        ("execute as caller", "execute as caller"),
+        ("exec (@sql) at other", "exec (@sql) at other"),
+        ("sp_rows a, b from t", "sp_rows ?, ? from t"),
+        ("total a, b", "total a, b"),
+        ("exec", "exec"),
+    ],
+)
+def test_words_that_a_procedure_gets_are_values(text, expected):
+    assert mask_tsql_literals(text) == expected
+    assert mask_tsql_literals(expected) == expected
+
+
 @given(st.text(alphabet="'\"[]$ \\eExN-/*1a.\n?@#0", max_size=40))
 def test_masking_ends_and_leaves_no_digit_outside_names(text):
     masked = mask_tsql_literals(text, quoted_names=True)

@@ -68,6 +68,12 @@ GRADES = {
         Grade.C,
         "never read: prod/Hr",
     ),
+    "not listed for a while": (of([CALM, replace(CALM, good=0, ref=DatabaseRef("prod", "*"))]), Grade.A, ""),
+    "never listed": (
+        of([CALM, replace(CALM, good=0, ref=DatabaseRef("test", "*"))]),
+        Grade.C,
+        "never read: any database of test",
+    ),
     "a gap of minutes": (of([replace(CALM, gaps=1, gap_seconds=600)]), Grade.A, ""),
     "a gap of an hour": (of([replace(CALM, gaps=1, gap_seconds=3600)]), Grade.B, "4% of the time"),
     "blind for half a day": (of([replace(CALM, gaps=1, gap_seconds=43_200)]), Grade.C, "50% of the time"),

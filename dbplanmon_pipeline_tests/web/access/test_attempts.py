@@ -48,6 +48,16 @@ def test_memory_stays_bounded():
     assert len(attempts) == 50
 
 
+def test_what_was_tried_longest_ago_is_forgotten_first_and_the_count_of_all_never():
+    attempts = Attempts(per_address=2, over_all=5, addresses=3)
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"):
+        attempts.count(address, START)
+    assert attempts.wait("10.0.0.1", START) > 0
+    assert attempts.wait("10.0.0.2", START) == 0
+    attempts.count("10.0.0.3", START)
+    assert attempts.wait("10.0.0.9", START) > 0, "five over all"
+
+
 def test_a_clock_that_goes_back_locks_nobody_out():
     attempts = tried(Attempts(per_address=1), "10.0.0.1", 1)
     assert attempts.wait("10.0.0.1", START - timedelta(days=1)) == 0

@@ -1,5 +1,6 @@
 """How tables are read: scans that throw rows away, lookups, visits that an index should have spared."""
 
+import re
 from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import Engine
@@ -17,6 +18,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     weight_of,
 )
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
+from dbplanmon_pipeline.core.plans.partitions import PARTITIONS
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.remedies.index_ddl import index_scripts
 from dbplanmon_pipeline.core.remedies.what_if import what_ifs
@@ -34,6 +36,11 @@ MANY_LOOKUPS = 1_000.0
 PAGES_PER_ROW = 8.0
 """Cost units of PostgreSQL that reading one row through an index takes at most, twice the usual random page."""
 
+_OPEN_PATTERN = re.compile(r"(?:\blike\s+N?|~~\*?\s+)'[%_]", re.IGNORECASE)
+_OF_OPEN_PATTERNS = (
+    "A pattern that begins with a wildcard can be searched for in no ordinary index: compare whole values or their "
+    "beginnings, or use full-text search, on PostgreSQL an index of trigrams (pg_trgm)."
+)
 _SCANS = frozenset({NodeKind.TABLE_SCAN, NodeKind.INDEX_SCAN})
 _PREDICATES = ("Predicate", "Filter")
 
@@ -104,13 +111,16 @@ def _scans_by_estimate(view: StatementView) -> Iterator[Found]:
 
 
 def _proven(view: StatementView, node: Node) -> tuple[str, str]:
-    """Advice and script for an index of its table that the planner was shown and would use; empty without one."""
+    """Advice and script for an index of its table that the planner was shown and would use.
+
+    Without one a word where no index on the column can help, as far as the values are told, and no script.
+    """
     table = f"{node.operator.schema}.{node.operator.relation}"
     for tried in what_ifs(view.context) if view.engine == Engine.POSTGRES else ():
         scripts = index_scripts(tried.definition, Engine.POSTGRES)
         if scripts and tried.table == table:
             return f"With this index the planner puts the statement at a cost of {tried.gain}.", scripts.create
-    return "", ""
+    return (_OF_OPEN_PATTERNS if _OPEN_PATTERN.search(node.condition(*_PREDICATES)) else ""), ""
 
 
 @rule(
@@ -185,8 +195,9 @@ def heap_fetches(view: StatementView) -> Iterator[Found]:
 
 
 def _path(node: Node) -> list[str]:
+    """Schema and table; none where the operator stands for several partitions, or a name cannot be written."""
     names = [name for name in (node.operator.schema, node.operator.relation) if name]
-    return names if not any("\0" in name for name in names) else []
+    return names if PARTITIONS not in node.operator.attributes and not any("\0" in name for name in names) else []
 
 
 @rule(

@@ -66,7 +66,7 @@ def row_estimate_off(view: StatementView) -> Iterator[Found]:
         if consequence:
             expected, came = node.estimated or 0.0, node.actual or 0.0
             more = "more" if came > expected else "fewer"
-            were = "was" if expected == 1.0 else "were"
+            were = "was" if figure(expected) == "1" else "were"
             text = (
                 f"{node.words} delivers {counted(came, 'row')} where {figure(expected)} {were} expected "
                 f"({figure(off_times(node))} times {more}); {consequence}"
@@ -115,17 +115,22 @@ def function_scan_estimate(view: StatementView) -> Iterator[Found]:
         return
     guesses = (1.0, 100.0) if view.engine == Engine.SQLSERVER else (100.0, 1_000.0)
     for node in view.nodes:
-        if node.operator.kind != NodeKind.FUNCTION_SCAN or node.estimated not in guesses:
+        if node.operator.kind != NodeKind.FUNCTION_SCAN or node.estimated not in guesses or _is_of_server(view, node):
             continue
         if not any(above.operator.kind.is_join for above in node.above()):
             continue
         if node.actual is not None and off_times(node) < OFF_TIMES:
             continue
         came = f", and {figure(node.actual)} came" if node.actual is not None else ""
-        text = f"{node.words} is taken to deliver {figure(node.estimated or 0.0)} rows whatever it does{came}"
+        text = f"{node.words} is taken to deliver {counted(node.estimated or 0.0, 'row')} whatever it does{came}"
         measures = [rows("estimated_rows", node.estimated or 0.0)]
         measures += [rows("actual_rows", node.actual)] if node.actual is not None else []
         yield Found(text, node, 0.2, tuple(measures), weight=Weight.MEDIUM if node.actual is not None else Weight.LOW)
+
+
+def _is_of_server(view: StatementView, node: Node) -> bool:
+    """Functions inside of system views of SQL Server, which nobody can write anew, have no schema of a person."""
+    return view.engine == Engine.SQLSERVER and node.operator.schema in ("", "sys")
 
 
 @rule(

@@ -98,9 +98,18 @@ def nested_loops_many_rows(view: StatementView) -> Iterator[Found]:
             or inner.tree_share < WORTH_SHARE
         ):
             continue
-        text = f"{node.words} runs {inner.words} {figure(inner.executions)} times"
+        text = f"{node.words} runs {_with_tables(view, inner)} {figure(inner.executions)} times"
         measures = (Measure("executions", inner.executions, "executions"),)
         yield Found(text, node, inner.tree_share, measures, subject=inner.operator.target or inner.operator.name)
+
+
+def _with_tables(view: StatementView, node: Node) -> str:
+    """`Nested Loops over dbo.a and dbo.b` for an operator that reads no table itself."""
+    if node.operator.target:
+        return node.words
+    tables = list(dict.fromkeys(one.operator.target for one in view.below(node) if one.operator.relation))
+    more = f" and {len(tables) - 2} more" if len(tables) > 2 else ""
+    return f"{node.words} over {' and '.join(tables[:2])}{more}" if tables else node.words
 
 
 @rule(
@@ -118,7 +127,8 @@ def nested_loops_underestimated(view: StatementView) -> Iterator[Found]:
         negligible = inner.operator.actual_ms is not None and inner.tree_share < NEGLIGIBLE_SHARE
         if came >= OFF_TIMES * max(expected, 1.0) and not negligible:
             text = (
-                f"{node.words} expected {counted(expected, 'outer row')} and got {figure(came)}, so {inner.words} ran "
+                f"{node.words} expected {counted(expected, 'outer row')} and got {figure(came)}, so "
+                f"{_with_tables(view, inner)} ran "
                 f"{figure(inner.executions)} times"
             )
             measures = (

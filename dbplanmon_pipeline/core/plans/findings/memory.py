@@ -22,6 +22,9 @@ from dbplanmon_pipeline.core.plans.showplan_values import figure_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
 
 LARGE_GRANT_KB = 100.0 * 1024
+SMALL_GRANT_KB = 10.0 * 1024
+"""Nobody waits for less, even where the server itself calls it too much."""
+
 USED_OF_GRANT = 0.1
 MEMORY_PER_DISK = 3.0
 MOST_WORK_MEM_MB = 1024
@@ -183,7 +186,11 @@ def memory_grant_too_large(view: StatementView) -> Iterator[Found]:
     if warned and not granted:
         granted, used, measures = _grant_measures(warned[0])
     known = "MaxUsedMemory" in _grant(view) or bool(warned)
-    if known and (warned or (granted >= LARGE_GRANT_KB and used <= USED_OF_GRANT * granted)):
+    if (
+        granted >= SMALL_GRANT_KB
+        and known
+        and (warned or (granted >= LARGE_GRANT_KB and used <= USED_OF_GRANT * granted))
+    ):
         weight = Weight.HIGH if granted >= 10 * LARGE_GRANT_KB else Weight.MEDIUM
         text = f"it was granted {_mb(granted)} of memory and used {_mb(used)}"
         yield Found(text, share=1.0, measures=measures, weight=weight if view.matters or not warned else Weight.LOW)

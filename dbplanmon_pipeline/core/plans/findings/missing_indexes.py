@@ -30,6 +30,8 @@ _UNLIKE = re.compile(r"\bCLUSTERED\b|\)\s*WHERE\b", re.IGNORECASE)
 """In the definition of a clustered index, which the plan had to choose from, and of a filtered one."""
 
 _ON = " on "
+_OF_SERVER = frozenset({"master", "model", "msdb"})
+"""Databases whose tables are not ours to index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ def missing_index(view: StatementView) -> Iterator[Found]:
     if not view.matters:
         return
     for wish in merged_wishes(view.statement.missing_indexes):
-        if wish.impact_percent < WORTH_PERCENT or wish.relation.startswith(("#", "@")):
+        if wish.impact_percent < WORTH_PERCENT or wish.relation.startswith(("#", "@")) or wish.database in _OF_SERVER:
             continue
         there = existing_for(wish, view.context)
         if there.name and not there.lacks(wish):

@@ -131,7 +131,8 @@ class Finding:
 
 def counted(number: float, one: str) -> str:
     """`1 row`, `1,200 rows`."""
-    return f"{figure(number)} {one}" if number == 1.0 else f"{figure(number)} {one}s"
+    told = figure(number)
+    return f"{told} {one}" if told == "1" else f"{told} {one}s"
 
 
 def rows(name: str, value: float) -> Measure:

@@ -21,7 +21,10 @@ _WRAPPED_PG = re.compile(
     r"\b(lower|upper|date_trunc|date_part|to_char|COALESCE|EXTRACT|substr|substring|btrim|abs|timezone)"
     r"\((?:[^()]*,\s*)?(?:\w+ FROM )?\(?([a-z_][\w.]*)\)?(?:::\w+)?[,)\s]"
 )
-_CAST_PG = re.compile(r"\(?\b([a-z_][\w.]*)\)?::(date)\b\s*[=<>]")
+_CAST_PG = re.compile(
+    r"\(?\b([a-z_][\w.]*)\)?::(date|numeric|double precision|integer|bigint|uuid)(?:\([\d,?]+\))?\s*[=<>]"
+)
+"""Casts that change the value; those to text, as of each varchar that is compared, are served by the index."""
 _LONGEST = 120
 
 

@@ -12,7 +12,7 @@ LARGE_PART = 0.5
 LONG_COMPILATION_MS = {Engine.SQLSERVER: 1_000.0, Engine.POSTGRES: 100.0}
 """PostgreSQL plans most statements anew in each execution, so that it pays sooner."""
 
-_OF_PARALLELISM = ("CX", "EXCHANGE", "HT", "BP", "BMP", "SOS_SCHEDULER_YIELD")
+_OF_PARALLELISM = ("CX", "EXCHANGE", "EXECSYNC", "HT", "BP", "BMP", "SOS_SCHEDULER_YIELD")
 """Threads of one statement that wait for each other, or for their turn; other rules tell of those."""
 
 _OF_ONE_THREAD = frozenset({"ASYNC_NETWORK_IO", "RESOURCE_SEMAPHORE", "RESOURCE_SEMAPHORE_QUERY_COMPILE"})

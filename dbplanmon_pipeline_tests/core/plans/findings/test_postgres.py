@@ -4,8 +4,9 @@ import pytest
 
 from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.compare_work import work_shares
-from dbplanmon_pipeline.core.plans.findings.registry import RULES
+from dbplanmon_pipeline.core.plans.findings.registry import RULES, findings_of
 from dbplanmon_pipeline.core.plans.findings.view import view_of
+from dbplanmon_pipeline.core.plans.partitions import gathered
 from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
 from dbplanmon_pipeline_tests.core.plans.findings.made_up import explained, named, pg
 
@@ -140,6 +141,11 @@ CASES = [
         "non-sargable-predicate",
         explained(seq(condition="((created_at)::date = $1)")),
         explained(seq(condition="(created_at >= $1)")),
+    ),
+    (
+        "non-sargable-predicate",
+        explained(seq(condition="((orders.id)::numeric = $1)")),
+        explained(seq(condition="((orders.name)::text = $1)")),
     ),
     ("no-join-predicate", crossed("(b.kind = 1)"), crossed("(b.id = a.id)")),
     (
@@ -331,3 +337,27 @@ def test_foreign_partitions_of_one_table_are_one_finding():
 @pytest.mark.parametrize("name", ["Async Seq Scan", "Parallel Seq Scan"])
 def test_a_name_of_the_text_form_is_understood(name):
     assert named("scan-filters-most-rows", explained(seq(900_000, name=name, actual=3, ms=90.0)))
+
+
+def test_no_script_names_a_table_for_several_partitions():
+    reads = [
+        pg(
+            "Index Only Scan",
+            Relation_Name=f"t_{number}",
+            Alias=f"o_{number}",
+            actual=9_000,
+            ms=50.0,
+            Heap_Fetches=8_000,
+        )
+        for number in (1, 2)
+    ]
+    plan = gathered(parse_pg_plan(explained(pg("Append", *reads, actual=18_000, ms=110.0))))
+    (found,) = [one for one in findings_of(plan) if one.rule == "heap-fetches"]
+    assert found.script == ""
+
+
+def test_a_pattern_that_begins_with_a_wildcard_is_not_sent_to_an_index():
+    (found,) = named(
+        "scan-filters-most-rows", explained(seq(90_000, condition="(name ~~ '%x'::text)", actual=3, ms=90.0))
+    )
+    assert "pg_trgm" in found.advice

@@ -32,8 +32,17 @@ from dbplanmon_pipeline_tests.core.plans.findings.made_up_sqlserver import (
 )
 from dbplanmon_pipeline_tests.core.plans.showplans import element, relop
 
+
+def overestimated(granted_kb):
+    """The server itself calls the grant too large."""
+    told = {"GrantedMemory": granted_kb, "MaxUsedMemory": 16}
+    warning = element("MemoryGrantWarning", GrantWarningKind="Excessive Grant", **told)
+    return select(warned(warning), element("MemoryGrantInfo", **told), scan(cost=100.0))
+
+
 CASES = [
     ("missing-index", wishing(WISH), wishing(FEW_WISH)),
+    ("missing-index", wishing(WISH), wishing(WISH.replace("[Shop]", "[msdb]"))),
     ("implicit-conversion-seek", converting("Seek Plan"), converting("Cardinality Estimate")),
     ("implicit-conversion-estimate", converting("Cardinality Estimate"), converting("Cardinality Estimate", cost=0.1)),
     (
@@ -85,6 +94,7 @@ CASES = [
         granted(GrantedMemory=900_000, MaxUsedMemory=2_000),
         granted(GrantedMemory=900_000, MaxUsedMemory=700_000),
     ),
+    ("memory-grant-too-large", overestimated(20_480), overestimated(1_024)),
     (
         "memory-grant-too-small",
         select(
@@ -128,6 +138,11 @@ CASES = [
     ("row-estimate-off", misjudged(10, 50_000), misjudged(40_000, 50_000)),
     ("row-estimate-off", misjudged(10, 50_000), select(scan(rows=10, beside=ran(50_000), cost=100.0))),
     ("function-scan-estimate", function_scan(100, came=80_000), function_scan(100, came=120)),
+    (
+        "function-scan-estimate",
+        function_scan(1),
+        function_scan(1).replace('Schema="[dbo]" Table="[Parts]"', 'Table="[P]"'),
+    ),
     (
         "table-variable",
         select(loops(scan("@ids"), scan("Lines"), cost=100.0)),
@@ -182,6 +197,7 @@ CASES = [
     ),
     ("waited-most", waited("LCK_M_S", 700), waited("LCK_M_S", 300)),
     ("waited-most", waited("ASYNC_NETWORK_IO", 700), waited("CXPACKET", 700)),
+    ("waited-most", waited("WRITELOG", 700), waited("EXECSYNC", 700)),
     ("waited-most", waited("OLEDB", 700), waited("OLEDB", 700, workers=4)),
     (
         "slow-compilation",
@@ -323,3 +339,22 @@ def test_a_string_that_looks_like_a_variable_is_none():
     parameters = element("ParameterList", element("ColumnReference", Column="@id", ParameterDataType="int"))
     plan = select(parameters, scan(text="[o].[Id]=[@id] AND [o].[Name]='[@secret]'", cost=100.0))
     assert not named("local-variables", plan)
+
+
+def test_a_loop_over_loops_names_the_tables_below():
+    inner = loops(scan("Lines", cost=20.0), scan("Parts", cost=20.0), EstimateRebinds=400_000, cost=80.0)
+    (found,) = named("nested-loops-many-rows", select(loops(scan(cost=1.0), inner, cost=100.0)))
+    assert found.text.endswith("runs Nested Loops over dbo.Lines and dbo.Parts 400,001 times")
+
+
+def test_estimates_near_one_are_told_in_the_singular():
+    (found,) = named("row-estimate-off", misjudged(1.0003, 50_000))
+    assert "where 1 was expected" in found.text
+
+
+def test_a_pattern_that_begins_with_a_wildcard_is_not_sent_to_an_index():
+    condition = "[o].[State] like N'%x%'"
+    (found,) = named("scan-filters-most-rows", filtered(40).replace("[o].[State]=[@s]", condition))
+    assert "full-text search" in found.advice
+    (other,) = named("scan-filters-most-rows", filtered(40).replace("[o].[State]=[@s]", "[o].[State] like N'x%'"))
+    assert "Give the filter an index" in other.advice
