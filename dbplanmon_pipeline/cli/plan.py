@@ -10,13 +10,13 @@ from dbplanmon_pipeline.cli.invocation import Invocation, json_option, pass_invo
 from dbplanmon_pipeline.cli.output import print_json
 from dbplanmon_pipeline.cli.plan_text import print_difference, print_plan
 from dbplanmon_pipeline.core.model import hash_int, hash_text
-from dbplanmon_pipeline.core.plans.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.matching import StatementMatch, match_plans
 from dbplanmon_pipeline.core.plans.encoding import plan_text
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_record
-from dbplanmon_pipeline.core.plans.matching import StatementMatch, match_plans
-from dbplanmon_pipeline.core.plans.partitions import PARTITIONS, gathered
+from dbplanmon_pipeline.core.plans.postgres.partitions import PARTITIONS, gathered
 from dbplanmon_pipeline.core.plans.stored import parse_plan
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan, PlanStatement
 from dbplanmon_pipeline.errors import PlanParseError

@@ -7,15 +7,15 @@ import click
 
 from dbplanmon_pipeline.cli.output import may_colour, terminal_width
 from dbplanmon_pipeline.core.plain_words import lines_of, one_line
-from dbplanmon_pipeline.core.plans.differences import PlanDiff
+from dbplanmon_pipeline.core.plans.comparing.differences import PlanDiff
+from dbplanmon_pipeline.core.plans.comparing.matching import StatementMatch
+from dbplanmon_pipeline.core.plans.comparing.signs import LEGEND, Signs, changed_statements, signs_of
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
 from dbplanmon_pipeline.core.plans.findings.view import view_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_line, marks_of, numbered_lines
 from dbplanmon_pipeline.core.plans.headings import heading_of
-from dbplanmon_pipeline.core.plans.matching import StatementMatch
 from dbplanmon_pipeline.core.plans.render import render_tree
-from dbplanmon_pipeline.core.plans.signs import LEGEND, Signs, changed_statements, signs_of
 from dbplanmon_pipeline.core.plans.tree import Plan
 
 _COLOURS = {"~": "yellow", "-": "red", "+": "green"}

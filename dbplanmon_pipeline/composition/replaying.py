@@ -26,9 +26,9 @@ from dbplanmon_pipeline.services.backtest_scores import Activity, Score, score
 from dbplanmon_pipeline.services.backtested import Backtested, Side
 from dbplanmon_pipeline.settings import Settings
 from dbplanmon_pipeline.settings.sections import DetectorName
-from dbplanmon_pipeline.store.recorded_intervals import RecordedIntervals, Wanted
-from dbplanmon_pipeline.store.recorded_labels import read_labels
-from dbplanmon_pipeline.store.stored_intervals import StoredIntervals
+from dbplanmon_pipeline.store.recorded.files import RecordedIntervals, Wanted
+from dbplanmon_pipeline.store.recorded.labels import read_labels
+from dbplanmon_pipeline.store.recorded.stored import StoredIntervals
 
 if TYPE_CHECKING:
     from dbplanmon_pipeline.store import SqlStore

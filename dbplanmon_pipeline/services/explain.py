@@ -31,7 +31,13 @@ from dbplanmon_pipeline.core.causes.ranking import CAUSES_WITHIN, RankedCause, r
 from dbplanmon_pipeline.core.causes.table_facts import table_of
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan, DatabaseRef, Engine, StatementText
-from dbplanmon_pipeline.core.plans.diff import DifferenceKind, PlanDiff, PlanDifference, context_changes, diff_plans
+from dbplanmon_pipeline.core.plans.comparing.diff import (
+    DifferenceKind,
+    PlanDiff,
+    PlanDifference,
+    context_changes,
+    diff_plans,
+)
 from dbplanmon_pipeline.core.plans.findings.model import Finding
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_line

@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.model import DatabaseRef, Label, Severity
 from dbplanmon_pipeline.core.ports import Alert, Hotspot
 from dbplanmon_pipeline.core.readings.failures import Failures
 from dbplanmon_pipeline.core.workload.changes import IncidentIds
-from dbplanmon_pipeline.store.alerts import queue_alerts
+from dbplanmon_pipeline.store.alerts.queue import queue_alerts
 from dbplanmon_pipeline.store.bulk import insert_records, replace_on
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import audit_log, hotspot, incident, incident_event, monitored_database

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
 
 from dbplanmon_pipeline.core.kpis.rules import KpiMemory, KpiResult, KpiState, Span
 from dbplanmon_pipeline.core.ports.alerts import Alert
-from dbplanmon_pipeline.store.alerts import queue_alerts
+from dbplanmon_pipeline.store.alerts.queue import queue_alerts
 from dbplanmon_pipeline.store.bulk import insert_records
 from dbplanmon_pipeline.store.parts import StorePart
 from dbplanmon_pipeline.store.schema import kpi_result, kpi_state

@@ -4,29 +4,29 @@ from pathlib import Path
 
 from dbplanmon_pipeline.core.ports import Clock, SchemaDowngrade, SchemaStatus
 from dbplanmon_pipeline.store.access import AccessPart
-from dbplanmon_pipeline.store.alert_decisions import AlertDecisionPart
-from dbplanmon_pipeline.store.alerts import AlertPart
-from dbplanmon_pipeline.store.archive import open_archive
+from dbplanmon_pipeline.store.alerts.decisions import AlertDecisionPart
+from dbplanmon_pipeline.store.alerts.deliveries import DeliveryPart
+from dbplanmon_pipeline.store.alerts.mutes import MutePart
+from dbplanmon_pipeline.store.alerts.queue import AlertPart
 from dbplanmon_pipeline.store.baselines import BaselinePart
-from dbplanmon_pipeline.store.collection import CollectionPart
-from dbplanmon_pipeline.store.day_summaries import DaySummaryPart
-from dbplanmon_pipeline.store.deliveries import DeliveryPart
+from dbplanmon_pipeline.store.collecting.collection import CollectionPart
+from dbplanmon_pipeline.store.collecting.facts import FactPart
+from dbplanmon_pipeline.store.collecting.history import HistoryPart
+from dbplanmon_pipeline.store.collecting.statements import StatementPart
 from dbplanmon_pipeline.store.deployments import DeploymentPart
 from dbplanmon_pipeline.store.engine import Database
-from dbplanmon_pipeline.store.export import ExportPart
-from dbplanmon_pipeline.store.facts import FactPart
-from dbplanmon_pipeline.store.figures import FigurePart
-from dbplanmon_pipeline.store.history import HistoryPart
 from dbplanmon_pipeline.store.incidents import IncidentPart
+from dbplanmon_pipeline.store.intervals.archive import open_archive
+from dbplanmon_pipeline.store.intervals.export import ExportPart
 from dbplanmon_pipeline.store.kpis import KpiPart
-from dbplanmon_pipeline.store.mutes import MutePart
-from dbplanmon_pipeline.store.page_lists import PageListPart
-from dbplanmon_pipeline.store.pages import PagePart
-from dbplanmon_pipeline.store.purging import PurgingPart
-from dbplanmon_pipeline.store.statement_pages import StatementPagePart
-from dbplanmon_pipeline.store.statements import StatementPart
-from dbplanmon_pipeline.store.upkeep import UpkeepPart
-from dbplanmon_pipeline.store.workload_hours import WorkloadPart
+from dbplanmon_pipeline.store.pages.day_summaries import DaySummaryPart
+from dbplanmon_pipeline.store.pages.figures import FigurePart
+from dbplanmon_pipeline.store.pages.fleet import PagePart
+from dbplanmon_pipeline.store.pages.lists import PageListPart
+from dbplanmon_pipeline.store.pages.statements import StatementPagePart
+from dbplanmon_pipeline.store.pages.workload_hours import WorkloadPart
+from dbplanmon_pipeline.store.retention.purging import PurgingPart
+from dbplanmon_pipeline.store.retention.upkeep import UpkeepPart
 
 
 class SqlStore(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, LargeBinary
 
-from dbplanmon_pipeline.store.days import STORED_COLUMNS, refresh_day_view
+from dbplanmon_pipeline.store.intervals.days import STORED_COLUMNS, refresh_day_view
 from dbplanmon_pipeline.store.schema import metadata
 
 _EPOCH_COLUMNS = {

@@ -29,9 +29,9 @@ from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.services.analyse import JOB, AnalysisPolicy, analyse
 from dbplanmon_pipeline.services.analyse_step import RunningSteps
 from dbplanmon_pipeline.store import SqlStore, StateFolder, open_store
-from dbplanmon_pipeline.store.counter_states import move_newest_ends
-from dbplanmon_pipeline.store.days import day_number, day_of, ensure_day, table_name
-from dbplanmon_pipeline.store.interval_write import IntervalBatch, write_intervals
+from dbplanmon_pipeline.store.collecting.counter_states import move_newest_ends
+from dbplanmon_pipeline.store.intervals.days import day_number, day_of, ensure_day, table_name
+from dbplanmon_pipeline.store.intervals.write import IntervalBatch, write_intervals
 from dbplanmon_pipeline.store.targets import ensure_databases
 from dbplanmon_pipeline_tests.bench.bench_verdict import made_up_frame
 from dbplanmon_pipeline_tests.bench.figures import Row, peak_memory_mb, spend

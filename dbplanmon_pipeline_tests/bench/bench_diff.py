@@ -4,9 +4,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.matching import match_plans
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings
-from dbplanmon_pipeline.core.plans.matching import match_plans
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, Plan, PlanStatement
 from dbplanmon_pipeline_tests.bench.figures import Row, markdown, spend
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dbplanmon_pipeline.core.plans.encoding import plan_text as decoded
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
-from dbplanmon_pipeline.core.plans.showplan_redact import redact_showplan
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
+from dbplanmon_pipeline.core.plans.showplan.redact import redact_showplan
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 from dbplanmon_pipeline.errors import PlanParseError
 from dbplanmon_pipeline.providers.simulated.plans import plan_text

@@ -2,9 +2,9 @@
 
 import json
 
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.pgtext import plan_document
-from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.redact import redact_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.text import plan_document
 from dbplanmon_pipeline.errors import PlanParseError
 from dbplanmon_pipeline_tests.fuzz.pgplan_forms import PIECES, deep, documents, objects, reshaped, seeds, wrapped
 from dbplanmon_pipeline_tests.fuzz.pgplan_planted import planted_by_servers, planted_everywhere

@@ -8,8 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline_tests.core.plans import corpus, test_pg_explain, test_pg_explain_forms
+from dbplanmon_pipeline_tests.core.plans import corpus
 from dbplanmon_pipeline_tests.core.plans.findings import test_postgres
+from dbplanmon_pipeline_tests.core.plans.postgres import test_explain, test_explain_forms
 from dbplanmon_pipeline_tests.fuzz.plan_mutations import Seed, numbered
 from dbplanmon_pipeline_tests.fuzz.planted_plans import is_free
 
@@ -58,7 +59,7 @@ def seeds() -> tuple[Seed, ...]:
     """Made-up plans, and the real ones where they lie beside the checkout."""
     made_up = [json.dumps(document) for _, *documents in test_postgres.CASES for document in documents]
     real = [corpus.text_of(found.values[0]) for found in corpus.entries() if found.values[0]]
-    forms = [test_pg_explain.PLAN, test_pg_explain_forms.XML, test_pg_explain_forms.YAML]
+    forms = [test_explain.PLAN, test_explain_forms.XML, test_explain_forms.YAML]
     return numbered(filter(is_free, [*made_up, *forms, *real]))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.plans.redact import EXPRESSIONS, NAMES, STATEMENTS
+from dbplanmon_pipeline.core.plans.postgres.redact import EXPRESSIONS, NAMES, STATEMENTS
 from dbplanmon_pipeline_tests.fuzz.pgplan_forms import WRAPPINGS, documents, objects
 from dbplanmon_pipeline_tests.fuzz.planted_plans import (
     Literal,

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
-from dbplanmon_pipeline.core.plans.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.matching import match_plans
+from dbplanmon_pipeline.core.plans.comparing.signs import signs_of
 from dbplanmon_pipeline.core.plans.findings.registry import compared_findings, findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_record, marks_of, numbered_lines
-from dbplanmon_pipeline.core.plans.index_candidates import index_candidates
-from dbplanmon_pipeline.core.plans.matching import match_plans
+from dbplanmon_pipeline.core.plans.postgres.index_candidates import index_candidates
 from dbplanmon_pipeline.core.plans.render import render_tree
-from dbplanmon_pipeline.core.plans.signs import signs_of
 from dbplanmon_pipeline.core.plans.tree import Plan
 from dbplanmon_pipeline.core.remedies.remediation import suggest
 from dbplanmon_pipeline.core.statements.fingerprint import Dialect, fingerprint

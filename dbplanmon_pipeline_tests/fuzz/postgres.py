@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.plans.index_candidates import LONGEST_CONDITION, conjuncts
-from dbplanmon_pipeline.core.plans.pg_expression import comparable_pg_expression, has_parameters
+from dbplanmon_pipeline.core.plans.postgres.expressions import comparable_pg_expression, has_parameters
+from dbplanmon_pipeline.core.plans.postgres.index_candidates import LONGEST_CONDITION, conjuncts
 from dbplanmon_pipeline.core.statements.fingerprint import Dialect
 from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 from dbplanmon_pipeline.providers.postgres.explainable import explainable, statement_kind

@@ -10,8 +10,8 @@ from html import escape
 from hypothesis import strategies as st
 from lxml import etree
 
-from dbplanmon_pipeline.core.plans.showplan_vocabulary import ELEMENTS, NUMBERS
-from dbplanmon_pipeline.core.plans.showplan_xml import MARK as NAMESPACE_MARK
+from dbplanmon_pipeline.core.plans.showplan.elements import MARK as NAMESPACE_MARK
+from dbplanmon_pipeline.core.plans.showplan.vocabulary import ELEMENTS, NUMBERS
 from dbplanmon_pipeline.providers.simulated.plans import plan_text
 from dbplanmon_pipeline_tests.core.plans import showplans
 from dbplanmon_pipeline_tests.core.plans.findings import test_sqlserver

@@ -6,8 +6,8 @@ from html import escape
 from hypothesis import strategies as st
 from lxml import etree
 
-from dbplanmon_pipeline.core.plans.showplan_vocabulary import EXPRESSIONS, NAMES, SOURCES, TYPES, WORDS
-from dbplanmon_pipeline.core.plans.showplan_xml import MARK as NAMESPACE_MARK
+from dbplanmon_pipeline.core.plans.showplan.elements import MARK as NAMESPACE_MARK
+from dbplanmon_pipeline.core.plans.showplan.vocabulary import EXPRESSIONS, NAMES, SOURCES, TYPES, WORDS
 from dbplanmon_pipeline_tests.fuzz.planted_plans import (
     Literal,
     PlantedPlan,

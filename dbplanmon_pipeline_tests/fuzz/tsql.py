@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
+from dbplanmon_pipeline.core.plans.showplan.expressions import comparable_expression
 from dbplanmon_pipeline.core.statements.fingerprint import Dialect
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals, statement_kind
 from dbplanmon_pipeline.core.statements.tsql_reading import end_of_first_word, why_not_reading

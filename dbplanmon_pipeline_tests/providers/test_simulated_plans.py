@@ -8,7 +8,7 @@ from lxml import etree
 
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import epoch_us
-from dbplanmon_pipeline.core.plans.diff import context_changes, diff_plans
+from dbplanmon_pipeline.core.plans.comparing.diff import context_changes, diff_plans
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import Budget, StatementKey
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault, SimulatedProvider

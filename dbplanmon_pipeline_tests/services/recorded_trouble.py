@@ -19,7 +19,7 @@ from dbplanmon_pipeline.services.analyse_step import RunningSteps
 from dbplanmon_pipeline.services.backtest import BacktestPolicy
 from dbplanmon_pipeline.services.rebuild_baselines import rebuild_baselines
 from dbplanmon_pipeline.store import StateFolder
-from dbplanmon_pipeline.store.parquet import public_table
+from dbplanmon_pipeline.store.intervals.parquet import public_table
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 STEP = timedelta(hours=1)

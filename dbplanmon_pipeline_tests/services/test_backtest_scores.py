@@ -19,7 +19,7 @@ from dbplanmon_pipeline.core.moments import epoch_us
 from dbplanmon_pipeline.core.readings.intervals import IntervalFrame
 from dbplanmon_pipeline.services.backtest import BacktestReport
 from dbplanmon_pipeline.services.backtest_scores import SIZES, Activity, Found, score
-from dbplanmon_pipeline.store.recorded_labels import read_labels
+from dbplanmon_pipeline.store.recorded.labels import read_labels
 from dbplanmon_pipeline_tests.services.notifications import notification
 
 BENCH = Path(__file__).resolve().parents[3] / "shared" / "bench" / "detection" / "bench.py"

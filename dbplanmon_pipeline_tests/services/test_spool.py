@@ -13,7 +13,7 @@ from dbplanmon_pipeline.demo.postgres_server import PostgresServer
 from dbplanmon_pipeline.errors import StoreUnavailable
 from dbplanmon_pipeline.providers.simulated import FaultKind, SimulatedFault
 from dbplanmon_pipeline.store import engine
-from dbplanmon_pipeline.store.collection import CollectionPart
+from dbplanmon_pipeline.store.collecting.collection import CollectionPart
 from dbplanmon_pipeline_tests.services.fleets import START, STEP
 from dbplanmon_pipeline_tests.services.spools import DATABASES, SOURCES, Disk, fleet_of, statuses
 from dbplanmon_pipeline_tests.support.postgres import any_binaries

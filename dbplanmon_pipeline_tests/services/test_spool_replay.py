@@ -13,7 +13,7 @@ import pytest
 from dbplanmon_pipeline.core.model import CollectionStatus
 from dbplanmon_pipeline.errors import StoreError, StoreUnavailable
 from dbplanmon_pipeline.store import DiskSpool
-from dbplanmon_pipeline.store.collection import CollectionPart
+from dbplanmon_pipeline.store.collecting.collection import CollectionPart
 from dbplanmon_pipeline.testing import FixedClock
 from dbplanmon_pipeline_tests.services.fleets import STEP
 from dbplanmon_pipeline_tests.services.spools import DATABASES, SOURCES, fleet_of, statuses

@@ -35,8 +35,8 @@ from dbplanmon_pipeline.core.causes.table_facts import (
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import DatabaseRef, hash_text
 from dbplanmon_pipeline.core.moments import read_utc
-from dbplanmon_pipeline.core.plans.context import GROWTH_RATIO
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.plans.comparing.context import GROWTH_RATIO
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind, PlanDifference
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline.core.readings.query_store_health import FORCED_PLAN_FACT
 

@@ -19,8 +19,8 @@ from dbplanmon_pipeline.core.causes.table_facts import (
 )
 from dbplanmon_pipeline.core.model import hash_text
 from dbplanmon_pipeline.core.moments import read_utc
-from dbplanmon_pipeline.core.plans.context import stale_rows
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference, figure, ratio_text
+from dbplanmon_pipeline.core.plans.comparing.context import stale_rows
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind, PlanDifference, figure, ratio_text
 from dbplanmon_pipeline.core.ports import FactChange
 
 STARTED_FACT = "server started"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 
 DISTRIBUTION_FACT = "distribution of "
 """Facts with this prefix hold the statistics of the columns of a table; the rest of their name is the table."""

@@ -8,8 +8,8 @@ from dbplanmon_pipeline.core.causes.candidates import Candidate, CauseKind
 from dbplanmon_pipeline.core.causes.table_facts import number_of
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import Label, hash_text
-from dbplanmon_pipeline.core.plans.context import DISABLED
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.plans.comparing.context import DISABLED
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind, PlanDifference
 from dbplanmon_pipeline.core.plans.tree import Plan
 
 _ACCESS = frozenset({DifferenceKind.ACCESS_PATH, DifferenceKind.INDEX})

@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.causes.effects import Effect, PlanView, effects
 from dbplanmon_pipeline.core.causes.table_facts import number_of
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.plain_words import duration_words
-from dbplanmon_pipeline.core.plans.context import DISABLED
+from dbplanmon_pipeline.core.plans.comparing.context import DISABLED
 
 CAUSES_WITHIN = timedelta(hours=24)
 """Changes longer before the beginning of an incident are not looked at."""

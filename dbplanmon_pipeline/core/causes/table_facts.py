@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.causes.distribution import (
     distribution_value,
     is_other_data,
 )
-from dbplanmon_pipeline.core.plans.context import DISABLED, STALE_ROWS
+from dbplanmon_pipeline.core.plans.comparing.context import DISABLED, STALE_ROWS
 
 ROWS_FACT = "rows of "
 UPDATED_FACT = "statistics time of "

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from dbplanmon_pipeline.core.model import Engine, hash_text
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.view import StatementView, number_of
 from dbplanmon_pipeline.core.plans.tree import PlanStatement
 

@@ -7,12 +7,12 @@ from textwrap import wrap
 from types import MappingProxyType
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, view_of
 from dbplanmon_pipeline.core.plans.headings import cost_text, heading_of, without_operators
-from dbplanmon_pipeline.core.plans.partitions import PARTITIONS
+from dbplanmon_pipeline.core.plans.postgres.partitions import PARTITIONS
+from dbplanmon_pipeline.core.plans.showplan.expressions import short_expression
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
-from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
 NARROWEST_TREE = 44
 """Characters that the tree gets at least; columns give way to it."""

@@ -3,10 +3,10 @@
 import re
 
 from dbplanmon_pipeline.core.model import CapturedPlan
-from dbplanmon_pipeline.core.plans.partitions import gathered
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
-from dbplanmon_pipeline.core.plans.showplan_text import is_showplan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.partitions import gathered
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
+from dbplanmon_pipeline.core.plans.showplan.text import is_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan
 from dbplanmon_pipeline.errors import PlanParseError
 

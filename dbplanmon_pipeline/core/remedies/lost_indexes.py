@@ -7,9 +7,9 @@ from typing import Any
 
 from dbplanmon_pipeline.core.incidents.incident import Incident
 from dbplanmon_pipeline.core.model import CapturedPlan
-from dbplanmon_pipeline.core.plans.context import DISABLED, is_listed
-from dbplanmon_pipeline.core.plans.partitions import alias_of_table, index_of_table
-from dbplanmon_pipeline.core.plans.showplan_values import plain_name
+from dbplanmon_pipeline.core.plans.comparing.context import DISABLED, is_listed
+from dbplanmon_pipeline.core.plans.postgres.partitions import alias_of_table, index_of_table
+from dbplanmon_pipeline.core.plans.showplan.attributes import plain_name
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
 

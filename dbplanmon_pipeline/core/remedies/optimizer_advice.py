@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.missing_indexes import (
     KnownIndex,
     Wish,
@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.plans.findings.missing_indexes import (
     merged_wishes,
     worth_building,
 )
-from dbplanmon_pipeline.core.plans.statistics_used import StatisticsUse, statistics_used
+from dbplanmon_pipeline.core.plans.showplan.statistics_used import StatisticsUse, statistics_used
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, Plan
 from dbplanmon_pipeline.core.remedies.index_ddl import widening_scripts

@@ -10,9 +10,9 @@ from typing import Any
 from dbplanmon_pipeline.core.causes.context_facts import FRESH, SETTING_FACT, STALE, STATISTICS_FACT
 from dbplanmon_pipeline.core.incidents.incident import Incident, IncidentScope
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine, Label, StatementText, hash_text
-from dbplanmon_pipeline.core.plans.context import context_changes, stale_rows
-from dbplanmon_pipeline.core.plans.diff import diff_plans
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, figure
+from dbplanmon_pipeline.core.plans.comparing.context import context_changes, stale_rows
+from dbplanmon_pipeline.core.plans.comparing.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind, figure
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.core.ports import FactChange, Suggestion
 from dbplanmon_pipeline.core.remedies.index_recovery import index_recovery

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.remedies.index_ddl import index_scripts
 from dbplanmon_pipeline.core.remedies.suggestion_drafts import Draft, SuggestionKind
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dbplanmon_pipeline.core.causes.distribution import ColumnStatistics
-from dbplanmon_pipeline.core.plans.context import STALE_ROWS
+from dbplanmon_pipeline.core.plans.comparing.context import STALE_ROWS
 from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.postgres.session import Session
 from dbplanmon_pipeline.providers.postgres.sqltext import statement

@@ -9,8 +9,8 @@ import psycopg
 
 from dbplanmon_pipeline.core.causes.table_facts import TableShape
 from dbplanmon_pipeline.core.model import CapturedPlan
-from dbplanmon_pipeline.core.plans.redact import redact_pg_plan
-from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
+from dbplanmon_pipeline.core.plans.postgres.redact import redact_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.remedies.what_if import WhatIf, as_context
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
 from dbplanmon_pipeline.providers.postgres.distributions import KnownDistributions

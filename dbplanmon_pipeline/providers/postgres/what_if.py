@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 
-from dbplanmon_pipeline.core.plans.index_candidates import index_candidates
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.index_candidates import index_candidates
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
 from dbplanmon_pipeline.core.remedies.what_if import WORTH_GAIN, WhatIf
 from dbplanmon_pipeline.errors import PlanParseError, QueryTimedOut
 from dbplanmon_pipeline.providers.postgres.explain import Hypothetical, explain

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.context import DISABLED
+from dbplanmon_pipeline.core.plans.comparing.context import DISABLED
 from dbplanmon_pipeline.core.sqlnames import quote_name
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from dbplanmon_pipeline.core.model import CapturedPlan
-from dbplanmon_pipeline.core.plans.showplan_values import plain_name
+from dbplanmon_pipeline.core.plans.showplan.attributes import plain_name
 from dbplanmon_pipeline.core.plans.stored import tree_of
 from dbplanmon_pipeline.errors import ProviderError
 from dbplanmon_pipeline.providers.sqlserver.index_definitions import IndexRow, index_definition

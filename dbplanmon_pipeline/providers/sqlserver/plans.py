@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbplanmon_pipeline.core.model import CapturedPlan, StatementText
-from dbplanmon_pipeline.core.plans.showplan_redact import redact_showplan
+from dbplanmon_pipeline.core.plans.showplan.redact import redact_showplan
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline.core.statements.tsql import mask_tsql_literals, statement_kind
 from dbplanmon_pipeline.errors import PlanParseError, ProviderError, QueryTimedOut

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbplanmon_pipeline.core.causes.table_facts import TableShape, table_facts
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.providers.sqlserver.optional_rows import optional_rows
 from dbplanmon_pipeline.providers.sqlserver.session import Session
 from dbplanmon_pipeline.providers.sqlserver.sqltext import statement_in

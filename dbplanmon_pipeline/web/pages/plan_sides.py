@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from dbplanmon_pipeline.core.model import CapturedPlan, Engine
 from dbplanmon_pipeline.core.plain_words import one_line
-from dbplanmon_pipeline.core.plans.differences import figure
-from dbplanmon_pipeline.core.plans.matching import match_plans
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.matching import match_plans
 from dbplanmon_pipeline.core.plans.render import operator_words
+from dbplanmon_pipeline.core.plans.showplan.expressions import short_expression
 from dbplanmon_pipeline.core.plans.stored import shown_tree_of
 from dbplanmon_pipeline.core.plans.tree import Operator, Plan
-from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
 MOST_LINES = 400
 MOST_CONDITIONS = 6

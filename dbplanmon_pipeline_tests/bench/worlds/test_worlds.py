@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dbplanmon_pipeline.services.backtest import Notification
-from dbplanmon_pipeline.store.recorded_intervals import RecordedIntervals
+from dbplanmon_pipeline.store.recorded.files import RecordedIntervals
 from dbplanmon_pipeline_tests.bench.bench_worlds import main
 from dbplanmon_pipeline_tests.bench.worlds.catalog import RECIPES, make_world
 from dbplanmon_pipeline_tests.bench.worlds.clock import EPOCH, STEP, STEP_US, WEEK

@@ -15,7 +15,7 @@ from dbplanmon_pipeline.core.causes.effects import PlanView
 from dbplanmon_pipeline.core.causes.ranking import rank_causes
 from dbplanmon_pipeline.core.incidents.incident import IncidentScope
 from dbplanmon_pipeline.core.model import DatabaseRef, Label, hash_text
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind, PlanDifference
 from dbplanmon_pipeline.core.ports import FactChange
 from dbplanmon_pipeline_tests.core.incidents.known_incidents import NOW, PLAN_REGRESSION
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dbplanmon_pipeline.core.causes.candidates import CauseKind, candidates_around, updated_between
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind, PlanDifference
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind, PlanDifference
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDERS = "dbo.Orders"

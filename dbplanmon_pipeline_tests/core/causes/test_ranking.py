@@ -8,7 +8,7 @@ from dbplanmon_pipeline.core.causes.candidates import CauseKind, candidates_of_f
 from dbplanmon_pipeline.core.causes.effects import PlanView
 from dbplanmon_pipeline.core.causes.ranking import MOST_CAUSES, TELLING, rank_causes, telling_cause, word_of
 from dbplanmon_pipeline.core.model import DatabaseRef
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind
 from dbplanmon_pipeline_tests.core.causes.suspicions import (
     ACCESS,
     COLUMN,

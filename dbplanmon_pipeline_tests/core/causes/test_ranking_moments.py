@@ -9,7 +9,7 @@ from dbplanmon_pipeline.core.causes.candidates import CauseKind, candidates_of_f
 from dbplanmon_pipeline.core.causes.deployments import new_deployment
 from dbplanmon_pipeline.core.causes.effects import PlanView
 from dbplanmon_pipeline.core.causes.ranking import CAUSES_WITHIN, GRACE, KIND_WEIGHTS
-from dbplanmon_pipeline.core.plans.differences import DifferenceKind
+from dbplanmon_pipeline.core.plans.comparing.differences import DifferenceKind
 from dbplanmon_pipeline_tests.core.causes.suspicions import (
     FRESH,
     GONE,

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
 from dbplanmon_pipeline.core.plans.render import Sign, render_tree
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
 from dbplanmon_pipeline.core.plans.tree import Plan, PlanStatement
 from dbplanmon_pipeline_tests.core.plans.corpus import entries, text_of
 from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, table

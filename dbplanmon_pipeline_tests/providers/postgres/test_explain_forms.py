@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
 from dbplanmon_pipeline.core.plans.tree import Operator
 from dbplanmon_pipeline_tests.support.postgres import connect
 

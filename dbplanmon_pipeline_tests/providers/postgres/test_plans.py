@@ -3,7 +3,7 @@ import json
 import psycopg
 import pytest
 
-from dbplanmon_pipeline.core.plans.shape import plan_hash_of_pg
+from dbplanmon_pipeline.core.plans.postgres.shape import plan_hash_of_pg
 from dbplanmon_pipeline.core.ports import StatementKey
 from dbplanmon_pipeline_tests.providers.postgres.conftest import SCHEMA
 from dbplanmon_pipeline_tests.providers.postgres.monitored import (

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import (
     MEDIUM_SHARE,
     POSTGRES,
@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     weight_of,
 )
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
-from dbplanmon_pipeline.core.plans.partitions import PARTITIONS
+from dbplanmon_pipeline.core.plans.postgres.partitions import PARTITIONS
 from dbplanmon_pipeline.core.plans.tree import NodeKind
 from dbplanmon_pipeline.core.remedies.index_ddl import index_scripts
 from dbplanmon_pipeline.core.remedies.what_if import what_ifs

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.estimates import off_times
 from dbplanmon_pipeline.core.plans.findings.model import POSTGRES, SQLSERVER, Found, Measure, Rule, Weight, rule
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView

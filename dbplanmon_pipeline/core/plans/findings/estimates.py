@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.access import WORTH_SHARE
 from dbplanmon_pipeline.core.plans.findings.model import POSTGRES, SQLSERVER, Found, Rule, Weight, counted, rows, rule
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView

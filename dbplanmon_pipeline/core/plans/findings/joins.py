@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.access import FEW_LEFT, MANY_ROWS, WORTH_SHARE
 from dbplanmon_pipeline.core.plans.findings.model import (
     POSTGRES,

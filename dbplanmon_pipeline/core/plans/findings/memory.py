@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import (
     POSTGRES,
     SQLSERVER,
@@ -18,7 +18,7 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     weight_of,
 )
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView, number_of
-from dbplanmon_pipeline.core.plans.showplan_values import figure_of
+from dbplanmon_pipeline.core.plans.showplan.attributes import figure_of
 from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
 
 LARGE_GRANT_KB = 100.0 * 1024

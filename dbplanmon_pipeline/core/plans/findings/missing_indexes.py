@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.context import DISABLED
+from dbplanmon_pipeline.core.plans.comparing.context import DISABLED
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rule
 from dbplanmon_pipeline.core.plans.findings.view import StatementView
-from dbplanmon_pipeline.core.plans.showplan_values import plain_name
+from dbplanmon_pipeline.core.plans.showplan.attributes import plain_name
 from dbplanmon_pipeline.core.plans.tree import MissingIndex, NodeKind
 from dbplanmon_pipeline.core.remedies.index_ddl import widening_scripts
 from dbplanmon_pipeline.core.sqlnames import quote_name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
 
 BOTH = (Engine.SQLSERVER, Engine.POSTGRES)

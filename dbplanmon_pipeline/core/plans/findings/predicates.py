@@ -7,8 +7,8 @@ from dbplanmon_pipeline.core.model import Engine
 from dbplanmon_pipeline.core.plans.findings.access import MANY_ROWS, WORTH_SHARE
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Rule, Weight, rows, rule, weight_of
 from dbplanmon_pipeline.core.plans.findings.view import Node, StatementView
+from dbplanmon_pipeline.core.plans.showplan.expressions import comparable_expression
 from dbplanmon_pipeline.core.plans.tree import NodeKind, PlanWarning
-from dbplanmon_pipeline.core.plans.tsql_expression import comparable_expression
 from dbplanmon_pipeline.core.statements.postgres import mask_postgres_literals
 
 _SEEK = "Seek Plan"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.access import MANY_ROWS, WORTH_SHARE
 from dbplanmon_pipeline.core.plans.findings.model import (
     POSTGRES,
@@ -17,9 +17,9 @@ from dbplanmon_pipeline.core.plans.findings.model import (
     weight_of,
 )
 from dbplanmon_pipeline.core.plans.findings.view import WORTH_COST, Node, StatementView, number_of
-from dbplanmon_pipeline.core.plans.showplan_values import figure_of, plain_name
+from dbplanmon_pipeline.core.plans.showplan.attributes import figure_of, plain_name
+from dbplanmon_pipeline.core.plans.showplan.expressions import short_expression
 from dbplanmon_pipeline.core.plans.tree import NodeKind
-from dbplanmon_pipeline.core.plans.tsql_expression import short_expression
 
 WORTH_EXECUTIONS = 1_000.0
 _UDF_REASON = "TSQLUserDefinedFunctionsNotParallelizable"

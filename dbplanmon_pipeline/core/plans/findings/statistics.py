@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.context import stale_rows
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.context import stale_rows
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rows, rule
 from dbplanmon_pipeline.core.plans.findings.view import StatementView
-from dbplanmon_pipeline.core.plans.statistics_used import statistics_used
+from dbplanmon_pipeline.core.plans.showplan.statistics_used import statistics_used
 from dbplanmon_pipeline.core.plans.tree import PlanColumn
 from dbplanmon_pipeline.core.sqlnames import quote_name, quote_path
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.showplan_values import figure_of
+from dbplanmon_pipeline.core.plans.showplan.attributes import figure_of
 from dbplanmon_pipeline.core.plans.sources import joined_inputs
 from dbplanmon_pipeline.core.plans.tree import NodeKind, Operator, PlanStatement
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.differences import figure
+from dbplanmon_pipeline.core.plans.comparing.differences import figure
 from dbplanmon_pipeline.core.plans.findings.model import SQLSERVER, Found, Measure, Rule, Weight, rule, weight_of
 from dbplanmon_pipeline.core.plans.findings.view import WORTH_MS, StatementView
-from dbplanmon_pipeline.core.plans.showplan_values import figure_of
+from dbplanmon_pipeline.core.plans.showplan.attributes import figure_of
 
 LARGE_PART = 0.5
 LONG_COMPILATION_MS = {Engine.SQLSERVER: 1_000.0, Engine.POSTGRES: 100.0}

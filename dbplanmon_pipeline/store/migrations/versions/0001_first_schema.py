@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from dbplanmon_pipeline.store.days import column_ddl
+from dbplanmon_pipeline.store.intervals.days import column_ddl
 
 revision = "0001"
 down_revision = None

@@ -1,8 +1,8 @@
 """Small plans written here, and what the rules find in them."""
 
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
 from dbplanmon_pipeline_tests.core.plans.showplans import element, relop, showplan, statement, table
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from dbplanmon_pipeline.core.plans.findings.missing_indexes import existing_for, index_script, merged_wishes
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
 from dbplanmon_pipeline.core.plans.tree import MissingIndex
 from dbplanmon_pipeline_tests.core.plans.findings.made_up import loops, named, scan, select
 from dbplanmon_pipeline_tests.core.plans.findings.test_sqlserver import WISH, wishing

@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from dbplanmon_pipeline.core.plans.diff import diff_plans
+from dbplanmon_pipeline.core.plans.comparing.diff import diff_plans
 from dbplanmon_pipeline.core.plans.findings.registry import findings_of
 from dbplanmon_pipeline.core.plans.findings.words import finding_record, marks_of, numbered_lines
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
 from dbplanmon_pipeline.core.plans.render import render_tree
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
 from dbplanmon_pipeline_tests.core.plans.findings import test_postgres, test_sqlserver
 
 ODD = [

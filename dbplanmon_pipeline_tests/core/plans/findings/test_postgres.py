@@ -3,11 +3,11 @@
 import pytest
 
 from dbplanmon_pipeline.core.model import Engine
-from dbplanmon_pipeline.core.plans.compare_work import work_shares
+from dbplanmon_pipeline.core.plans.comparing.work import work_shares
 from dbplanmon_pipeline.core.plans.findings.registry import RULES, findings_of
 from dbplanmon_pipeline.core.plans.findings.view import view_of
-from dbplanmon_pipeline.core.plans.partitions import gathered
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
+from dbplanmon_pipeline.core.plans.postgres.partitions import gathered
 from dbplanmon_pipeline_tests.core.plans.findings.made_up import explained, named, pg
 
 FILTER = "(state = $1)"

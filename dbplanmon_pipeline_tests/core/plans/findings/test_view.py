@@ -3,8 +3,8 @@
 import pytest
 
 from dbplanmon_pipeline.core.plans.findings.view import view_of
-from dbplanmon_pipeline.core.plans.pgplan import parse_pg_plan
-from dbplanmon_pipeline.core.plans.showplan import parse_showplan
+from dbplanmon_pipeline.core.plans.postgres.parsing import parse_pg_plan
+from dbplanmon_pipeline.core.plans.showplan.parsing import parse_showplan
 from dbplanmon_pipeline_tests.core.plans.findings.made_up import explained, pg, scan, select
 from dbplanmon_pipeline_tests.core.plans.showplans import element, relop
 

@@ -1,0 +1,1 @@
+"""What differs between two plans of a statement, and what of it matters."""

@@ -1,0 +1,1 @@
+"""SQL Server plans: from the text of any file to operators, and masked."""

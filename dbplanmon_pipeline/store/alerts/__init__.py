@@ -1,0 +1,1 @@
+"""The queue of alerts: decisions, deliveries, what was told, what is muted."""

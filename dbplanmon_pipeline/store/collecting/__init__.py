@@ -1,0 +1,1 @@
+"""What collections leave behind and find again."""

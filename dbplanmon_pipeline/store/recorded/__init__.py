@@ -1,0 +1,1 @@
+"""Recorded intervals for a replay, from files and from a store."""
