@@ -7,10 +7,9 @@ from dbplanmon_pipeline.core.statements.word_values import Piece, pieces_of
 
 _PIECE = re.compile(r"(?P<word>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)|(?P<sign>\S)")
 _MAY_SET = re.compile(
-    r"(?:\A|;)(?:\s|--[^\r\n]*+|(?>/\*.*?\*/))*+(?:set\b|alter\b|create\b(?=.{0,200}trigger))|/\*.*/\*",
-    re.IGNORECASE | re.DOTALL,
+    r"(?:\s|--[^\r\n]*+|(?>/\*.*?\*/))*+(?:set\b|alter\b|create\b(?=.{0,200}trigger))", re.IGNORECASE | re.DOTALL
 )
-"""Begins of statements that can hold some, or comments that may nest."""
+"""Begins of statements that can hold some."""
 
 _NAMES = frozenset({"word", "quoted"})
 
@@ -24,7 +23,17 @@ def word_settings(text: str, tokens: Sequence[Token]) -> list[Piece]:
     Settings of the server have well-known values, which stay. Programs make up others, `app.tenant` for example, and
     keep there what they please.
     """
-    return list(_word_settings(pieces_of(tokens, _PIECE))) if _MAY_SET.search(text) else []
+    return list(_word_settings(pieces_of(tokens, _PIECE))) if _may_set(text) else []
+
+
+def _may_set(text: str) -> bool:
+    low = text.lower()
+    if "set" not in low and "trigger" not in low:
+        return False
+    # Comments may nest, which the pattern does not read.
+    if text.count("/*") > 1 or _MAY_SET.match(text):
+        return True
+    return any(_MAY_SET.match(text, found.end()) for found in re.finditer(";", text))
 
 
 def _word_settings(pieces: Sequence[Piece]) -> Iterator[Piece]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 WORD_VALUE = "word_value"
 """Kind of a token that is one."""
@@ -10,12 +10,13 @@ WORD_VALUE = "word_value"
 Token = tuple[str, str, int, int]
 """Kind, text, begin and end."""
 
-_TAKEN_APART = frozenset({"plain", "other"})
+TAKEN_APART = frozenset({"plain", "other"})
+"""Kinds of tokens that hold several pieces."""
+
 _COMMENTS = frozenset({"line", "block"})
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """The smallest part of a text that a grammar knows; `low` is its text in lower case."""
 
     kind: str
@@ -35,18 +36,19 @@ def pieces_of(tokens: Iterable[Token], pattern: re.Pattern[str]) -> list[Piece]:
         tokens: of either dialect.
         pattern: finds words, as the group `word`, and other pieces in tokens that hold several.
     """
-    return [*_pieces(tokens, pattern), END]
+    return [*iter_pieces(tokens, pattern), END]
 
 
-def _pieces(tokens: Iterable[Token], pattern: re.Pattern[str]) -> Iterator[Piece]:
+def iter_pieces(tokens: Iterable[Token], pattern: re.Pattern[str], start: int = 0) -> Iterator[Piece]:
+    """The same one by one, without `END`, from that character of the first token on."""
     for kind, value, begin, end in tokens:
-        if kind in _TAKEN_APART:
-            for found in pattern.finditer(value):
-                yield Piece(
-                    found.lastgroup or "sign", found.group().lower(), begin + found.start(), begin + found.end()
-                )
+        if kind in TAKEN_APART:
+            for found in pattern.finditer(value, start):
+                first, last = found.span()
+                yield Piece(found.lastgroup or "sign", found.group().lower(), begin + first, begin + last)
         elif kind not in _COMMENTS:
             yield Piece(kind, value.lower(), begin, end)
+        start = 0
 
 
 def with_word_values(tokens: Sequence[Token], values: Iterable[Piece]) -> list[Token]:
