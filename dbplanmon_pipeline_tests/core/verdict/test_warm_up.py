@@ -14,7 +14,7 @@ from dbplanmon_pipeline.core.verdict.model import Course, Evaluation
 from dbplanmon_pipeline.core.verdict.policy import DetectorPolicy
 from dbplanmon_pipeline.core.verdict.statistical import StatisticalDetector
 from dbplanmon_pipeline.core.verdict.warm_up import HELD_BACK, WarmUp, WarmUpPolicy
-from dbplanmon_pipeline_tests.core.incidents.test_machine import NOON, REF, STEP, verdict
+from dbplanmon_pipeline_tests.core.incidents.ledger import NOON, REF, STEP, verdict
 from dbplanmon_pipeline_tests.core.verdict.workloads import Workload
 
 AT = NOON - timedelta(minutes=2)
