@@ -20,7 +20,7 @@ from dbplanmon_pipeline.core.readings.intervals import KEY_COLUMNS, IntervalFram
 from dbplanmon_pipeline.core.restarts import Restarts
 from dbplanmon_pipeline.core.verdict.rows.series import DETECTOR_COLUMNS
 from dbplanmon_pipeline.errors import StoreError
-from dbplanmon_pipeline.store.recorded_restarts import RESET, Resets
+from dbplanmon_pipeline.store.recorded.restarts import RESET, Resets
 
 MOST_ROWS = 2_000_000
 """Rows held at once, unless one instance has more: less than a gigabyte."""
