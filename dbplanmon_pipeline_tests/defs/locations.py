@@ -100,13 +100,14 @@ class Location:
 
     def tick(self, schedule: str, at: datetime | None = None) -> Any:
         """Evaluate a schedule; run requests or a reason to skip."""
-        context = dg.build_schedule_context(self.instance, at or self.clock(), repository_def=self.repository)
-        return self.repository.get_schedule_def(schedule).evaluate_tick(context)
+        # Left open, it would keep its instance as the one that every later test of this process asks.
+        with dg.build_schedule_context(self.instance, at or self.clock(), repository_def=self.repository) as context:
+            return self.repository.get_schedule_def(schedule).evaluate_tick(context)
 
     def sense(self, sensor: str, cursor: str | None = None) -> Any:
         """Evaluate a sensor; run requests, partition requests or a reason to skip."""
-        context = dg.build_sensor_context(self.instance, cursor=cursor, repository_def=self.repository)
-        return self.repository.get_sensor_def(sensor).evaluate_tick(context)
+        with dg.build_sensor_context(self.instance, cursor=cursor, repository_def=self.repository) as context:
+            return self.repository.get_sensor_def(sensor).evaluate_tick(context)
 
     def pretend(self, job: str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
         """A run of a job in some state, as another process would leave it."""

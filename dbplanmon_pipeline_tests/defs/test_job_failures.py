@@ -28,9 +28,7 @@ def location(make_location):
 
 def look(location, cursor: str | None = None) -> str | None:
     """One tick of the sensor; returns its cursor."""
-    context = dg.build_sensor_context(location.instance, cursor=cursor, repository_def=location.repository)
-    tick = location.repository.get_sensor_def("job_failures_sensor").evaluate_tick(context)
-    return tick.cursor or cursor
+    return location.sense("job_failures_sensor", cursor).cursor or cursor
 
 
 def messages(location) -> list[tuple[str, str, str]]:

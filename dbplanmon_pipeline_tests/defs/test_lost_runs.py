@@ -39,9 +39,7 @@ def started(location: Location, pid: int, tags: dict[str, str] = OF_DEFAULT_LAUN
 
 
 def look(location: Location) -> str:
-    context = dg.build_sensor_context(location.instance, repository_def=location.repository)
-    tick = location.repository.get_sensor_def("lost_runs_sensor").evaluate_tick(context)
-    return str(tick.skip_message)
+    return str(location.sense("lost_runs_sensor").skip_message)
 
 
 def status(location: Location, run_id: str) -> dg.DagsterRunStatus:

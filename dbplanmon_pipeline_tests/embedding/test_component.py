@@ -135,9 +135,12 @@ class TestLoaded:
     def test_its_schedule_asks_for_its_job(self, project):
         project.component("watch", instances=[FLEET], collection={"startup_delay": "0s"})
         repository = project.load().get_repository_def()
-        with dg.instance_for_test() as instance:
-            schedule = repository.get_schedule_def("dbplanmon__collection_schedule")
-            tick = schedule.evaluate_tick(dg.build_schedule_context(instance, repository_def=repository))
+        schedule = repository.get_schedule_def("dbplanmon__collection_schedule")
+        with (
+            dg.instance_for_test() as instance,
+            dg.build_schedule_context(instance, repository_def=repository) as context,
+        ):
+            tick = schedule.evaluate_tick(context)
         assert [request.tags["dbplanmon/job"] for request in tick.run_requests] == ["dbplanmon__collection_job"]
 
     def test_two_of_them_share_nothing(self, project):
