@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from dbplanmon_pipeline.core.statements.word_values import Piece, pieces_of
+from dbplanmon_pipeline.core.statements.word_values import Piece, Token, pieces_of
 
 _PIECE = re.compile(r"(?P<word>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)|(?P<sign>\S)")
 _MAY_SET = re.compile(
@@ -12,9 +12,6 @@ _MAY_SET = re.compile(
 """Begins of statements that can hold some."""
 
 _NAMES = frozenset({"word", "quoted"})
-
-Token = tuple[str, str, int, int]
-"""Kind, text, begin and end."""
 
 
 def word_settings(text: str, tokens: Sequence[Token]) -> list[Piece]:

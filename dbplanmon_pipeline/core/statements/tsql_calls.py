@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from dbplanmon_pipeline.core.statements.word_values import END, TAKEN_APART, Piece, iter_pieces, pieces_of
+from dbplanmon_pipeline.core.statements.word_values import END, TAKEN_APART, Piece, Token, iter_pieces, pieces_of
 
 _PIECE = re.compile(r"(?P<word>[^\W\d][\w@$#]*)|(?P<variable>@[\w@$#]*)|(?P<sign>\S)")
 _MAY_CALL = ("exec", "sp_", "xp_")
@@ -33,9 +33,6 @@ _STATEMENT_PLACES = {
     "sp_cursorprepexec": 3,
 }
 """Which argument, from 0, is the statement."""
-
-Token = tuple[str, str, int, int]
-"""Kind, text, begin and end."""
 
 
 def word_arguments(text: str, tokens: Sequence[Token]) -> list[Piece]:
@@ -101,8 +98,6 @@ class _Pieces:
 def _behind_name(pieces: "Sequence[Piece] | _Pieces", place: int) -> int:
     """Where the arguments of a call begin that begins here; 0 where none does."""
     alone = pieces[place].low not in _EXEC
-    if alone and place:
-        return 0
     begin = place if alone else place + 1
     if pieces[begin].kind == "variable" and pieces[begin + 1].low == "=":
         begin += 2
